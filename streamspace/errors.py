@@ -1,0 +1,50 @@
+"""Every error that a person may read, as one small tree; a message says what was found, expected and is to be done.
+
+StreamspaceError
+├── ConfigError       the YAML file: all its problems at once
+├── DeviceError       the machine has not what the config asks for
+├── ModelError        the model can't be loaded or used
+├── RequestError      the visitor's message or parameters
+├── GenerationError   the model failed while it was answering
+└── GpuError          ZeroGPU refused or ended the call
+
+Anything else that is raised is a defect of ours: it is logged with its traceback, and the visitor reads `UNEXPECTED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+UNEXPECTED = "Something went wrong on our side, and it has been logged. Nothing you typed is lost: please try again."
+
+
+class StreamspaceError(Exception):
+    """Its text is written for a person and is safe to show: it holds no prompt, no token and no path of a secret."""
+
+
+class ConfigError(StreamspaceError):
+    """A config file that can't be used; `problems` holds one `file: dotted.key: expected X, got Y` each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DeviceError(StreamspaceError):
+    """The device that the config asks for isn't there."""
+
+
+class ModelError(StreamspaceError):
+    """The model can't be loaded or can't do what the config asks of it."""
+
+
+class RequestError(StreamspaceError):
+    """A message, a history or a parameter that is refused before the model is asked."""
+
+
+class GenerationError(StreamspaceError):
+    """The model failed in the middle of a reply."""
+
+
+class GpuError(StreamspaceError):
+    """ZeroGPU refused the call (quota, duration, queue) or ended it."""
