@@ -1,0 +1,57 @@
+# The commands that people type, and that CI runs. `make` alone lists them.
+PYTHON ?= python3
+CONFIG ?= config/tiny.yaml
+PORT ?= 7860
+BIN := .venv/bin
+
+# uv, where it is installed, is quicker and takes a torch that suits the machine; pip works as well.
+UV := $(shell command -v uv 2>/dev/null)
+export UV_TORCH_BACKEND ?= auto
+INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench format model screenshots
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/dev.done ## Make .venv with all that is needed (the other commands do it by themselves)
+
+run: .venv/run.done ## Serve the page; CONFIG=config/cpu.yaml chooses another model, PORT=7870 another port
+	SPACE_CONFIG=$(CONFIG) GRADIO_SERVER_PORT=$(PORT) $(BIN)/python app.py
+
+test: .venv/dev.done ## Run all tests: no network, no GPU, no account
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev.done ## Check style, types, config files and generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m streamspace check
+
+bench: .venv/dev.done ## Compare this app with the plain thread-and-streamer one, in one run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+format: .venv/dev.done ## Format the code, and write again what is generated from the types
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+	$(BIN)/python -m streamspace generate
+
+model: .venv/dev.done ## Train the embedded model again from its corpus (minutes)
+	$(BIN)/python scripts/tiny/train.py
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python 3.10 or newer is needed, and $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Making .venv with `$(PYTHON) --version`"
+	@$(PYTHON) -m venv .venv
+
+.venv/run.done: requirements.txt | .venv/bin/python
+	@echo "Installing what the app needs (a few minutes the first time)"
+	@$(INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/dev.done: requirements-dev.txt .venv/run.done
+	@echo "Installing what the tests and checks need"
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,146 @@
+"""Loads a model and its tokenizer from their files, and says exactly what is wrong when that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from streamspace.config import Model
+from streamspace.errors import ModelError
+from streamspace.fetching import ROOT, fetch, fetch_adapter, first_line
+from streamspace.placement import Placement
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in its place, with its tokenizer. `context_window` is in tokens."""
+
+    model: Any
+    tokenizer: Any
+    context_window: int
+
+
+def load(settings: Model, placement: Placement) -> Loaded:
+    """The model that the config names, on the placement's device, ready to generate. Raises ModelError."""
+    started = time.monotonic()
+    folder = fetch(settings.id, settings.revision, code=settings.trust_remote_code)
+    with _explained(settings.id):
+        tokenizer = _tokenizer(settings, folder)
+        model = _model(settings, folder, placement)
+        if settings.adapter:
+            model = _adapted(model, settings)
+        if settings.quantization == "int8":
+            model = _int8(model)
+        model = model.to(placement.device).eval()
+    _settle(model, tokenizer)
+    window = _context_window(model, tokenizer)
+    log.info(
+        "Model %s: %.1fM parameters, context window %d tokens, ready after %.1f s",
+        settings.id, model.num_parameters() / 1e6, window, time.monotonic() - started,
+    )  # fmt: skip
+    return Loaded(model, tokenizer, window)
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turns what transformers, safetensors and torch raise into a ModelError with the next step."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except SafetensorError as error:
+        raise ModelError(
+            f"model.id: the weights of {name!r} are damaged ({first_line(error)}). Download or copy them again"
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"model.id: {name!r} doesn't fit into the GPU's memory. Choose a smaller model, or larger hardware"
+        ) from error
+    except ImportError as error:
+        raise ModelError(
+            f"model.id: {name!r} needs a package that isn't installed: {first_line(error)}. Add it to requirements.txt"
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"model.id: {name!r} can't be loaded with transformers {transformers.__version__}: {first_line(error)}"
+        ) from error
+
+
+def _tokenizer(settings: Model, folder: Path) -> Any:
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+    if settings.chat_template:
+        file = ROOT / settings.chat_template
+        if not file.is_file():
+            raise ModelError(f"model.chat_template: expected a .jinja file, found none at {settings.chat_template!r}")
+        tokenizer.chat_template = file.read_text("utf-8")
+    return tokenizer
+
+
+def _model(settings: Model, folder: Path, placement: Placement) -> Any:
+    """The model on the CPU. ZeroGPU's emulation of CUDA is not active in the threads that `device_map` loads with."""
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=config,
+        dtype=getattr(torch, placement.dtype),
+        attn_implementation=None if settings.attention == "auto" else settings.attention,
+        use_safetensors=True,
+        trust_remote_code=settings.trust_remote_code,
+        output_loading_info=True,
+    )
+    model, report = loaded
+    if missing := sorted(report["missing_keys"]):
+        raise ModelError(
+            f"model.id: the weights of {settings.id!r} lack {len(missing)} tensors, for example {missing[0]!r}. "
+            "Is it an adapter (then name it in model.adapter), or an incomplete copy?"
+        )
+    return model
+
+
+def _adapted(model: Any, settings: Model) -> Any:
+    """The adapter's weights merged into the model's: no cost per token."""
+    from peft import PeftModel
+
+    assert settings.adapter
+    folder = fetch_adapter(settings.adapter.id, settings.adapter.revision)
+    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+
+
+def _int8(model: Any) -> Any:
+    """Linear layers in int8, activations quantized as they come (torch's dynamic quantization; CPU only)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated in favour of a package that would be one more to install
+        quantize: Any = torch.ao.quantization.quantize_dynamic
+        return quantize(model, {torch.nn.Linear}, dtype=torch.qint8)
+
+
+def _settle(model: Any, tokenizer: Any) -> None:
+    """Takes out of the model's own generation config what this project decides: sampling, and no compilation."""
+    config = model.generation_config
+    config.temperature = config.top_p = config.top_k = config.min_p = config.typical_p = None
+    config.do_sample, config.max_length, config.max_new_tokens = False, None, None
+    config.disable_compile = True  # torch.compile doesn't work on ZeroGPU
+    if config.pad_token_id is None:
+        eos = config.eos_token_id
+        config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (
+            eos[0] if isinstance(eos, list) else eos
+        )  # fmt: skip
+
+
+def _context_window(model: Any, tokenizer: Any) -> int:
+    """The most tokens of prompt and reply together, by the model's config, else by its tokenizer."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    return int(limit) if limit < 10**9 else 32_768

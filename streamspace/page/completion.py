@@ -1,0 +1,60 @@
+"""The completion page: a text, and how a base model goes on from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import gradio as gr
+
+from streamspace.errors import UNEXPECTED, StreamspaceError
+from streamspace.page import bubbles, controls
+from streamspace.reply import Progress, Writer
+
+log = logging.getLogger(__name__)
+
+
+def completion(writer: Writer) -> None:
+    """Builds the page's parts and wires them, inside a Blocks context."""
+    config = writer.config
+    prompt = gr.Textbox(
+        label="Text", placeholder=config.page.placeholder, lines=6, max_lines=16, autofocus=True, elem_id="message"
+    )
+    with gr.Row(elem_id="asking"):
+        send = gr.Button("Generate", variant="primary", elem_id="send")
+        stop = gr.Button("Stop", variant="stop", elem_id="stop")
+        clear = gr.Button("Clear", elem_id="clear")
+    output = gr.Textbox(
+        label="Continuation", lines=8, max_lines=24, interactive=False, buttons=["copy"], elem_id="continuation"
+    )
+    status = gr.HTML(elem_id="status", html_template="${value}", padding=False)
+    if config.page.examples:
+        gr.Examples(
+            [[example] for example in config.page.examples], prompt, label="Beginnings", api_visibility="private"
+        )
+    with gr.Accordion("Settings", open=False, elem_id="settings"):
+        knobs = controls.sampling(config.sampling)
+
+    async def reply(text: str, *values: Any) -> AsyncGenerator[Any, None]:
+        shown = Progress()
+        try:
+            async with aclosing(writer.complete(text, **controls.asked(values))) as replies:
+                async for progress in replies:
+                    changed, shown = progress != shown, progress
+                    yield (shown.text, bubbles.status(shown)) if changed else gr.skip()
+        except StreamspaceError as error:
+            yield shown.text, bubbles.problem(str(error))
+        except Exception:
+            log.exception("A reply failed")
+            yield shown.text, bubbles.problem(UNEXPECTED)
+
+    run = send.click(None, prompt, status, js="(t) => streamspace.start(t)").success(
+        reply, [prompt, *knobs], [output, status], show_progress="hidden", api_visibility="private",
+        concurrency_id="model", concurrency_limit=writer.at_once, trigger_mode="multiple",
+    )  # fmt: skip
+    run.then(None, js="() => streamspace.idle()")
+    run.failure(None, None, output, js="() => streamspace.idle()")
+    stop.click(None, None, status, js="() => streamspace.stopText()", cancels=run)
+    clear.click(None, None, [prompt, output, status], js="() => streamspace.clearText()", cancels=run)

@@ -1,0 +1,40 @@
+"""How the page looks and what it lets in: theme, styles, script and the content policy, from the config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from streamspace.config import Page
+
+HERE = Path(__file__).parent
+SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+MONO_FONT = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+# A reply may name any address; the browser must not go there by itself (images are how a prompt is carried off).
+POLICY = (
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; object-src 'none'; form-action 'self'; base-uri 'self'"
+)
+LATEX: list[dict[str, str | bool]] = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "$", "right": "$", "display": False},
+    {"left": "\\[", "right": "\\]", "display": True},
+    {"left": "\\(", "right": "\\)", "display": False},
+]
+
+
+def theme(page: Page) -> Any:
+    """Gradio's soft theme in the config's accent colour, with the device's own fonts: nothing is fetched elsewhere."""
+    return gr.themes.Soft(primary_hue=page.accent, neutral_hue="zinc", font=SYSTEM_FONT, font_mono=MONO_FONT)
+
+
+def head(page: Page) -> str:
+    """What goes into the page's <head>. The styles stand here, since Gradio scopes what it is given as css."""
+    style = (HERE / "page.css").read_text("utf-8")
+    script = (HERE / "page.js").read_text("utf-8")
+    return (
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"<style>:root {{ --streamspace-width: {page.width}px; }}\n{style}</style>\n"
+        f"<script>{script}</script>"
+    )

@@ -1,0 +1,57 @@
+// The page's own part of a turn: what happens in the browser before the server is asked and after it has answered.
+// Each function takes the values of an event's inputs and returns those of its outputs; a throw ends the event there.
+(() => {
+  const state = { running: false };
+
+  const setRunning = (running) => {
+    state.running = running;
+    document.body.classList.toggle("running", running);
+  };
+
+  const say = (text) => `<p>${text}</p>`;
+
+  // Thoughts that were cut off must not look as if they went on.
+  const settled = (messages) =>
+    messages.map((m) =>
+      m.metadata?.status === "pending" ? { ...m, metadata: { ...m.metadata, status: "done" } } : m);
+
+  window.streamspace = {
+    // The visitor's message appears at once, and the box is empty for the next.
+    send(text, messages) {
+      if (state.running || !text?.trim()) throw new Error("nothing to send");
+      setRunning(true);
+      return ["", [...settled(messages ?? []), { role: "user", content: [{ type: "text", text }], metadata: null, options: null }]];
+    },
+    // Back to the visitor's last message, to have it answered again.
+    rewind(messages) {
+      const last = messages.findLastIndex((m) => m.role === "user");
+      if (state.running || last < 0) throw new Error("nothing to retry");
+      setRunning(true);
+      return settled(messages.slice(0, last + 1));
+    },
+    start(text) {
+      if (state.running || !text?.trim()) throw new Error("nothing to continue");
+      setRunning(true);
+      return say("Starting…");
+    },
+    idle() {
+      setRunning(false);
+    },
+    stop(messages) {
+      setRunning(false);
+      return [settled(messages ?? []), say("Stopped.")];
+    },
+    stopText() {
+      setRunning(false);
+      return say("Stopped.");
+    },
+    clear() {
+      setRunning(false);
+      return [[], ""];
+    },
+    clearText() {
+      setRunning(false);
+      return ["", "", ""];
+    },
+  };
+})();

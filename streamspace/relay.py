@@ -1,0 +1,117 @@
+"""Carries a blocking stream of events to a coroutine, without ever blocking the event loop, and paces it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+BEAT = 0.1  # seconds of silence after which an empty batch is yielded
+LEASE = 20.0  # seconds without a reader after which the stream is given up
+
+
+def pace(characters: int) -> float:
+    """Seconds between updates of a text of this length.
+
+    The browser renders the whole message anew each time, so longer texts get fewer updates; 20 per second look
+    continuous.
+    """
+    return 0.05 if characters < 4_000 else 0.1 if characters < 16_000 else 0.25
+
+
+async def relay(
+    open_stream: Callable[[threading.Event], Generator[T, None, None]], pause: Callable[[], float]
+) -> AsyncGenerator[list[T], None]:
+    """Yields what has come since the last time, `pause()` seconds apart; empty lists in silence, about 10 a second.
+
+    The stream is opened, read and closed in a thread of its own, in the caller's context (ZeroGPU finds the visitor's
+    identity there). When this generator is closed or cancelled it only sets the stop flag and returns: the thread
+    closes the stream by itself, however long a step of it takes, and nobody waits. A reader who doesn't come back for
+    `LEASE` seconds has the same effect. An exception of the stream is raised here.
+    """
+    mailbox = _Mailbox[T](asyncio.get_running_loop())
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(_pump, open_stream, mailbox), name="relay", daemon=True).start()
+    try:
+        while not mailbox.ended():
+            yield await mailbox.take()
+            await mailbox.pause(pause())
+    finally:
+        mailbox.stop.set()
+
+
+def _pump(open_stream: Callable[[threading.Event], Generator[T, None, None]], mailbox: _Mailbox[T]) -> None:
+    try:
+        with contextlib.closing(open_stream(mailbox.stop)) as stream:
+            for event in stream:
+                if not mailbox.put(event):
+                    break
+    except BaseException as error:  # raised again by the coroutine that reads
+        mailbox.error = error
+    finally:
+        mailbox.close()
+
+
+class _Mailbox(Generic[T]):
+    """Events between the thread that puts them and the coroutine that takes them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.stop = threading.Event()
+        self.error: BaseException | None = None
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._events: list[T] = []
+        self._filled = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._reader_seen = time.monotonic()
+
+    def put(self, event: T) -> bool:
+        """Called by the thread. False when nobody wants more."""
+        with self._lock:
+            self._events.append(event)
+            first = len(self._events) == 1
+        if time.monotonic() - self._reader_seen > LEASE:
+            self.stop.set()
+        return not self.stop.is_set() and (not first or self._call(self._filled.set))
+
+    def close(self) -> None:
+        """Called by the thread, at the end."""
+        self._call(self._filled.set)
+        self._call(self._closed.set)
+
+    async def take(self) -> list[T]:
+        """All events since the last time; none after a beat of silence."""
+        self._reader_seen = time.monotonic()
+        await _wait(self._filled, BEAT)
+        self._filled.clear()
+        with self._lock:
+            events, self._events = self._events, []
+        return events
+
+    async def pause(self, seconds: float) -> None:
+        """Waits so long, or until the stream is complete: its last words are not held back."""
+        await _wait(self._closed, seconds)
+
+    def ended(self) -> bool:
+        """Whether the stream is complete and all of it was taken. Raises the stream's exception, if it had one."""
+        if not self._closed.is_set() or self._events:
+            return False
+        if self.error is not None:
+            raise self.error
+        return True
+
+    def _call(self, function: Callable[[], None]) -> bool:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended
+            self._loop.call_soon_threadsafe(function)
+            return True
+        return False
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
