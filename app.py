@@ -10,9 +10,10 @@ import sys
 
 from gradio import Blocks
 
-from streamspace import build, configfile, page
+from streamspace import build, configfile
 from streamspace.config import Config
 from streamspace.errors import StreamspaceError
+from streamspace.page import whole
 from streamspace.serve import serve
 
 log = logging.getLogger("streamspace")
@@ -34,10 +35,10 @@ def main() -> int:
 def compose(config: Config) -> Blocks:
     """The page for a config; when the model can't be loaded, the page that says why."""
     try:
-        return page.build(build.writer(config))
+        return whole.build(build.writer(config))
     except StreamspaceError as error:
         log.error("%s", error)
-        return page.diagnosis(config, str(error))
+        return whole.diagnosis(config, str(error))
 
 
 if __name__ == "__main__":

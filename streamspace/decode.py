@@ -14,6 +14,9 @@ class Decoder:
     A token alone can't be decoded (leading spaces, characters of several tokens), so a short window of tokens is: the
     text of the window, less the text that its beginning had before, is new. The window moves on at whole characters.
     `before` are tokens that precede the reply's, when it goes on from an earlier one.
+
+    One case differs: tokenizers with byte fallback judge a run of byte tokens as a whole, so a run that turns out to be
+    broken would take back characters which have been shown.
     """
 
     def __init__(self, tokenizer: Any, before: Sequence[int] = ()) -> None:

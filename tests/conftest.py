@@ -1,0 +1,84 @@
+"""What the tests share: a clean environment, the embedded model, the real app as a process, and a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running import ROOT, App
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+NO_BROWSER = "no Chromium found; install one with: apt-get install chromium (Debian), brew install chromium (macOS)"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's own settings or tokens, or reaches the Hub."""
+    for name in list(os.environ):
+        if name.startswith(("HF_", "SPACE", "GRADIO_", "HUGGING")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Any:
+    """The embedded model, loaded as the app loads it."""
+    from streamspace import configfile
+    from streamspace.loading import load
+    from streamspace.placement import Placement
+
+    return load(configfile.read(ROOT / "config/tiny.yaml").model, Placement("cpu", "float32", "a test"))
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., App]]:
+    """Starts the real app; what a test started is ended after it."""
+    apps: list[App] = []
+
+    def run(**settings: Any) -> App:
+        apps.append(App(tmp_path, **settings))
+        return apps[-1]
+
+    yield run
+    for app in apps:
+        app.end()
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The real app with the embedded model, shared by the tests that don't change it."""
+    running = App(tmp_path_factory.mktemp("app"))
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail(NO_BROWSER)
+        pytest.skip(NO_BROWSER)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=[(1280, 800), (390, 800)], ids=["desktop", "phone"])
+def size(request: pytest.FixtureRequest) -> dict[str, int]:
+    """The two window sizes that the page is made for, in CSS pixels."""
+    return {"width": request.param[0], "height": request.param[1]}
