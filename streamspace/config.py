@@ -56,6 +56,10 @@ class Card(Part):
     hardware: Text = Field(
         "zero-a10g", description="Hardware that a deploy asks for, for example zero-a10g or cpu-basic."
     )
+    preload: bool = Field(
+        True,
+        description="Download the model while the Space is built; off for a gated model, which the build can't read.",
+    )
 
 
 class Page(Part):

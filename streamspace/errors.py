@@ -6,7 +6,8 @@ StreamspaceError
 ├── ModelError        the model can't be loaded or used
 ├── RequestError      the visitor's message or parameters
 ├── GenerationError   the model failed while it was answering
-└── GpuError          ZeroGPU refused or ended the call
+├── GpuError          ZeroGPU refused or ended the call
+└── DeployError       the Hub refused a step, or the Space doesn't run or answer
 
 Anything else that is raised is a defect of ours: it is logged with its traceback, and the visitor reads `UNEXPECTED`.
 """
@@ -48,3 +49,7 @@ class GenerationError(StreamspaceError):
 
 class GpuError(StreamspaceError):
     """ZeroGPU refused the call (quota, duration, queue) or ended it."""
+
+
+class DeployError(StreamspaceError):
+    """The Hub refused a step of a deploy, or the Space doesn't run or doesn't answer."""

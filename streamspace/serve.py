@@ -13,8 +13,10 @@ from streamspace.page import look
 
 def serve(page: gr.Blocks, settings: Page) -> None:
     """Serves until the process ends. Raises StreamspaceError when the port is taken."""
+    port = os.environ.get("GRADIO_SERVER_PORT")
     try:
         page.launch(
+            server_port=int(port) if port else None,  # else Gradio would silently take another one
             theme=look.theme(settings),
             head=look.head(settings),
             footer_links=["api", "gradio"],
@@ -27,7 +29,6 @@ def serve(page: gr.Blocks, settings: Page) -> None:
     except OSError as error:
         if "port" not in str(error):
             raise
-        port = os.environ.get("GRADIO_SERVER_PORT", "7860-7959")
         raise StreamspaceError(
-            f"Port {port} is in use. End the program that uses it, or choose another: make run PORT=7870"
+            f"Port {port or '7860'} is in use. End the program that uses it, or choose another: make run PORT=7870"
         ) from error

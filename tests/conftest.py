@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +58,46 @@ def start(tmp_path: Path) -> Iterator[Callable[..., App]]:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The real app with the embedded model, shared by the tests that don't change it."""
-    running = App(tmp_path_factory.mktemp("app"))
+def app(tmp_path_factory: pytest.TempPathFactory, probe: Probe) -> Iterator[App]:
+    """The real app with the embedded model and a probe on it, shared by the tests that don't change it."""
+    running = App(tmp_path_factory.mktemp("app"), script="tests/probed_app.py", env={"PROBE": str(probe.folder)})
     yield running
     running.end()
+
+
+class Probe:
+    """What tests see of, and do to, the model of a `tests/probed_app.py`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def steps(self) -> int:
+        """Forward passes begun so far."""
+        return (self.folder / "steps").stat().st_size
+
+    def settled(self, quiet: float = 0.5) -> int:
+        """The number of passes, once there were no more for `quiet` seconds."""
+        before = -1
+        while (now := self.steps) != before:
+            before = now
+            time.sleep(quiet)
+        return now
+
+    @contextmanager
+    def set(self, name: str, value: str) -> Iterator[None]:
+        """Writes one of the files that the probe looks at, for the length of a block."""
+        (self.folder / name).write_text(value)
+        try:
+            yield
+        finally:
+            (self.folder / name).unlink()
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    """The probe on the shared app's model."""
+    return Probe(tmp_path_factory.mktemp("probe"))
 
 
 @pytest.fixture(scope="session")

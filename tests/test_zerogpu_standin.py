@@ -13,8 +13,9 @@ import pytest
 from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
-from tests.zerogpu.device_api import ANONYMOUS, DeviceAPI, Rules, Visitor, visitor_token
+from tests.zerogpu.device_api import DeviceAPI
 from tests.zerogpu.harness import ZeroSpace, zero_space
+from tests.zerogpu.rules import ANONYMOUS, Rules, Visitor, visitor_token
 
 DEMO = Path(__file__).parent / "zerogpu" / "demo_app.py"
 ADA = visitor_token("ada")
@@ -161,16 +162,17 @@ def test_queue_timeout_reaches_the_caller_with_a_link(space: ZeroSpace) -> None:
     assert error["message"].startswith("No GPU was available after 60s. <a style=")
 
 
-def test_visitor_who_leaves_the_queue_gives_up_the_place(space: ZeroSpace) -> None:
+def test_visitor_who_closes_the_page_gives_up_the_place_in_the_queue(space: ZeroSpace) -> None:
     first = talk(space, pause=0.2)
     space.api.wait_for("/allow")
-    second = talk(space)
-    space.api.wait_for("/schedule", 2)
-    second.cancel()
+    join = {"data": [8, 0, 30, ""], "fn_index": 0, "session_hash": "gone"}
+    httpx.post(f"{space.url}/gradio_api/queue/join", json=join).raise_for_status()
+    with httpx.stream("GET", f"{space.url}/gradio_api/queue/data", params={"session_hash": "gone"}):
+        space.api.wait_for("/schedule", 2)
     assert eventually(lambda: "Connection closed by visitor while queueing" in space.printed())
     assert len(ids(first)) == 8
     space.api.wait_until_idle()
-    assert len(ids(talk(space))) == 8
+    assert len(space.api.asked("/release")) == 1
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
@@ -365,3 +367,14 @@ def test_queue_names_its_reason_and_serves_in_order() -> None:
             assert next(events) == "event: ping\n\n"
             end(api, running)
             assert next(text for text in events if "ping" not in text).startswith("event: succeeded\ndata: {")
+
+
+def test_caller_who_left_the_queue_gets_no_card() -> None:
+    with DeviceAPI() as api:
+        api.rules.ping_every = 30
+        running = schedule(api)
+        query = {"cgroupPath": "/", "taskId": 1, "enableQueue": True}
+        with httpx.stream("POST", f"{api.url}/schedule", params=query) as waiting:
+            next(waiting.iter_text())
+        end(api, running)
+        api.wait_until_idle(timeout=3)

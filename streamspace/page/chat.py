@@ -24,7 +24,9 @@ def chat(writer: Writer) -> None:
         buttons=["copy"], latex_delimiters=look.LATEX, allow_tags=False,
         examples=[{"text": example} for example in config.page.examples],
     )  # fmt: skip
-    status = gr.HTML(elem_id="status", html_template="${value}", padding=False)
+    with gr.Row(elem_id="about"):
+        status = gr.HTML(elem_id="status", padding=False)
+        clear = gr.Button("Clear", size="sm", scale=0, elem_id="clear")
     with gr.Row(elem_id="asking"):
         box = gr.Textbox(
             placeholder=config.page.placeholder, label="Message", show_label=False, container=False,
@@ -36,7 +38,6 @@ def chat(writer: Writer) -> None:
         system = gr.Textbox(config.system_prompt, label="System prompt", lines=2, max_lines=8)
         thinking = gr.Checkbox(True, label="Think first", visible=writer.encoder.can_think)
         knobs = controls.sampling(config.sampling)
-    clear = gr.Button("Clear conversation", size="sm", elem_id="clear")
 
     async def reply(messages: list[Any], system: str, thinking: bool, *values: Any) -> AsyncGenerator[Any, None]:
         earlier, shown = messages[:-1], Progress()

@@ -29,7 +29,7 @@ def completion(writer: Writer) -> None:
     output = gr.Textbox(
         label="Continuation", lines=8, max_lines=24, interactive=False, buttons=["copy"], elem_id="continuation"
     )
-    status = gr.HTML(elem_id="status", html_template="${value}", padding=False)
+    status = gr.HTML(elem_id="status", padding=False)
     if config.page.examples:
         gr.Examples(
             [[example] for example in config.page.examples], prompt, label="Beginnings", api_visibility="private"

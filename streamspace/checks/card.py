@@ -1,0 +1,64 @@
+"""Checks the card: lengths, colours, versions, hardware, and that the committed README says what the config says."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from streamspace import card
+from streamspace.checks.findings import Finding
+from streamspace.checks.platform import COLORS, HARDWARE, SHORT_DESCRIPTION
+from streamspace.config import Config
+
+REFERENCE = "https://huggingface.co/docs/hub/spaces-config-reference"
+REQUIRED = ["title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "app_file"]
+
+
+def from_config(config: Config, where: str) -> Iterator[Finding]:
+    """What the types can't know about the config's part `card`."""
+    if config.card.hardware not in HARDWARE:
+        near = difflib.get_close_matches(config.card.hardware, HARDWARE, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        problem = f"card.hardware: expected hardware that the Hub rents, got {config.card.hardware!r}{hint}"
+        yield Finding("error", where, problem, f"One of: {', '.join(HARDWARE)}")
+    if re.search(r"[0-9A-Za-z]", config.card.emoji):
+        yield Finding("error", where, f"card.emoji: expected one emoji, got {config.card.emoji!r}")
+
+
+def from_readme(text: str, config: Config) -> Iterator[Finding]:
+    """What the Hub would refuse in this README, and where it disagrees with the config."""
+    found = card.read(text)
+    if found is None:
+        yield Finding("error", "README.md", "expected front matter between two lines ---, found none", "Run: make card")
+        return
+    yield from _refused(found)
+    wanted = {name: _plain(value) for name, value in card.fields(config).items()}
+    differing = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    if differing:
+        problem = f"expected the card that the config makes, got another {', '.join(differing)}"
+        yield Finding("error", "README.md", problem, "Run: make card")
+
+
+def _refused(found: dict[str, Any]) -> Iterator[Finding]:
+    def problem(key: str, expected: str) -> Finding:
+        return Finding("error", "README.md", f"{key}: expected {expected}, got {found.get(key)!r}", f"See {REFERENCE}")
+
+    for key in REQUIRED:
+        if key not in found:
+            yield problem(key, "a value")
+    for key in ("colorFrom", "colorTo"):
+        if key in found and found[key] not in COLORS:
+            yield problem(key, f"one of {', '.join(COLORS)}")
+    for key in ("sdk_version", "python_version"):
+        if key in found and not isinstance(found[key], str):
+            yield problem(key, "a version in quotes, because YAML reads 3.10 as 3.1")
+    if len(str(found.get("short_description", ""))) > SHORT_DESCRIPTION:
+        yield problem("short_description", f"at most {SHORT_DESCRIPTION} characters")
+    if "hardware" in found:
+        yield problem("hardware", "no such key, since the Hub ignores it in favour of suggested_hardware")
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value

@@ -1,0 +1,53 @@
+"""Checks the files of an upload: nothing missing, nothing too large, no LFS pointers, no secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from streamspace import card
+from streamspace.checks.findings import Finding
+from streamspace.checks.platform import DISK_GB
+from streamspace.config import Config
+from streamspace.upload import File
+
+POINTER = b"version https://git-lfs.github.com/spec/"
+READ_UP_TO = 2_000_000  # bytes; a secret hides in text, and texts are smaller
+SECRETS = {
+    "a Hugging Face token": re.compile(rb"\bhf_[A-Za-z]{34}\b"),
+    "a GitHub token": re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9_]{60,}"),
+    "a private key": re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
+    "an AWS key": re.compile(rb"\bAKIA[0-9A-Z]{16}\b"),
+}
+
+
+def findings(files: Sequence[File], config: Config, where: str) -> Iterator[Finding]:
+    """About the files that would be uploaded for this config, which `where` names."""
+    there = {file.path for file in files}
+    for name in ("app.py", "requirements.txt"):
+        if name not in there:
+            yield Finding("error", name, "expected this file, found none", "A Space can't run without it")
+    if card.is_local(config.model.id) and not any(path.endswith(".safetensors") for path in there):
+        problem = (
+            f"model.id: expected weights (*.safetensors) inside this repository, found none at {config.model.id!r}"
+        )
+        yield Finding("error", where, problem, "Copy the model into models/, or name a model of the Hub as owner/name")
+    for file in files:
+        yield from _in_one(file)
+    total = sum(file.size for file in files) / 1e9
+    if total > DISK_GB / 2:
+        problem = f"{total:.0f} GB to upload, and the smallest Space has a disk of {DISK_GB} GB"
+        yield Finding("warning", where, problem, "Put the model into a repository of its own, and name it in model.id")
+
+
+def _in_one(file: File) -> Iterator[Finding]:
+    content = file.read() if file.size <= READ_UP_TO else b""
+    if content.startswith(POINTER):
+        yield Finding("error", file.path, "expected the file itself, got a Git LFS pointer to it", "Run: git lfs pull")
+    for kind, pattern in SECRETS.items():
+        if match := pattern.search(content):
+            line = content.count(b"\n", 0, match.start()) + 1
+            remedy = (
+                "Take it out, revoke it (git's history may hold it too), and give it to the Space with --secret NAME"
+            )
+            yield Finding("error", f"{file.path}:{line}", f"expected no secrets in the upload, found {kind}", remedy)

@@ -1,0 +1,34 @@
+"""A finding: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An error has to be mended first; a warning may be meant; a note is good to know."""
+
+    severity: Severity
+    where: str
+    problem: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        weight = "" if self.severity == "error" else f"{self.severity}: "
+        return f"{weight}{self.where}: {self.problem}" + (f". {self.remedy}" if self.remedy else "")
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that stop a deploy."""
+    return [finding for finding in findings if finding.severity == "error"]
+
+
+def as_json(findings: Iterable[Finding]) -> str:
+    """All of them as one JSON document, for scripts."""
+    return json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)

@@ -1,0 +1,94 @@
+"""How much memory a model needs, and whether the hardware has it: weights, plus the cache for what is being written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from streamspace.checks.findings import Finding
+from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB, XLARGE_GB, ZEROGPU
+from streamspace.config import Config
+from streamspace.upload import ROOT
+
+GIB = 2**30
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+SPARE = 1.2  # activations, the allocator and the CUDA context; a rule of thumb
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes of weights as loaded, and of key/value cache for all replies that run at once."""
+
+    weights: int
+    cache: int
+
+    @property
+    def total(self) -> float:
+        """With room for what a forward pass needs besides."""
+        return (self.weights + self.cache) * SPARE
+
+
+def local_weights(config: Config) -> int:
+    """Bytes of the safetensors files of a local model."""
+    return sum(file.stat().st_size for file in (ROOT / config.model.id).glob("*.safetensors"))
+
+
+def loaded_dtype(config: Config, hardware: str) -> str:
+    """The number format that `placement` would choose there, as far as the flavour's name tells."""
+    if config.model.dtype != "auto":
+        return config.model.dtype
+    if _on_cpu(config, hardware):
+        return "float32"  # the smallest CPU flavour has no fast bfloat16
+    return "float16" if hardware.startswith("t4") else "bfloat16"
+
+
+def cache_bytes(shape: Mapping[str, Any], config: Config, hardware: str) -> int:
+    """Bytes of key/value cache by the model's config.json (its text part), as if every layer had full attention."""
+    layers, heads = shape.get("num_hidden_layers", 0), shape.get("num_attention_heads", 0)
+    if not layers or not heads:
+        return 0
+    head = shape.get("head_dim") or shape.get("hidden_size", 0) // heads
+    keys = shape.get("num_key_value_heads") or heads
+    tokens = config.limits.prompt_tokens + int(config.sampling.max_new_tokens.max)
+    tokens = min(tokens, shape.get("max_position_embeddings") or tokens)
+    at_once = 1 if hardware == ZEROGPU else config.limits.concurrency  # there each reply has a GPU share of its own
+    return int(2 * layers * keys * head * tokens * at_once * BYTES[loaded_dtype(config, hardware)])
+
+
+def oversized(weights: int, hardware: str, config: Config, where: str) -> Iterator[Finding]:
+    """What becomes of weights that ZeroGPU's usual share of a GPU can't hold."""
+    if hardware != ZEROGPU or weights <= LARGE_WEIGHTS_GIB * GIB:
+        return
+    size = f"{weights / GIB:.0f} GiB of weights"
+    if config.gpu.size == "large":
+        problem = f"gpu.size: expected 'xlarge' or 'auto' for {size} (large holds {LARGE_WEIGHTS_GIB} GiB), got 'large'"
+        yield Finding("error", where, problem, "xlarge uses up a visitor's daily quota twice as fast")
+        return
+    problem = f"{size} are above the {LARGE_WEIGHTS_GIB} GiB that fit half a GPU (large): this Space takes xlarge"
+    yield Finding("warning", where, problem, "That uses up a visitor's daily quota twice as fast")
+
+
+def fits(need: Need, hardware: str, config: Config, where: str) -> Iterator[Finding]:
+    """Whether the hardware's memory holds it."""
+    yield from oversized(need.weights, hardware, config, where)
+    room = HARDWARE.get(hardware)
+    if room is None:
+        return  # an unknown flavour is reported with the card
+    if hardware == ZEROGPU and need.weights > LARGE_WEIGHTS_GIB * GIB:
+        room = XLARGE_GB
+    parts = f"{need.weights / GIB:.1f} GiB of weights and {need.cache / GIB:.1f} GiB of cache"
+    if need.total > room * 1e9:
+        problem = f"model.id: expected a model that fits {hardware} ({room} GB), got one with {parts}"
+        remedy = f"Choose a smaller or a quantized model, larger hardware{_smaller_cache(need)}"
+        yield Finding("error", where, problem, remedy)
+    else:
+        yield Finding("note", where, f"the model fits {hardware}: {parts}, of {room} GB")
+
+
+def _smaller_cache(need: Need) -> str:
+    return ", or lower limits.prompt_tokens and limits.concurrency" if need.cache > need.weights / 2 else ""
+
+
+def _on_cpu(config: Config, hardware: str) -> bool:
+    return hardware.startswith("cpu") or config.device == "cpu"

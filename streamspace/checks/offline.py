@@ -1,0 +1,33 @@
+"""All that can be checked without the network, in the order in which a forker would mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from streamspace import card, requirements, upload
+from streamspace.checks import card as cards
+from streamspace.checks import files, pins
+from streamspace.checks.findings import Finding
+from streamspace.checks.memory import local_weights, oversized
+from streamspace.config import Config
+
+
+def findings(config: Config, path: Path, hardware: str | None = None) -> list[Finding]:
+    """What stands between this config and a Space on `hardware` (the card's, unless given)."""
+    return list(_findings(config, path, hardware or config.card.hardware))
+
+
+def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
+    where = upload.config_path(path)
+    yield from cards.from_config(config, where)
+    yield from pins.findings(hardware, requirements.read())
+    yield from files.findings(upload.files(config, path), config, where)
+    if card.is_local(config.model.id):
+        yield from oversized(local_weights(config), hardware, config, where)
+
+
+def committed_card(config: Config) -> list[Finding]:
+    """What is wrong with the README.md that is committed, which is `config`'s."""
+    text = card.README.read_text("utf-8") if card.README.is_file() else ""
+    return list(cards.from_readme(text, config))

@@ -1,0 +1,121 @@
+"""What the Hub knows about a config's model: is it there, may this token read it, how large is it, under which licence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, ModelInfo
+from huggingface_hub import errors as hub
+from huggingface_hub.utils import disable_progress_bars
+
+from streamspace import card, upload
+from streamspace.checks.findings import Finding
+from streamspace.checks.memory import BYTES, Need, cache_bytes, fits, loaded_dtype
+from streamspace.checks.templates import findings as template_findings
+from streamspace.config import Config
+from streamspace.deploy.refusals import explained
+
+
+def findings(config: Config, path: Path, hardware: str | None = None, api: HfApi | None = None) -> list[Finding]:
+    """About the model and the adapter, for `hardware` (else the card's). Raises DeployError without the Hub."""
+    disable_progress_bars()
+    where = upload.config_path(path)
+    asked = api or HfApi()
+    found: list[Finding] = []
+    if not card.is_local(config.model.id):
+        found += _model(asked, config, hardware or config.card.hardware, where)
+    adapter = config.model.adapter
+    if adapter and not card.is_local(adapter.id):
+        found += _there(asked, adapter.id, adapter.revision, "model.adapter", where)[1]
+    return found
+
+
+def _model(api: HfApi, config: Config, hardware: str, where: str) -> Iterator[Finding]:
+    info, refused = _there(api, config.model.id, config.model.revision, "model", where)
+    yield from refused
+    if info is None:
+        return
+    yield from _access(info, config, where)
+    yield from _weights(info, config, hardware, where, _json(api, info, "config.json"))
+    if config.task == "chat" and not config.model.chat_template:
+        yield from template_findings(_json(api, info, "tokenizer_config.json"), _text(api, info), where)
+
+
+def _there(api: HfApi, name: str, revision: str | None, key: str, where: str) -> tuple[ModelInfo | None, list[Finding]]:
+    """The model as the Hub describes it, or why it can't be read."""
+    page = f"https://huggingface.co/{name}"
+    try:
+        with explained(f"ask about {name}", name):
+            info = api.model_info(name, revision=revision, files_metadata=True)
+            api.auth_check(name)
+            return info, []
+    except Exception as error:
+        cause = error.__cause__
+        if isinstance(cause, hub.GatedRepoError):
+            problem = f"{key}.id: {name!r} is gated, and this token may not read it"
+            remedy = f"Accept its terms on {page}, then deploy with --secret HF_TOKEN, a token that may read it"
+        elif isinstance(cause, hub.RevisionNotFoundError):
+            problem = f"{key}.revision: expected a branch, tag or commit of {name!r}, got {revision!r}"
+            remedy = f"See {page}/commits/main"
+        elif isinstance(cause, hub.RepositoryNotFoundError):
+            problem = f"{key}.id: expected a model on the Hub, found none called {name!r}"
+            remedy = f"Check the spelling at {page}; if it is private, use a token that may read it"
+        else:
+            raise
+        return None, [Finding("error", where, problem, remedy)]
+
+
+def _access(info: ModelInfo, config: Config, where: str) -> Iterator[Finding]:
+    if info.gated and config.card.preload:
+        problem = f"card.preload: expected false, since {info.id!r} is gated and the build can't read it, got true"
+        yield Finding("error", where, problem)
+    if info.gated or info.private:
+        yield Finding("note", where, "the Space needs a secret HF_TOKEN", "Deploy with --secret HF_TOKEN")
+    licence = getattr(info.card_data, "license", None)
+    if licence:
+        yield Finding("note", where, f"the model's licence is {licence}", "Read it before you make the Space public")
+    else:
+        yield Finding("warning", where, "the model names no licence", f"Ask on https://huggingface.co/{info.id}")
+    if config.model.revision is None:
+        yield Finding(
+            "note", where, "model.revision is empty, so the model may change", f"Pin it: revision: {info.sha}"
+        )
+    if config.model.trust_remote_code is False and (info.config or {}).get("auto_map"):
+        problem = f"model.trust_remote_code: {info.id!r} brings Python code of its own, which isn't run"
+        yield Finding("warning", where, problem, "Read the code, pin its commit, then set it to true")
+
+
+def _weights(info: ModelInfo, config: Config, hardware: str, where: str, shape: Mapping[str, Any]) -> Iterator[Finding]:
+    stored = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    safe = sum(size for name, size in stored.items() if name.endswith(".safetensors") and "/" not in name)
+    if not safe:
+        problem = f"model.id: expected weights as *.safetensors in {info.id!r}, found none"
+        yield Finding("error", where, problem, "Choose a model that has them: other formats can run code when loaded")
+        return
+    count = info.safetensors.total if info.safetensors else None
+    quantized = "quantization_config" in shape
+    weights = safe if quantized or not count else count * BYTES[loaded_dtype(config, hardware)]
+    if count:
+        yield Finding("note", where, f"{count / 1e9:.2f}B parameters, {safe / 1e9:.1f} GB to download")
+    text = shape.get("text_config", shape)
+    yield from fits(Need(weights, cache_bytes(text, config, hardware)), hardware, config, where)
+
+
+def _json(api: HfApi, info: ModelInfo, name: str) -> dict[str, Any]:
+    """A small JSON file of the model; empty where there is none."""
+    text = _file(api, info, name)
+    return json.loads(text) if text else {}
+
+
+def _text(api: HfApi, info: ModelInfo) -> str | None:
+    return _file(api, info, "chat_template.jinja")
+
+
+def _file(api: HfApi, info: ModelInfo, name: str) -> str | None:
+    if name not in {file.rfilename for file in info.siblings or []}:
+        return None
+    with explained(f"read {name} of {info.id}", info.id):
+        return Path(api.hf_hub_download(info.id, name, revision=info.sha)).read_text("utf-8")

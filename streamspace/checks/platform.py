@@ -1,0 +1,45 @@
+"""What the platform accepts and offers, in one dated place. When the platform changes, this file changes.
+
+Sources: the Hub's documentation, "Spaces ZeroGPU" (with hub-docs pull request 2763 of 2026-09-04), "Using GPU Spaces"
+and "Spaces Configuration Reference"; the flavours' names are those of huggingface_hub 2.4.0. Checked in November 2026.
+"""
+
+from __future__ import annotations
+
+CHECKED = "2026-11"
+ZEROGPU = "zero-a10g"  # the flavour kept its first GPU's name; the GPU behind it has changed since
+ZEROGPU_TORCH = ["2.8.0", "2.9.1", "2.10.0", "2.11.0", "2.12.1", "2.13.0"]
+ZEROGPU_PYTHON = ["3.10", "3.12"]  # 3.10.13 and 3.12.12
+ZEROGPU_PAGE = "https://huggingface.co/docs/hub/spaces-zerogpu"
+LARGE_WEIGHTS_GIB = 42  # above this, packed weights go to xlarge by themselves (read in spaces 0.51.3)
+SHORT_DESCRIPTION = 60  # characters
+COLORS = ["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
+LARGE_FILE_MB = 10  # from here on a file has to go through LFS, which the upload does by itself
+DISK_GB = 50  # the smallest disk, which also holds the packages and the model's cache
+
+
+# GB of memory that a model can have: the machine's without a GPU, else that of one GPU, since the engine uses one.
+HARDWARE = {
+    "cpu-basic": 16,
+    "cpu-upgrade": 32,
+    ZEROGPU: 48,
+    "t4-small": 16,
+    "t4-medium": 16,
+    "l4x1": 24,
+    "l4x4": 24,
+    "l40sx1": 48,
+    "l40sx4": 48,
+    "l40sx8": 48,
+    "a10g-small": 24,
+    "a10g-large": 24,
+    "a10g-largex2": 24,
+    "a10g-largex4": 24,
+    "a100-large": 80,
+    "a100x4": 80,
+    "a100x8": 80,
+    "rtx-pro-6000": 96,
+    "rtx-pro-6000x2": 96,
+    "rtx-pro-6000x4": 96,
+    "rtx-pro-6000x8": 96,
+}
+XLARGE_GB = 96  # ZeroGPU's whole GPU, at twice the quota

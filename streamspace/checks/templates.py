@@ -1,0 +1,74 @@
+"""Renders a model's chat template with what a conversation can hold, without loading the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from streamspace.checks.findings import Finding
+
+USER = {"role": "user", "content": "Hello"}
+REPLY = {"role": "assistant", "content": "Hello!"}
+SYSTEM = {"role": "system", "content": "Be brief."}
+CASES = {
+    "a system prompt": ([SYSTEM, USER], "it is put in front of the first message instead"),
+    "an answer that is continued": ([USER, REPLY, USER], "the history is left out"),
+    "two messages of the same role in a row": ([USER, USER], "roles have to take turns; the app sees to it"),
+}
+
+
+def findings(tokenizer: Mapping[str, Any], own_file: str | None, where: str) -> Iterator[Finding]:
+    """What the template can't do. `tokenizer` is tokenizer_config.json, `own_file` the text of chat_template.jinja."""
+    source = own_file or _default(tokenizer.get("chat_template"))
+    if not source:
+        problem = "task: expected a model with a chat template for 'chat', and this one has none"
+        yield Finding("error", where, problem, "Choose the instruct version of the model, or set task: completion")
+        return
+    if (error := _render(source, tokenizer, [USER])) is not None:
+        problem = f"model.chat_template: the model's own can't render one message: {error}"
+        yield Finding("error", where, problem, "Give one of your own in model.chat_template")
+        return
+    for name, (messages, consequence) in CASES.items():
+        if _render(source, tokenizer, messages) is not None:
+            yield Finding("note", where, f"the model's chat template refuses {name}: {consequence}")
+    if "enable_thinking" in source:
+        yield Finding("note", where, "the model can think before it answers, and be told not to")
+
+
+def _default(template: Any) -> str | None:
+    """The template named default where there are several, as old tokenizers have."""
+    if isinstance(template, list):
+        return next((each["template"] for each in template if each.get("name") == "default"), None)
+    return template
+
+
+def _render(source: str, tokenizer: Mapping[str, Any], messages: list[dict[str, str]]) -> str | None:
+    """None when it renders, else what it says."""
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals.update(raise_exception=_raise, strftime_now=lambda form: "2026-01-01")
+    try:
+        environment.from_string(source).render(
+            messages=messages, add_generation_prompt=True, tools=None, documents=None, **_tokens(tokenizer)
+        )
+    except (jinja2.TemplateError, TypeError, KeyError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:
+    """bos_token and the others as text, which may be written as text or as a mapping."""
+    found = {name: value for name, value in tokenizer.items() if name.endswith("_token")}
+    return {
+        name: value["content"] if isinstance(value, dict) else value
+        for name, value in found.items()
+        if isinstance(value, str | dict)
+    }
+
+
+def _raise(message: str) -> None:
+    raise jinja2.TemplateError(message)

@@ -1,0 +1,1 @@
+"""From a config to a live Space: a plan of the steps, the steps, and the proof that it answers."""

@@ -1,0 +1,110 @@
+"""Carries out a plan, proves that the Space answers, and puts the previous state back when it doesn't."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from streamspace.config import Config
+from streamspace.deploy import smoke, watch
+from streamspace.deploy.excerpt import relevant
+from streamspace.deploy.hub import Space
+from streamspace.deploy.plan import Plan, Remote
+from streamspace.deploy.rollback import go_back
+from streamspace.errors import DeployError
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Live:
+    """A Space that has answered."""
+
+    sha: str
+    address: str
+    answer: smoke.Answer
+
+
+def secret_values(plan: Plan, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The values of the plan's secrets. Raises DeployError with all names that the environment lacks."""
+    missing = [name for name in plan.secrets if not environ.get(name)]
+    if missing:
+        raise DeployError(
+            f"--secret {', '.join(missing)}: expected a value in the environment variable of that name, found none. "
+            f"Set it for this command only, for example: read -rs {missing[0]}; export {missing[0]}"
+        )
+    return {name: environ[name] for name in plan.secrets}
+
+
+def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: Say, timeout: float) -> Live:
+    """The live Space. Raises DeployError, with how things stand after the previous state was put back."""
+    values = secret_values(plan)
+    sha = before.sha if before else space.create(plan, values)
+    try:
+        if before:
+            _settings(space, plan, values)
+        if plan.pushes:
+            title, message = f"Deploy {plan.wish.config}", f"SPACE_CONFIG={plan.wish.config}"
+            sha = space.push(plan.put, plan.delete, plan.parent or sha, title, message)
+            say(f"pushed {sha[:7]}; waiting until it runs")
+    except DeployError as error:
+        raise DeployError(f"{error}\n{_undo(space, plan, before, sha, say, timeout)}") from error
+    try:
+        return prove(space, sha, config, say, timeout)
+    except smoke.Busy as error:
+        raise DeployError(
+            f"{space.name} runs {sha[:7]}, but could not be asked: {error}. It stays; ask it by hand: {space.page}"
+        ) from error
+    except DeployError as error:
+        say_why(space, say)
+        raise DeployError(f"{error}\n{_undo(space, plan, before, sha, say, timeout)}") from error
+
+
+def prove(space: Space, sha: str, config: Config, say: Say, timeout: float) -> Live:
+    """Waits until `sha` runs, and streams one reply from it. Raises DeployError."""
+    runtime = watch.until_live(space, sha, say, timeout)
+    if runtime.stage == "PAUSED":
+        raise DeployError(f"The Space is paused. Restart it on {space.page}/settings, then run this command again")
+    address = space.address()
+    return Live(sha, address, smoke.ask(address, config, say))
+
+
+def _settings(space: Space, plan: Plan, secrets: Mapping[str, str]) -> None:
+    if plan.make_private:
+        space.set_private()
+    if plan.hardware:
+        space.set_hardware(plan.hardware)
+    for name, value in secrets.items():
+        space.set_secret(name, value)
+    for name, value in plan.variables.items():
+        space.set_variable(name, value)
+
+
+def say_why(space: Space, say: Say) -> None:
+    """The lines of the log that tell why the Space doesn't run or answer."""
+    try:
+        runtime = space.runtime()
+        lines = relevant(list(space.log(build=runtime.stage in ("BUILD_ERROR", "CONFIG_ERROR"))))
+    except DeployError:
+        return  # the Hub itself is the trouble, and that is said already
+    for line in lines:
+        say(f"  | {line}")
+
+
+def _undo(space: Space, plan: Plan, before: Remote | None, sha: str, say: Say, timeout: float) -> str:
+    """Puts the settings and files of `before` back, and says in one sentence how things stand now."""
+    if before is None or "app.py" not in before.files:
+        return f"Not deployed. There is no earlier version to go back to: mend it, and deploy again. {space.page}"
+    try:
+        if plan.hardware and before.hardware:
+            space.set_hardware(before.hardware)
+        for name in plan.variables:
+            space.set_variable(name, (before.variables or {}).get(name))
+        if sha == before.sha:
+            return f"Not deployed. The files of {space.name} are as they were"
+        say(f"going back to {before.sha[:7]}")
+        go_back(space, before.sha, sha, "the deploy failed", say, timeout)
+    except DeployError as error:
+        return f"Not deployed, and going back failed too: {error}. See {space.page}"
+    return f"Not deployed. {space.name} runs what it ran before ({before.sha[:7]})"

@@ -1,0 +1,129 @@
+"""The commands that talk to the Hub: deploy, status, logs, rollback. Each returns the process's exit code."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from streamspace import card, configfile, upload
+from streamspace.checks import offline
+from streamspace.checks.findings import errors
+from streamspace.config import Config
+from streamspace.deploy import apply, plan, rollback
+from streamspace.deploy.hub import Space
+from streamspace.deploy.watch import FAILED, ON_THE_WAY
+from streamspace.errors import DeployError
+
+Say = Callable[[str], None]
+
+
+def deploy(options: argparse.Namespace, say: Say) -> int:
+    """Checks, plans, prints the plan, carries it out, and proves that the Space answers."""
+    path = configfile.locate(options.config) if options.config else configfile.chosen()
+    config = configfile.read(path)
+    wish = _wish(options, config, path)
+    found = offline.findings(config, path, wish.hardware)
+    for finding in found:
+        say(str(finding))
+    if errors(found):
+        raise DeployError("Not deployed: mend the above first")
+    space = Space(options.space)
+    before = space.look()
+    steps = plan.make(wish, upload.files(config, path, _model_files(space, config)), before)
+    say(f"{wish.space}: the plan, for {wish.config}")
+    for line in steps.lines():
+        say(f"  {line}")
+    if options.dry_run:
+        say("dry run: nothing was done")
+        return 0
+    if steps.empty and before:
+        return _unchanged(space, before.sha, config, say, options.timeout)
+    _report(apply.apply(space, steps, before, config, say, options.timeout), space, say)
+    return 0
+
+
+def status(options: argparse.Namespace, say: Say) -> int:
+    """Says what runs, on what, since which commit; 1 when it is broken."""
+    space = Space(options.space)
+    runtime = space.runtime()
+    say(f"{space.name}: {runtime.stage} on {runtime.hardware or 'no hardware yet'}, {space.address()}")
+    if runtime.message:
+        say(f"  {runtime.message}")
+    for commit in space.commits()[:5]:
+        mark = "*" if runtime.sha == commit.sha else " "
+        say(f"{mark} {commit.sha[:7]}  {commit.when}  {commit.title}")
+    return 1 if runtime.stage in FAILED else 0
+
+
+def logs(options: argparse.Namespace, say: Say) -> int:
+    """Prints the app's log, or the build's."""
+    for line in Space(options.space).log(build=options.build, follow=options.follow):
+        say(line)
+    return 0
+
+
+def go_back(options: argparse.Namespace, say: Say) -> int:
+    """Puts an earlier version back, with its config, and waits until it runs."""
+    space = Space(options.space)
+    history = space.commits()
+    target = rollback.find(history, options.to or rollback.previous(history))
+    if "app.py" not in space.files(target.sha):
+        raise DeployError(f"{target.sha[:7]} ({target.title}) holds no app. There is no earlier version to go back to")
+    say(f"{space.name}: going back to {target.sha[:7]} ({target.title}, {target.when})")
+    if setting := rollback.setting(target):
+        space.set_variable("SPACE_CONFIG", setting)
+    sha = rollback.go_back(space, target.sha, history[0].sha, "asked for", say, options.timeout)
+    say(f"{space.name} runs {sha[:7]}, with the files of {target.sha[:7]}: {space.address()}")
+    return 0
+
+
+def _wish(options: argparse.Namespace, config: Config, path: Path) -> plan.Wish:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", options.space):
+        raise DeployError(f"expected a Space as owner/name, got {options.space!r}")
+    variables = {"SPACE_CONFIG": upload.config_path(path), plan.WITHOUT_SSR: "false"}
+    for text in options.variable:
+        name, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise DeployError(f"--variable: expected NAME=VALUE, got {text!r}")
+        variables[name] = value
+    for name in options.secret:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):  # not quoted: it may be the value, given by mistake
+            raise DeployError("--secret: expected the name of an environment variable, which holds the value")
+    return plan.Wish(
+        options.space,
+        upload.config_path(path),
+        options.hardware or config.card.hardware,
+        options.private,
+        tuple(dict.fromkeys(options.secret)),
+        options.replace_secrets,
+        variables,
+    )
+
+
+def _model_files(space: Space, config: Config) -> list[str]:
+    """The files to preload: of a model of the Hub whose revision is pinned."""
+    model = config.model
+    if card.is_local(model.id) or not card.pinned(model) or not config.card.preload:
+        return []
+    return space.model_files(model.id, model.revision or "")
+
+
+def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float) -> int:
+    """Nothing to do, unless an earlier deploy was interrupted while the Space was being built, or it is broken."""
+    runtime = space.runtime()
+    if runtime.stage in FAILED:
+        apply.say_why(space, say)
+        raise DeployError(f"{space.name} has these files already, and is at {runtime.stage}. Mend them, deploy again")
+    if runtime.stage in ON_THE_WAY:
+        say("unchanged, and still being built; waiting until it runs")
+        _report(apply.prove(space, sha, config, say, timeout), space, say)
+        return 0
+    say(f"unchanged: nothing to do. {space.name} is at {runtime.stage}: {space.address()}")
+    return 0
+
+
+def _report(live: apply.Live, space: Space, say: Say) -> None:
+    say(f"{space.name} runs {live.sha[:7]} and answers: {live.answer}")
+    say(f"{space.page}\n{live.address}")

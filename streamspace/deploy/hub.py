@@ -1,0 +1,203 @@
+"""One Space on the Hub: each method is one thing that can be asked of it, with refusals in plain words."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi
+from huggingface_hub import errors as hub
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import disable_progress_bars
+
+from streamspace.deploy.plan import KEPT, Plan, Remote
+from streamspace.deploy.refusals import explained, status
+from streamspace.upload import File
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of the Space, newest first in lists; `message` is what stands under its title."""
+
+    sha: str
+    title: str
+    message: str
+    when: str
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What runs, or doesn't: the stage in the Hub's words, and the commit it belongs to, where the Hub says it."""
+
+    stage: str
+    sha: str | None
+    hardware: str | None
+    message: str
+
+
+class Space:
+    """The Space `owner/name`, through the Hub's own client."""
+
+    def __init__(self, name: str, api: HfApi | None = None) -> None:
+        self.name = name
+        self.api = api or HfApi()
+        disable_progress_bars()
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # the plan says what is going to happen
+
+    @property
+    def page(self) -> str:
+        """Where a person looks at it."""
+        return f"{self.api.endpoint}/spaces/{self.name}"
+
+    def look(self) -> Remote | None:
+        """The Space as it is now, or None when there is none. Raises DeployError."""
+        with explained("look at the Space", self.name):
+            if not os.environ.get("HF_OIDC_RESOURCE"):  # a Trusted Publisher's token is nobody's
+                self.api.whoami()
+            try:
+                info = self.api.space_info(self.name)
+            except hub.RepositoryNotFoundError:
+                return None
+            return Remote(
+                sha=info.sha or "",
+                private=bool(info.private),
+                hardware=self._hardware(),
+                files=self.files(info.sha or "main"),
+                variables=_may(lambda: {k: v.value for k, v in self.api.get_space_variables(self.name).items()}),
+                secrets=_may(lambda: frozenset(self.api.get_space_secrets(self.name))),
+            )
+
+    def create(self, plan: Plan, secrets: Mapping[str, str]) -> str:
+        """Creates it with its hardware, secrets and variables, and returns its first commit."""
+        with explained("create the Space", self.name):
+            self.api.create_repo(
+                self.name,
+                repo_type="space",
+                private=plan.wish.private,
+                space_sdk="gradio",
+                space_hardware=plan.wish.hardware,  # type: ignore[arg-type]
+                space_secrets=[{"key": key, "value": value} for key, value in secrets.items()],
+                space_variables=[{"key": key, "value": value} for key, value in plan.variables.items()],
+            )
+            return self.api.space_info(self.name).sha or ""
+
+    def set_private(self) -> None:
+        """Hides it from everybody else."""
+        with explained("make the Space private", self.name):
+            self.api.update_repo_settings(self.name, repo_type="space", private=True)
+
+    def set_hardware(self, name: str) -> None:
+        """Requests other hardware."""
+        with explained(f"request hardware {name}", self.name):
+            self.api.request_space_hardware(self.name, name)  # type: ignore[arg-type]
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Sets a secret; the Hub never shows it again."""
+        with explained(f"set secret {name}", self.name):
+            self.api.add_space_secret(self.name, name, value)
+
+    def set_variable(self, name: str, value: str | None) -> None:
+        """Sets a variable, or takes it away with None."""
+        with explained(f"set variable {name}", self.name):
+            if value is None:
+                self.api.delete_space_variable(self.name, name)
+            else:
+                self.api.add_space_variable(self.name, name, value)
+
+    def push(self, put: Iterable[File], delete: Iterable[str], parent: str, title: str, message: str) -> str:
+        """One commit with all changes, on top of `parent` or not at all. Returns its sha.
+
+        Not `upload_folder`: that may split a folder into several commits, of which only the first is guarded by
+        `parent_commit`, and each of which would start a build.
+        """
+        operations = [
+            *(CommitOperationAdd(file.path, _source(file)) for file in put),
+            *(CommitOperationDelete(name, is_folder=False) for name in delete),
+        ]
+        return self._commit("upload the files", operations, parent, title, message)
+
+    def put_back(self, old: str, parent: str, title: str, message: str) -> str:
+        """One commit that makes the files what they were at `old`. Returns its sha, or `parent` if nothing differs."""
+        with explained(f"read the files of {old[:7]}", self.name):
+            then, now = self.files(old), self.files(parent)
+        operations = [
+            *(CommitOperationCopy(path, path, src_revision=old) for path in then if then[path] != now.get(path)),
+            *(CommitOperationDelete(path, is_folder=False) for path in now if path not in then and path not in KEPT),
+        ]
+        if not operations:
+            return parent
+        return self._commit("put the files back", operations, parent, title, message)
+
+    def files(self, revision: str) -> dict[str, str]:
+        """Each path at a revision with the name of its content: git's, or the sha256 of a large file."""
+        tree = self.api.list_repo_tree(self.name, recursive=True, revision=revision, repo_type="space")
+        found = [entry for entry in tree if isinstance(entry, RepoFile)]
+        return {entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id for entry in found}
+
+    def commits(self) -> list[Commit]:
+        """Its history, newest first."""
+        with explained("read the history", self.name):
+            found = self.api.list_repo_commits(self.name, repo_type="space")
+        return [Commit(each.commit_id, each.title, each.message, f"{each.created_at:%Y-%m-%d %H:%M}") for each in found]
+
+    def runtime(self) -> Runtime:
+        """What runs now."""
+        with explained("ask what runs", self.name):
+            found = self.api.get_space_runtime(self.name)
+        hardware = found.hardware or found.requested_hardware
+        message = found.raw.get("errorMessage") or ""
+        return Runtime(str(getattr(found.stage, "value", found.stage)), found.raw.get("sha"), hardware, message)
+
+    def address(self) -> str:
+        """The live app's own URL, without a slash at its end."""
+        with explained("find the app's address", self.name):
+            info = self.api.space_info(self.name)
+        return (info.host or f"https://{self.name.replace('/', '-').lower()}.hf.space").rstrip("/")
+
+    def log(self, build: bool = False, follow: bool = False) -> Iterator[str]:
+        """The lines of the app's log, or of the build's."""
+        with explained(f"read the {'build' if build else 'run'} log", self.name):
+            for piece in self.api.fetch_space_logs(self.name, build=build, follow=follow):
+                yield from piece.rstrip("\n").splitlines() or [""]
+
+    def model_files(self, name: str, revision: str) -> list[str]:
+        """What a model's repository holds at a revision; nothing where that can't be read."""
+        with contextlib.suppress(Exception):
+            return self.api.list_repo_files(name, revision=revision)
+        return []
+
+    def _hardware(self) -> str | None:
+        found = self.api.get_space_runtime(self.name)
+        return found.requested_hardware or found.hardware
+
+    def _commit(self, step: str, operations: Sequence[object], parent: str, title: str, message: str) -> str:
+        with explained(step, self.name):
+            done = self.api.create_commit(
+                self.name,
+                operations,  # type: ignore[arg-type]
+                commit_message=title,
+                commit_description=message,
+                repo_type="space",
+                parent_commit=parent,
+            )
+        return done.oid
+
+
+def _may(ask: Callable[[], T]) -> T | None:
+    """The answer, or None where the token may not ask: a Trusted Publisher's sees its Space's files, little else."""
+    try:
+        return ask()
+    except hub.HfHubHTTPError as error:
+        if status(error) in (401, 403):
+            return None
+        raise
+
+
+def _source(file: File) -> str | bytes:
+    return file.source if isinstance(file.source, bytes) else str(file.source)

@@ -1,0 +1,132 @@
+"""The plan of a deploy: what has to change so that the Space is what the config asks for. Pure; `apply` does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streamspace.upload import File
+
+KEPT = {".gitattributes"}  # the Hub writes it and keeps it: which files are large
+WITHOUT_SSR = "GRADIO_SSR_MODE"  # its proxy would hide the app's own routes
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command and the config ask for. `variables` include SPACE_CONFIG; secrets are names only."""
+
+    space: str
+    config: str
+    hardware: str
+    private: bool = False
+    secrets: tuple[str, ...] = ()
+    replace_secrets: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The Space as it is. `files` maps paths to git or sha256 names; None where the token may not look."""
+
+    sha: str
+    private: bool
+    hardware: str | None
+    files: Mapping[str, str]
+    variables: Mapping[str, str] | None
+    secrets: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps. `parent` is the commit that the push builds on, so that nobody's change is overwritten unseen."""
+
+    wish: Wish
+    create: bool = False
+    make_private: bool = False
+    hardware: str | None = None
+    secrets: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    put: tuple[File, ...] = ()
+    delete: tuple[str, ...] = ()
+    parent: str | None = None
+    unchanged: int = 0
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def pushes(self) -> bool:
+        """Whether there are files to commit."""
+        return bool(self.put or self.delete)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the Space already is what was asked for."""
+        settings = self.create or self.make_private or self.hardware or self.secrets or self.variables
+        return not (settings or self.pushes)
+
+    def lines(self) -> Iterator[str]:
+        """The plan as it is printed: one line for each step."""
+        if self.create:
+            yield f"create {'private ' if self.wish.private else ''}Space {self.wish.space} on {self.wish.hardware}"
+        if self.make_private:
+            yield "make the Space private"
+        if self.hardware:
+            yield f"request hardware {self.hardware}"
+        for name in self.secrets:
+            yield f"set secret {name} (value from the environment)"
+        for name, value in self.variables.items():
+            yield f"set variable {name}={value}"
+        for file in self.put:
+            yield f"upload {file.path} ({_size(file.size)})"
+        for name in self.delete:
+            yield f"delete {name}"
+        if self.unchanged:
+            yield f"keep {self.unchanged} unchanged file{'s' if self.unchanged > 1 else ''}"
+        yield from self.remarks
+
+
+def make(wish: Wish, files: Sequence[File], remote: Remote | None) -> Plan:
+    """The steps from `remote` (None: no such Space yet) to `wish` with these files."""
+    if remote is None:
+        return Plan(wish, create=True, secrets=wish.secrets, variables=dict(wish.variables), put=tuple(files))
+    put = tuple(file for file in files if not _same(file, remote.files.get(file.path)))
+    wanted = {file.path for file in files}
+    return Plan(
+        wish,
+        make_private=wish.private and not remote.private,
+        hardware=wish.hardware if remote.hardware not in (None, wish.hardware) else None,
+        secrets=_secrets(wish, remote),
+        variables=_variables(wish, remote),
+        put=put,
+        delete=tuple(sorted(set(remote.files) - wanted - KEPT)),
+        parent=remote.sha,
+        unchanged=len(files) - len(put),
+        remarks=tuple(_remarks(wish, remote)),
+    )
+
+
+def _same(file: File, there: str | None) -> bool:
+    """Regular files are known by git's name, of 40 digits, large ones by their sha256, of 64."""
+    return there is not None and there == (file.git_oid if len(there) == 40 else file.sha256)
+
+
+def _secrets(wish: Wish, remote: Remote) -> tuple[str, ...]:
+    known = frozenset() if wish.replace_secrets or remote.secrets is None else remote.secrets
+    return tuple(name for name in wish.secrets if name not in known)
+
+
+def _variables(wish: Wish, remote: Remote) -> dict[str, str]:
+    if remote.variables is None:
+        return {}
+    return {name: value for name, value in wish.variables.items() if remote.variables.get(name) != value}
+
+
+def _remarks(wish: Wish, remote: Remote) -> Iterator[str]:
+    if remote.variables is None:
+        yield "leave the variables as they are: this token may not read them"
+    kept = [name for name in wish.secrets if name not in _secrets(wish, remote)]
+    if kept:
+        yield f"keep secret {', '.join(kept)}, which is set (--replace-secrets sets it again)"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"

@@ -1,0 +1,60 @@
+"""Puts an earlier revision's files back, as a new commit: history is never rewritten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from streamspace.deploy import watch
+from streamspace.deploy.hub import Commit, Space
+from streamspace.errors import DeployError
+
+TITLE = "Go back to {sha}"
+
+
+def go_back(space: Space, to: str, head: str, reason: str, say: Callable[[str], None], timeout: float) -> str:
+    """Commits the files of `to` on top of `head`, waits until that runs, and returns its sha. Raises DeployError."""
+    message = "\n".join(line for line in (reason, _config_line(space, to)) if line)
+    sha = space.put_back(to, head, TITLE.format(sha=to[:7]), message)
+    watch.until_live(space, sha, say, timeout)
+    return sha
+
+
+def previous(commits: Sequence[Commit]) -> str:
+    """What ran before what runs now, given the history, newest first: going back twice goes back two versions.
+
+    Raises DeployError when there is nothing before.
+    """
+    current = _origin(0, commits)
+    if current + 1 >= len(commits):
+        raise DeployError("There is no earlier version to go back to")
+    return commits[_origin(current + 1, commits)].sha
+
+
+def setting(commit: Commit) -> str | None:
+    """The SPACE_CONFIG that a commit was deployed with, from its message."""
+    match = re.search(r"^SPACE_CONFIG=(\S+)$", commit.message, re.MULTILINE)
+    return match[1] if match else None
+
+
+def find(commits: Sequence[Commit], sha: str) -> Commit:
+    """The commit whose name begins with `sha`. Raises DeployError."""
+    found = [commit for commit in commits if commit.sha.startswith(sha)]
+    if len(found) != 1:
+        known = ", ".join(commit.sha[:7] for commit in commits[:5])
+        raise DeployError(f"--to: expected a commit of the Space, got {sha!r}. The latest are {known}")
+    return found[0]
+
+
+def _origin(index: int, commits: Sequence[Commit]) -> int:
+    """The commit whose files stand at `index`: itself, or the one that it went back to."""
+    match = re.fullmatch(TITLE.format(sha="([0-9a-f]{7})"), commits[index].title)
+    for later in range(index + 1, len(commits)) if match else ():
+        if match and commits[later].sha.startswith(match[1]):
+            return _origin(later, commits)
+    return index
+
+
+def _config_line(space: Space, sha: str) -> str:
+    found = setting(find(space.commits(), sha))
+    return f"SPACE_CONFIG={found}" if found else ""
