@@ -10,6 +10,7 @@ from streamspace import thoughts
 from streamspace.errors import RequestError
 
 Role = Literal["user", "assistant"]
+PROBLEM = "problem"  # the metadata id of a message that tells the visitor of a failure
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,18 @@ def read(history: Any, message: str, most: int) -> list[Turn]:
     history = [] if history is None else history
     if not isinstance(history, Sequence) or isinstance(history, str):
         raise RequestError(f"history: expected a list of messages, got {_kind(history)}")
-    turns = [turn for index, entry in enumerate(history) if (turn := _turn(entry, f"history[{index}]"))]
+    turns: list[Turn] = []
+    for index, entry in enumerate(history):
+        turn, failed = _turn(entry, f"history[{index}]")
+        if turn:
+            turns.append(turn)
+        if failed and turns and turns[-1].role == "user":
+            turns.pop()  # a question that failed would make the next one fail too
     return _alternating([*turns[-most:], Turn("user", message)])
 
 
-def _turn(entry: Any, where: str) -> Turn | None:
+def _turn(entry: Any, where: str) -> tuple[Turn | None, bool]:
+    """The turn that an entry holds, if any, and whether it is the page's note of a reply that failed."""
     if not isinstance(entry, Mapping):
         raise RequestError(f"{where}: expected a message with role and content, got {_kind(entry)}")
     role = entry.get("role")
@@ -43,11 +51,13 @@ def _turn(entry: Any, where: str) -> Turn | None:
         )
     metadata = entry.get("metadata")
     if isinstance(metadata, Mapping) and metadata.get("title"):
-        return None  # the page's own: thoughts, a note, an error
+        return None, False  # thoughts
+    if isinstance(metadata, Mapping) and metadata.get("id") == PROBLEM:
+        return None, True
     text = _text(entry.get("content"), f"{where}.content")
     if role == "assistant":
         text = thoughts.strip(text)
-    return Turn(cast(Role, role), text) if text.strip() else None
+    return (Turn(cast(Role, role), text) if text.strip() else None), False
 
 
 def _text(content: Any, where: str) -> str:

@@ -15,7 +15,7 @@ def read(path: Path = FILE) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in path.read_text("utf-8").splitlines():
         text = line.split("#")[0].strip()
-        if match := re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?\s*([^;]*)(;.*)?", text):
+        if match := re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9_.-]*)(?:\[[^\]]*\])?\s*([^;]*)(;.*)?", text):
             found[match[1].lower().replace("_", "-")] = match[2].replace(" ", "")
     return found
 

@@ -31,7 +31,7 @@ def test_thoughts_and_notes_of_the_page_are_left_out() -> None:
         user("q"),
         bot("hm", title="Thoughts"),
         bot("<think>hm</think>\n\nyes"),
-        bot("failed", title="⚠️ No answer"),
+        bot("⚠️ failed", id="problem"),
     ]
     assert read(history, "next", 50) == [Turn("user", "q"), Turn("assistant", "yes"), Turn("user", "next")]
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from streamspace.engines.generate import GenerateEngine, _eos
+from streamspace.engines.draft import end_tokens
+from streamspace.engines.generate import GenerateEngine
 from streamspace.events import Beat, End, Event, Failure, Piece, Request, Sampling
 
 GREEDY = Sampling(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)
@@ -85,7 +86,7 @@ def test_the_streamed_text_is_what_generate_decodes_byte_for_byte(
     assert text(events) == expected
     end = events[-1]
     assert isinstance(end, End)
-    assert end.reason == ("finished" if int(output[0, -1]) in _eos(tiny.model) else "length")
+    assert end.reason == ("finished" if int(output[0, -1]) in end_tokens(tiny.model) else "length")
 
 
 def test_each_token_arrives_as_it_comes(engine: GenerateEngine, tiny: Any) -> None:

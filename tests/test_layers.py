@@ -23,6 +23,7 @@ streamspace.prompt
 streamspace.decode
 streamspace.relay
 streamspace.engines
+streamspace.engines.draft
 streamspace.engines.generate
 streamspace.zero
 streamspace.probe

@@ -21,7 +21,8 @@ class Finding:
 
     def __str__(self) -> str:
         weight = "" if self.severity == "error" else f"{self.severity}: "
-        return f"{weight}{self.where}: {self.problem}" + (f". {self.remedy}" if self.remedy else "")
+        end = "" if self.problem.endswith("?") else "."
+        return f"{weight}{self.where}: {self.problem}" + (f"{end} {self.remedy}" if self.remedy else "")
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:

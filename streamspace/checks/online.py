@@ -1,4 +1,4 @@
-"""What the Hub knows about a config's model: is it there, may this token read it, how large is it, under which licence."""
+"""What the Hub knows about a config's model: is it there, may this token read it, does it fit, what is its licence."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ def deploy(options: argparse.Namespace, say: Say) -> int:
     for finding in found:
         say(str(finding))
     if errors(found):
-        raise DeployError("Not deployed: mend the above first")
+        say("Not deployed: mend the above first")
+        return 2
     space = Space(options.space)
     before = space.look()
     steps = plan.make(wish, upload.files(config, path, _model_files(space, config)), before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-TELLING = re.compile(r"\b(error|exception|failed|failure|fatal|killed|denied|conflict|no such|not found)", re.I)
+TELLING = re.compile(r"(?i)\b(error|exception|failed|failure|fatal|killed|denied|conflict|no such|not found|expected)")
 SECRET = re.compile(r"\b(hf_(?:jwt_)?)[A-Za-z0-9._-]{8,}")
 
 

@@ -67,7 +67,7 @@ class Space:
             return Remote(
                 sha=info.sha or "",
                 private=bool(info.private),
-                hardware=self._hardware(),
+                hardware=_may(self._hardware),
                 files=self.files(info.sha or "main"),
                 variables=_may(lambda: {k: v.value for k, v in self.api.get_space_variables(self.name).items()}),
                 secrets=_may(lambda: frozenset(self.api.get_space_secrets(self.name))),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from streamspace.upload import File
 
 KEPT = {".gitattributes"}  # the Hub writes it and keeps it: which files are large
+LONG = 12  # files, above which the plan names folders
 WITHOUT_SSR = "GRADIO_SSR_MODE"  # its proxy would hide the app's own routes
 
 
@@ -75,8 +76,7 @@ class Plan:
             yield f"set secret {name} (value from the environment)"
         for name, value in self.variables.items():
             yield f"set variable {name}={value}"
-        for file in self.put:
-            yield f"upload {file.path} ({_size(file.size)})"
+        yield from _uploads(self.put)
         for name in self.delete:
             yield f"delete {name}"
         if self.unchanged:
@@ -126,6 +126,17 @@ def _remarks(wish: Wish, remote: Remote) -> Iterator[str]:
     kept = [name for name in wish.secrets if name not in _secrets(wish, remote)]
     if kept:
         yield f"keep secret {', '.join(kept)}, which is set (--replace-secrets sets it again)"
+
+
+def _uploads(files: Sequence[File]) -> Iterator[str]:
+    """A line for each file; where there are many, for each folder at the top."""
+    groups: dict[str, list[int]] = {}
+    for file in files:
+        folder, slash, _ = file.path.partition("/")
+        groups.setdefault(folder + slash if len(files) > LONG else file.path, []).append(file.size)
+    for name, sizes in groups.items():
+        count = f"{len(sizes)} files, " if name.endswith("/") else ""
+        yield f"upload {name} ({count}{_size(sum(sizes))})"
 
 
 def _size(count: int) -> str:

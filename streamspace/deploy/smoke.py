@@ -45,38 +45,39 @@ def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
     tokens = config.sampling.max_new_tokens
     body = {words: QUESTION, "max_new_tokens": max(tokens.min, min(64, tokens.max))}
     url = f"{address}/gradio_api/call/v2/{name}"
-    started = time.monotonic()
     try:
-        event = _join(url, body, say)
-        return _read(f"{url}/{event}", started)
+        offered = _patiently(lambda: get_session().get(f"{address}/gradio_api/info", headers=_headers()), say)
+        if f"/{name}" not in offered["named_endpoints"]:
+            raise DeployError("The app runs, but could not load its model; its page and its log say why")
+        started = time.monotonic()
+        event = _patiently(lambda: get_session().post(url, json=body, headers=_headers(), timeout=SILENCE), say)
+        return _read(f"{url}/{event['event_id']}", started)
     except httpx2.HTTPError as error:
         raise DeployError(f"{address} doesn't answer: {type(error).__name__} {error}".rstrip()) from error
 
 
-def _join(url: str, body: dict[str, Any], say: Callable[[str], None]) -> str:
-    """The event of a new request; waits for a Space that is still waking up."""
+def _patiently(request: Callable[[], httpx2.Response], say: Callable[[str], None]) -> Any:
+    """The JSON of a response; asks again while the Space is still waking up."""
     until = time.monotonic() + PATIENCE
     while True:
-        answer = _post(url, body)
-        if answer is not None and answer.status_code == 200:
-            return str(answer.json()["event_id"])
-        if answer is not None and answer.status_code not in NOT_YET:
-            raise DeployError(
-                f"The app runs, but refuses a message ({answer.status_code}). If its model could not be loaded, its "
-                "page and its log say why"
-            )
+        status, answer = _once(request)
+        if status == 200 and answer is not None:
+            return answer.json()
+        if status not in NOT_YET:
+            raise DeployError(f"The app runs, but refuses a message: status {status}")
         if time.monotonic() > until:
-            raise DeployError(f"{url} doesn't answer within {PATIENCE:.0f} s")
+            raise DeployError(f"The app doesn't answer within {PATIENCE:.0f} s: status {status}")
         say("         waiting for the app to answer")
         time.sleep(3)
 
 
-def _post(url: str, body: dict[str, Any]) -> httpx2.Response | None:
-    """The response, or None while nobody listens yet."""
+def _once(request: Callable[[], httpx2.Response]) -> tuple[int, httpx2.Response | None]:
+    """The response with its status; 503 while nobody listens yet."""
     try:
-        return get_session().post(url, json=body, headers=_headers(), timeout=SILENCE)
+        response = request()
+        return response.status_code, response
     except httpx2.ConnectError:
-        return None
+        return 503, None
 
 
 def _read(url: str, started: float) -> Answer:

@@ -13,7 +13,7 @@ Verdict = Literal["wait", "live", "asleep", "failed"]
 ON_THE_WAY = {"BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING"}
 FAILED = {"BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "NO_APP_FILE", "DELETING"}
 SETTLED = 30.0  # seconds of RUNNING after which a push that the Hub doesn't name counts as running
-POLL = 2.0  # seconds
+LEAST, MOST = 0.5, 5.0  # seconds between two looks; builds take minutes, starts take seconds
 
 
 class Watched(Protocol):
@@ -49,7 +49,7 @@ def until_live(
         moved = moved or runtime.stage in ON_THE_WAY
         if runtime.stage != stage:
             stage = runtime.stage
-            say(f"{waited:5.0f} s  {stage}{f' ({runtime.sha[:7]})' if runtime.sha else ''}")
+            say(f"{waited:5.0f} s  {stage}{'' if runtime.sha in (None, pushed) else ' (still the revision before)'}")
         result = verdict(runtime, pushed, moved, waited)
         if result in ("live", "asleep"):
             return runtime
@@ -60,4 +60,4 @@ def until_live(
                 f"The Space is still at {stage} after {timeout:.0f} s. Wait longer with --timeout, or read the log: "
                 "python -m streamspace logs --build"
             )
-        sleep(POLL)
+        sleep(min(MOST, LEAST + waited / 20))

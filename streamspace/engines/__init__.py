@@ -6,9 +6,10 @@ import threading
 from collections.abc import Generator
 from typing import Protocol
 
-from streamspace.events import Event, Request
+from streamspace.events import Beat, Event, Request
 
 Events = Generator[Event, None, None]
+BEAT = 0.1  # seconds of silence after which a Beat is sent
 
 
 class Engine(Protocol):
@@ -23,3 +24,12 @@ class Engine(Protocol):
         It blocks between events. Setting `stop` from any thread, or closing the generator, ends the model within one
         token; neither waits for it.
         """
+
+
+def acquire(lock: threading.Lock | threading.Semaphore, stop: threading.Event) -> Generator[Beat, None, bool]:
+    """Waits for `lock`, with a Beat for every 100 ms. False when `stop` was set first."""
+    while not lock.acquire(timeout=BEAT):
+        if stop.is_set():
+            return False
+        yield Beat("waiting")
+    return True

@@ -6,6 +6,7 @@ import html
 from typing import Any
 
 from streamspace import thoughts
+from streamspace.conversation import PROBLEM
 from streamspace.events import End
 from streamspace.reply import Progress
 
@@ -39,8 +40,8 @@ def messages(progress: Progress) -> list[Message]:
 
 
 def failure(message: str) -> Message:
-    """A problem, where the reply would be. The title keeps it out of later prompts."""
-    return text(message, title="⚠️ No answer", status="done")
+    """A problem, where the reply would be. The id keeps it out of later prompts."""
+    return text(f"⚠️ {message}", id=PROBLEM)
 
 
 def status(progress: Progress) -> str:

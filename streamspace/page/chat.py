@@ -65,11 +65,15 @@ def chat(writer: Writer) -> None:
         run.failure(None, None, bot, js="() => streamspace.idle()")
         runs.append(run)
 
-    sending: dict[str, Any] = {"inputs": [box, bot], "outputs": [box, bot], "js": "(t, m) => streamspace.send(t, m)"}
+    sending: dict[str, Any] = {
+        "inputs": [box, bot],
+        "outputs": [box, bot, status],
+        "js": "(t, m) => streamspace.send(t, m)",
+    }
     answer(box.submit(None, **sending))
     answer(send.click(None, **sending))
     answer(bot.example_select(_picked, None, box, queue=False, api_visibility="private").success(None, **sending))
-    answer(bot.retry(None, [bot], [bot], js="(m) => streamspace.rewind(m)"))
+    answer(bot.retry(None, [bot], [bot, status], js="(m) => streamspace.rewind(m)"))
     stop.click(None, [bot], [bot, status], js="(m) => streamspace.stop(m)", cancels=runs)
     clear.click(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)
     bot.clear(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)

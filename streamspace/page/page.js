@@ -16,18 +16,19 @@
       m.metadata?.status === "pending" ? { ...m, metadata: { ...m.metadata, status: "done" } } : m);
 
   window.streamspace = {
-    // The visitor's message appears at once, and the box is empty for the next.
+    // The visitor's message appears at once; the box and the line of status are empty for the next.
     send(text, messages) {
       if (state.running || !text?.trim()) throw new Error("nothing to send");
       setRunning(true);
-      return ["", [...settled(messages ?? []), { role: "user", content: [{ type: "text", text }], metadata: null, options: null }]];
+      const message = { role: "user", content: [{ type: "text", text }], metadata: null, options: null };
+      return ["", [...settled(messages ?? []), message], ""];
     },
     // Back to the visitor's last message, to have it answered again.
     rewind(messages) {
       const last = messages.findLastIndex((m) => m.role === "user");
       if (state.running || last < 0) throw new Error("nothing to retry");
       setRunning(true);
-      return settled(messages.slice(0, last + 1));
+      return [settled(messages.slice(0, last + 1)), ""];
     },
     start(text) {
       if (state.running || !text?.trim()) throw new Error("nothing to continue");
