@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import sys
 from collections.abc import Sequence
 
@@ -86,10 +87,17 @@ def _about(name: str, online: bool) -> list[Finding]:
 
 
 def _on_the_hub(name: str, options: argparse.Namespace) -> int:
-    from streamspace.deploy import commands  # the Hub's client is imported only where it is needed
+    from streamspace.deploy import commands, summary  # the Hub's client is imported only where it is needed
 
-    run = {"deploy": commands.deploy, "status": commands.status, "logs": commands.logs, "rollback": commands.go_back}
-    return run[name](options, say)
+    run = {
+        "deploy": commands.deploy,
+        "status": commands.status,
+        "logs": commands.logs,
+        "rollback": commands.go_back,
+        "remove": commands.remove,
+    }
+    with summary.recorded(say, f"{name} {options.space}", os.environ.get(summary.VARIABLE)) as both:
+        return run[name](options, both)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,6 +124,7 @@ def _add_hub_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
         "status": "say what runs on a Space",
         "logs": "print a Space's log",
         "rollback": "put the version before back on a Space",
+        "remove": "delete a Space for good",
     }
     added = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
     for name, command in added.items():
@@ -127,12 +136,19 @@ def _add_hub_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     deploying.add_argument("--config", metavar="CONFIG", help="a path or a name in config/ (default: as SPACE_CONFIG)")
     deploying.add_argument("--hardware", metavar="NAME", help="instead of the config's card.hardware")
     deploying.add_argument("--private", action="store_true", help="only you, or your organization, see the Space")
-    deploying.add_argument("--secret", action="append", default=[], metavar="NAME", help="value: from the environment")
+    deploying.add_argument(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="NAME[=VARIABLE]",
+        help="takes the value from the environment variable",
+    )
     deploying.add_argument("--replace-secrets", action="store_true", help="set secrets that are set already as well")
     deploying.add_argument("--variable", action="append", default=[], metavar="NAME=VALUE", help="public, not secret")
     deploying.add_argument("--dry-run", action="store_true", help="print the plan, and do nothing")
     added["logs"].add_argument("--build", action="store_true", help="the build's log instead of the app's")
     added["logs"].add_argument("--follow", action="store_true", help="go on until interrupted")
+    added["remove"].add_argument("--confirm", metavar="OWNER/NAME", required=True, help="the Space once more")
     added["rollback"].add_argument("--to", metavar="SHA", help="a certain commit (see: status)")
 
 

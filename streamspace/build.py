@@ -1,27 +1,30 @@
-"""Puts the parts together: a config becomes a writer, with its model in place."""
+"""Puts the parts together: a config becomes a writer, with its model in place here or on a server."""
 
 from __future__ import annotations
 
 import logging
+import os
 
-from streamspace import prompt, zero
-from streamspace.config import Config
-from streamspace.engines.generate import GenerateEngine
-from streamspace.loading import load
-from streamspace.placement import choose
-from streamspace.probe import probe
-from streamspace.prompt import Encoder
+from streamspace.config import Config, Endpoint
+from streamspace.engines import choosing
+from streamspace.engines.endpoint import EndpointEngine
+from streamspace.messages import MessageEncoder
 from streamspace.reply import Writer
 
 log = logging.getLogger(__name__)
 
 
 def writer(config: Config) -> Writer:
-    """The writer for a config. Loads the model, so it takes long. Raises DeviceError or ModelError."""
-    placement = choose(probe(zero.present()), config.device, config.model.dtype, config.model.quantization)
-    log.info("Device: %s", placement.reason)
-    loaded = load(config.model, placement)
-    prompt.template(loaded.tokenizer, config.task, config.model.id)
-    engine = GenerateEngine(loaded.model, loaded.tokenizer)
-    encoder = Encoder(loaded.tokenizer, loaded.context_window, config.limits.prompt_tokens)
-    return Writer(config, engine, encoder)
+    """The writer for a config. May load the model, so it takes long. Raises DeviceError or ModelError."""
+    if config.endpoint:
+        return _remote(config, config.endpoint)
+    from streamspace import local  # brings torch, which a model on a server doesn't need
+
+    return local.writer(config)
+
+
+def _remote(config: Config, settings: Endpoint) -> Writer:
+    log.info("Engine: %s", choosing.choose(config).reason)
+    key = os.environ.get(settings.secret)
+    engine = EndpointEngine(settings, config.model.id, key, config.limits.concurrency)
+    return Writer(config, engine, MessageEncoder(config.limits.prompt_tokens))

@@ -181,7 +181,10 @@ class Limits(Part):
     turns: int = Field(50, ge=1, le=1000, description="Most earlier messages of a conversation that are considered.")
     queue: int = Field(32, ge=1, le=10_000, description="Visitors that may wait; the next one is told that it is full.")
     concurrency: int = Field(
-        4, ge=1, le=256, description="Replies at once, where the engine can (ZeroGPU); else they take turns."
+        4,
+        ge=1,
+        le=256,
+        description="Replies at once, where the engine can (all but `generate` off ZeroGPU); else they take turns.",
     )
 
 
@@ -210,6 +213,26 @@ class Gpu(Part):
         return self
 
 
+def _address(url: str) -> str:
+    if not re.match(r"https?://[^/\s]", url):
+        raise broken("", "an address that starts with https:// or http://", url)
+    return url
+
+
+class Endpoint(Part):
+    """The server that runs the model, for `engine: endpoint`; `model.id` is the model's name there."""
+
+    url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Address up to and with `/v1`; empty asks Hugging Face's Inference Providers."
+    )
+    provider: Text = Field("auto", description="Which of the Inference Providers, where `url` is empty.")
+    secret: Text = Field(
+        "ENDPOINT_KEY",
+        description="Name of the Space's secret that holds the server's key; HF_TOKEN for Hugging Face's.",
+    )
+    timeout: float = Field(60.0, gt=0, le=600, description="Seconds of silence after which the server is given up.")
+
+
 class Config(Part):
     """A whole config file."""
 
@@ -218,9 +241,12 @@ class Config(Part):
     task: Literal["chat", "completion"] = Field(
         "chat", description="`chat` needs a chat template; `completion` continues raw text."
     )
-    engine: Literal["auto", "generate"] = Field(
-        "auto", description="What runs the model; `generate` is transformers' generate."
+    engine: Literal["auto", "generate", "batching", "endpoint"] = Field(
+        "auto",
+        description="What runs the model: `generate` one reply at a time, `batching` many in one pass, `endpoint` a "
+        "server elsewhere; `auto` takes what suits the machine.",
     )
+    endpoint: Endpoint | None = Field(None, description=Endpoint.__doc__)
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="Where the model runs; `auto` takes the best there is."
     )
@@ -231,3 +257,13 @@ class Config(Part):
     sampling: Sampling = Field(Sampling(), description=Sampling.__doc__)
     limits: Limits = Field(Limits(), description=Limits.__doc__)
     gpu: Gpu = Field(Gpu(), description=Gpu.__doc__)
+
+    @model_validator(mode="after")
+    def _an_endpoint_is_given_where_it_is_asked_for(self) -> Self:
+        if self.engine == "endpoint" and not self.endpoint:
+            raise broken("endpoint", "a mapping with the server's url for engine: endpoint", None)
+        if self.endpoint and self.engine in ("generate", "batching"):
+            raise broken("engine", "endpoint or auto, since endpoint names a server", self.engine)
+        if self.endpoint and self.task == "completion":
+            raise broken("task", "chat with an endpoint, whose servers take conversations only", self.task)
+        return self

@@ -23,10 +23,19 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Message:
+    """One message of a conversation, for an engine that has the chat template elsewhere."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
 class Request:
     """One reply to be written.
 
-    `prompt` holds the token ids; the last `continued` of them are a reply that was begun earlier and is to go on.
+    `prompt` holds the token ids, or `messages` the conversation, as the engine takes it; the last `continued` of them
+    are a reply that was begun earlier and is to go on.
     `seconds` is how long the model may write before it ends with the reason "time"; None is no limit.
     """
 
@@ -34,6 +43,7 @@ class Request:
     sampling: Sampling
     continued: int = 0
     seconds: float | None = None
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,22 @@ from typing import Any
 from streamspace import thoughts
 from streamspace.conversation import Turn
 from streamspace.errors import ModelError, RequestError
+from streamspace.events import Message
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids ready for the model.
+    """Token ids ready for the model, or the messages for one that has its tokenizer elsewhere.
 
     `dropped` counts the oldest turns that were left out to fit. `lead` is what the chat template has already written
-    of the reply (some open the thoughts themselves). The last `continued` ids are a reply that is to go on.
+    of the reply (some open the thoughts themselves). The last `continued` of them are a reply that is to go on.
     """
 
     ids: tuple[int, ...]
     dropped: int = 0
     lead: str = ""
     continued: int = 0
+    messages: tuple[Message, ...] = ()
 
 
 class Encoder:
@@ -71,6 +73,7 @@ class Encoder:
 
     def _encode(self, system: str, turns: Sequence[Turn], dropped: int, thinking: bool, partial: str) -> Prompt:
         rendered = self._render(self._messages(system, turns), thinking)
+        partial = self._without_control(partial)
         lead = thoughts.OPEN + "\n" if rendered.rstrip().endswith(thoughts.OPEN) else ""
         begun = self._ids(partial[len(lead) :] if lead and partial.startswith(lead) else partial) if partial else []
         return Prompt((*self._ids(rendered), *begun), dropped, lead, len(begun))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -10,10 +11,12 @@ from functools import partial
 from typing import Any
 
 from streamspace import conversation, parameters
+from streamspace.budget import Budget
 from streamspace.config import Config
 from streamspace.engines import Engine
 from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Beat, End, Failure, Phase, Piece, Request, Sampling
+from streamspace.messages import MessageEncoder
 from streamspace.prompt import Encoder, Prompt
 from streamspace.relay import pace, relay
 
@@ -38,10 +41,14 @@ Replies = AsyncGenerator[Progress, None]
 class Writer:
     """Writes replies with one model, by one config."""
 
-    def __init__(self, config: Config, engine: Engine, encoder: Encoder) -> None:
+    def __init__(
+        self, config: Config, engine: Engine, encoder: Encoder | MessageEncoder, budget: Budget | None = None
+    ) -> None:
         self.config = config
         self.engine = engine
         self.encoder = encoder
+        self.budget = budget
+        """What a reply costs, where GPU seconds are counted."""
 
     @property
     def at_once(self) -> int:
@@ -80,9 +87,21 @@ class Writer:
             async for progress in replies:
                 yield progress
 
+    async def cost(self, message: Any, history: Any, system_prompt: str, new_tokens: float) -> int | None:
+        """The GPU seconds that such a reply would ask for; None where nobody counts them, or it would be refused."""
+        if not self.budget:
+            return None
+        with contextlib.suppress(RequestError):
+            turns = conversation.read(history, str(message or ""), self.config.limits.turns)
+            sampling = parameters.choose(self.config.sampling, {"max_new_tokens": new_tokens})
+            system, most = self._system(system_prompt), sampling.max_new_tokens
+            prompt = await asyncio.to_thread(self.encoder.chat, system, turns, most)
+            return self.budget.seconds(len(prompt.ids), most)
+        return None
+
     async def _stream(self, encode: Callable[[], Prompt], sampling: Sampling, begun: str = "") -> Replies:
         prompt = await asyncio.to_thread(encode)
-        request = Request(prompt.ids, sampling, prompt.continued)
+        request = Request(prompt.ids, sampling, prompt.continued, messages=prompt.messages)
         now = Progress(begun or prompt.lead, dropped=prompt.dropped)
         yield now
         open_stream = partial(self.engine.stream, request)

@@ -32,6 +32,13 @@ def strip(text: str) -> str:
     return split(text).answer
 
 
+def join(thought: str | None, answer: str) -> str:
+    """The text that `split` would take apart into these; thoughts without an answer are still going on."""
+    if thought is None:
+        return answer
+    return f"{OPEN}\n{thought}\n{CLOSE}\n\n{answer}" if answer else f"{OPEN}\n{thought}"
+
+
 def _without_partial(text: str, tag: str) -> str:
     """`text` without a beginning of `tag` at its end, which would flicker on the page."""
     for length in range(len(tag) - 1, 0, -1):

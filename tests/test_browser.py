@@ -74,15 +74,16 @@ def visit(browser: Any, size: dict[str, int]) -> Iterator[Callable[[App], Visito
         context.close()
 
 
-def test_a_visitor_asks_and_watches_the_reply_grow(visit: Callable[[App], Visitor], app: App) -> None:
+def test_a_visitor_asks_and_watches_the_reply_grow(visit: Callable[[App], Visitor], app: App, probe: Probe) -> None:
     visitor = visit(app)
-    visitor.say("What is ZeroGPU?")
-    assert visitor.questions() == ["What is ZeroGPU?"]
-    assert visitor.page.input_value("#message textarea") == ""
     lengths = set()
-    while not visitor.finished():
-        lengths.add(len("".join(visitor.replies())))
-        visitor.page.wait_for_timeout(25)
+    with probe.set("slow", "0.03"):
+        visitor.say("What is ZeroGPU?")
+        assert visitor.questions() == ["What is ZeroGPU?"]
+        assert visitor.page.input_value("#message textarea") == ""
+        while not visitor.finished():
+            lengths.add(len("".join(visitor.replies())))
+            visitor.page.wait_for_timeout(25)
     assert len(lengths) >= 3  # it grew before our eyes
     assert re.fullmatch(r"\d+ tokens, the first after \d+\.\d\d s, \d+ tokens/s · finished", visitor.status().strip())
     assert visitor.problems == []

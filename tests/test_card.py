@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from streamspace import card, configfile, requirements
 from streamspace.config import Config
@@ -42,15 +41,15 @@ def test_the_card_of_the_embedded_model() -> None:
 
 
 def test_a_model_of_the_hub_is_named_and_loaded_while_the_space_is_built() -> None:
-    found = card.fields(config(model__id="ada/llm", model__adapter={"id": "ada/lora"}))
-    assert found["models"] == ["ada/llm", "ada/lora"]
-    assert found["preload_from_hub"] == ["ada/llm"]
+    found = card.fields(config(model__id="owner/llm", model__adapter={"id": "owner/lora"}))
+    assert found["models"] == ["owner/llm", "owner/lora"]
+    assert found["preload_from_hub"] == ["owner/llm"]
 
 
 @pytest.mark.parametrize(
     ("revision", "preload", "files", "expected"),
     [
-        (PINNED, True, ["config.json", "model.safetensors"], [f"ada/llm config.json,model.safetensors {PINNED}"]),
+        (PINNED, True, ["config.json", "model.safetensors"], [f"owner/llm config.json,model.safetensors {PINNED}"]),
         (PINNED, True, [], None),
         ("a-branch", True, ["config.json"], None),
         (None, False, [], None),
@@ -59,7 +58,7 @@ def test_a_model_of_the_hub_is_named_and_loaded_while_the_space_is_built() -> No
 def test_a_revision_is_preloaded_only_where_it_can_not_move_and_its_files_are_known(
     revision: str | None, preload: bool, files: list[str], expected: list[str] | None
 ) -> None:
-    chosen = config(model__id="ada/llm", model__revision=revision, card__preload=preload)
+    chosen = config(model__id="owner/llm", model__revision=revision, card__preload=preload)
     assert card.fields(chosen, files).get("preload_from_hub") == expected
 
 
@@ -71,7 +70,6 @@ def test_each_shipped_config_makes_a_card_that_reads_back_the_same(name: str) ->
     assert isinstance(read["sdk_version"], str)
     assert read["python_version"] == "3.12"
     assert read["title"] == chosen.card.title
-    assert read == yaml.safe_load(yaml.safe_dump({key: value for key, value in read.items()}))
 
 
 def test_a_title_full_of_yaml_is_still_one_title() -> None:

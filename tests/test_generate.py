@@ -55,12 +55,6 @@ def steps(model: Any, before: Any = None) -> Iterator[list[float]]:
         hook.remove()
 
 
-def settle(engine: GenerateEngine) -> None:
-    """Waits until no reply is being written."""
-    with engine._turn:
-        pass
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -106,7 +100,7 @@ def test_the_last_word_is_not_held_back(engine: GenerateEngine, tiny: Any) -> No
         assert first.tokens == 1
         assert len(started) <= 3
         stream.close()
-    settle(engine)
+    engine.rest()
 
 
 def test_a_seed_reproduces_and_another_differs(engine: GenerateEngine, tiny: Any) -> None:
@@ -139,7 +133,7 @@ def test_stop_ends_the_model_within_one_token(engine: GenerateEngine, tiny: Any)
                 at_stop = time.monotonic()
                 break
         events = list(stream)
-        settle(engine)
+        engine.rest()
     assert sum(start > at_stop for start in started) <= 1
     assert isinstance(events[-1], End)
     assert events[-1].reason == "stopped"
@@ -153,7 +147,7 @@ def test_closing_the_generator_ends_the_model_within_one_token(engine: GenerateE
                 break
         stream.close()
         at_stop = time.monotonic()
-        settle(engine)
+        engine.rest()
     assert sum(start > at_stop for start in started) <= 1
 
 
@@ -168,7 +162,7 @@ def test_stop_in_the_prompts_pass_ends_the_model_when_that_pass_returns(engine: 
         closing = time.monotonic()
         stream.close()
         assert time.monotonic() - closing < 0.25  # nobody waits for the pass
-        settle(engine)
+        engine.rest()
     assert len(started) == 1
 
 
@@ -179,7 +173,7 @@ def test_a_reader_that_does_not_read_holds_the_model_at_one_token_ahead(engine: 
         time.sleep(0.3)
         assert len(started) <= first.tokens + 3
         stream.close()
-        settle(engine)
+        engine.rest()
 
 
 def test_an_exception_in_the_thread_reaches_the_reader_at_once(engine: GenerateEngine, tiny: Any) -> None:
@@ -227,7 +221,7 @@ def test_a_second_reply_waits_for_the_first_and_can_be_stopped_meanwhile(engine:
     stop.set()
     assert list(second) == [End("stopped", 0, 0.0, 0.0)]
     first.close()
-    settle(engine)
+    engine.rest()
 
 
 def test_a_reply_goes_on_from_where_it_was_cut(engine: GenerateEngine, tiny: Any) -> None:

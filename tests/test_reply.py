@@ -19,7 +19,7 @@ from streamspace.events import Beat, End, Failure, Piece, Request
 from streamspace.prompt import Encoder
 from streamspace.reply import Progress, Replies, Writer
 from tests.running import ROOT
-from tests.test_generate import LONG, settle, steps
+from tests.test_generate import LONG, steps
 
 CONFIG = configfile.read(ROOT / "config/tiny.yaml")
 
@@ -142,7 +142,7 @@ async def test_a_reply_that_is_left_ends_the_model_within_one_step(writer: Write
             task.cancel()
         await asyncio.wait([task])
         left = time.monotonic()
-        await asyncio.to_thread(settle, writer.engine)  # type: ignore[arg-type]
+        await asyncio.to_thread(writer.engine.rest)  # type: ignore[attr-defined]
     assert sum(start > left for start in started) <= 1
     assert len(started) < 900
 
@@ -159,7 +159,7 @@ async def test_leaving_in_the_middle_of_the_prompts_pass_blocks_nobody(writer: W
         leaving = time.monotonic()
         await replies.aclose()
         assert time.monotonic() - leaving < 0.5
-        await asyncio.to_thread(settle, writer.engine)  # type: ignore[arg-type]
+        await asyncio.to_thread(writer.engine.rest)  # type: ignore[attr-defined]
     assert len(started) == 1
 
 

@@ -13,6 +13,9 @@ from streamspace.upload import ROOT
 
 GIB = 2**30
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+BINARY = {" GiB": 2**30, " MiB": 2**20}
+DECIMAL = {" GB": 10**9, " MB": 10**6}
+PARAMETERS = {"B": 10**9, "M": 10**6}
 SPARE = 1.2  # activations, the allocator and the CUDA context; a rule of thumb
 
 
@@ -27,6 +30,12 @@ class Need:
     def total(self) -> float:
         """With room for what a forward pass needs besides."""
         return (self.weights + self.cache) * SPARE
+
+
+def shown(count: float, units: Mapping[str, int]) -> str:
+    """A large number in the largest of the units that fits, for example 7.6B or 512.0 MiB."""
+    name, size = next(((name, size) for name, size in units.items() if count >= size), list(units.items())[-1])
+    return f"{count / size:.1f}{name}"
 
 
 def local_weights(config: Config) -> int:
@@ -77,7 +86,7 @@ def fits(need: Need, hardware: str, config: Config, where: str) -> Iterator[Find
         return  # an unknown flavour is reported with the card
     if hardware == ZEROGPU and need.weights > LARGE_WEIGHTS_GIB * GIB:
         room = XLARGE_GB
-    parts = f"{need.weights / GIB:.1f} GiB of weights and {need.cache / GIB:.1f} GiB of cache"
+    parts = f"{shown(need.weights, BINARY)} of weights and {shown(need.cache, BINARY)} of cache"
     if need.total > room * 1e9:
         problem = f"model.id: expected a model that fits {hardware} ({room} GB), got one with {parts}"
         remedy = f"Choose a smaller or a quantized model, larger hardware{_smaller_cache(need)}"

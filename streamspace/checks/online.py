@@ -13,10 +13,12 @@ from huggingface_hub.utils import disable_progress_bars
 
 from streamspace import card, upload
 from streamspace.checks.findings import Finding
-from streamspace.checks.memory import BYTES, Need, cache_bytes, fits, loaded_dtype
+from streamspace.checks.memory import BYTES, DECIMAL, PARAMETERS, Need, cache_bytes, fits, loaded_dtype, shown
 from streamspace.checks.templates import findings as template_findings
 from streamspace.config import Config
-from streamspace.deploy.refusals import explained
+from streamspace.refusals import explained
+
+HOW_TO_GIVE_IT = "Deploy with --secret HF_TOKEN=VARIABLE, an environment variable that holds a token for reading it"
 
 
 def findings(config: Config, path: Path, hardware: str | None = None, api: HfApi | None = None) -> list[Finding]:
@@ -56,7 +58,7 @@ def _there(api: HfApi, name: str, revision: str | None, key: str, where: str) ->
         cause = error.__cause__
         if isinstance(cause, hub.GatedRepoError):
             problem = f"{key}.id: {name!r} is gated, and this token may not read it"
-            remedy = f"Accept its terms on {page}, then deploy with --secret HF_TOKEN, a token that may read it"
+            remedy = f"Accept its terms on {page}, then deploy with --secret HF_TOKEN=VARIABLE"
         elif isinstance(cause, hub.RevisionNotFoundError):
             problem = f"{key}.revision: expected a branch, tag or commit of {name!r}, got {revision!r}"
             remedy = f"See {page}/commits/main"
@@ -73,7 +75,7 @@ def _access(info: ModelInfo, config: Config, where: str) -> Iterator[Finding]:
         problem = f"card.preload: expected false, since {info.id!r} is gated and the build can't read it, got true"
         yield Finding("error", where, problem)
     if info.gated or info.private:
-        yield Finding("note", where, "the Space needs a secret HF_TOKEN", "Deploy with --secret HF_TOKEN")
+        yield Finding("note", where, "the Space needs a secret HF_TOKEN", HOW_TO_GIVE_IT)
     licence = getattr(info.card_data, "license", None)
     if licence:
         yield Finding("note", where, f"the model's licence is {licence}", "Read it before you make the Space public")
@@ -99,7 +101,7 @@ def _weights(info: ModelInfo, config: Config, hardware: str, where: str, shape: 
     quantized = "quantization_config" in shape
     weights = safe if quantized or not count else count * BYTES[loaded_dtype(config, hardware)]
     if count:
-        yield Finding("note", where, f"{count / 1e9:.2f}B parameters, {safe / 1e9:.1f} GB to download")
+        yield Finding("note", where, f"{shown(count, PARAMETERS)} parameters, {shown(safe, DECIMAL)} to download")
     text = shape.get("text_config", shape)
     yield from fits(Need(weights, cache_bytes(text, config, hardware)), hardware, config, where)
 

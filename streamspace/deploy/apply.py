@@ -27,14 +27,14 @@ class Live:
 
 
 def secret_values(plan: Plan, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The values of the plan's secrets. Raises DeployError with all names that the environment lacks."""
-    missing = [name for name in plan.secrets if not environ.get(name)]
-    if missing:
+    """The values of the plan's secrets. Raises DeployError with the names of all that the environment lacks."""
+    missing = [name for name, source in plan.secrets.items() if not environ.get(source)]
+    if missing:  # the variable's name is not repeated: it may be a value, given by mistake
         raise DeployError(
-            f"--secret {', '.join(missing)}: expected a value in the environment variable of that name, found none. "
-            f"Set it for this command only, for example: read -rs {missing[0]}; export {missing[0]}"
+            f"--secret {', '.join(missing)}: expected a value in the environment variable of that name (or of the name "
+            "after =), found none. Type it unseen: read -rs NAME; export NAME"
         )
-    return {name: environ[name] for name in plan.secrets}
+    return {name: environ[source] for name, source in plan.secrets.items()}
 
 
 def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: Say, timeout: float) -> Live:

@@ -1,10 +1,10 @@
-"""The commands that talk to the Hub: deploy, status, logs, rollback. Each returns the process's exit code."""
+"""The commands that talk to the Hub: deploy, status, logs, rollback, remove. Each returns the process's exit code."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from streamspace import card, configfile, upload
@@ -17,6 +17,7 @@ from streamspace.deploy.watch import FAILED, ON_THE_WAY
 from streamspace.errors import DeployError
 
 Say = Callable[[str], None]
+NAME = r"[A-Za-z_]\w*"
 
 
 def deploy(options: argparse.Namespace, say: Say) -> int:
@@ -80,27 +81,42 @@ def go_back(options: argparse.Namespace, say: Say) -> int:
     return 0
 
 
+def remove(options: argparse.Namespace, say: Say) -> int:
+    """Deletes a Space for good; its name has to be given twice, since this can't be undone."""
+    if options.confirm != options.space:
+        raise DeployError(f"--confirm: expected {options.space!r} once more, since this can't be undone")
+    say(f"{options.space} is removed" if Space(options.space).remove() else f"there is no Space {options.space}")
+    return 0
+
+
 def _wish(options: argparse.Namespace, config: Config, path: Path) -> plan.Wish:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", options.space):
         raise DeployError(f"expected a Space as owner/name, got {options.space!r}")
-    variables = {"SPACE_CONFIG": upload.config_path(path), plan.WITHOUT_SSR: "false"}
-    for text in options.variable:
-        name, equals, value = text.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name):
-            raise DeployError(f"--variable: expected NAME=VALUE, got {text!r}")
-        variables[name] = value
-    for name in options.secret:
-        if not re.fullmatch(r"[A-Za-z_]\w*", name):  # not quoted: it may be the value, given by mistake
-            raise DeployError("--secret: expected the name of an environment variable, which holds the value")
     return plan.Wish(
         options.space,
         upload.config_path(path),
         options.hardware or config.card.hardware,
         options.private,
-        tuple(dict.fromkeys(options.secret)),
+        _secrets(options.secret),
         options.replace_secrets,
-        variables,
+        {"SPACE_CONFIG": upload.config_path(path), plan.WITHOUT_SSR: "false", **_variables(options.variable)},
     )
+
+
+def _variables(texts: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE as a mapping. Raises DeployError."""
+    for text in texts:
+        if not re.fullmatch(rf"{NAME}=.*", text, re.DOTALL):
+            raise DeployError(f"--variable: expected NAME=VALUE, got {text!r}")
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}
+
+
+def _secrets(texts: Sequence[str]) -> dict[str, str]:
+    """NAME or NAME=VARIABLE as a mapping from secrets to environment variables. Raises DeployError."""
+    for text in texts:
+        if not re.fullmatch(rf"{NAME}(={NAME})?", text):  # not quoted: it may be the value, given by mistake
+            raise DeployError("--secret: expected NAME or NAME=VARIABLE, an environment variable with the value")
+    return {name: source or name for name, _, source in (text.partition("=") for text in texts)}
 
 
 def _model_files(space: Space, config: Config) -> list[str]:

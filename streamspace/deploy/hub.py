@@ -15,7 +15,8 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars
 
 from streamspace.deploy.plan import KEPT, Plan, Remote
-from streamspace.deploy.refusals import explained, status
+from streamspace.errors import DeployError
+from streamspace.refusals import explained, status
 from streamspace.upload import File
 
 T = TypeVar("T")
@@ -110,6 +111,15 @@ class Space:
             else:
                 self.api.add_space_variable(self.name, name, value)
 
+    def remove(self) -> bool:
+        """Deletes it for good; False when there is no such Space."""
+        with explained("remove the Space", self.name):
+            try:
+                self.api.delete_repo(self.name, repo_type="space")
+            except hub.RepositoryNotFoundError:
+                return False
+        return True
+
     def push(self, put: Iterable[File], delete: Iterable[str], parent: str, title: str, message: str) -> str:
         """One commit with all changes, on top of `parent` or not at all. Returns its sha.
 
@@ -124,8 +134,7 @@ class Space:
 
     def put_back(self, old: str, parent: str, title: str, message: str) -> str:
         """One commit that makes the files what they were at `old`. Returns its sha, or `parent` if nothing differs."""
-        with explained(f"read the files of {old[:7]}", self.name):
-            then, now = self.files(old), self.files(parent)
+        then, now = self.files(old), self.files(parent)
         operations = [
             *(CommitOperationCopy(path, path, src_revision=old) for path in then if then[path] != now.get(path)),
             *(CommitOperationDelete(path, is_folder=False) for path in now if path not in then and path not in KEPT),
@@ -136,8 +145,9 @@ class Space:
 
     def files(self, revision: str) -> dict[str, str]:
         """Each path at a revision with the name of its content: git's, or the sha256 of a large file."""
-        tree = self.api.list_repo_tree(self.name, recursive=True, revision=revision, repo_type="space")
-        found = [entry for entry in tree if isinstance(entry, RepoFile)]
+        with explained(f"list the files of {revision[:7]}", self.name):
+            tree = self.api.list_repo_tree(self.name, recursive=True, revision=revision, repo_type="space")
+            found = [entry for entry in tree if isinstance(entry, RepoFile)]
         return {entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id for entry in found}
 
     def commits(self) -> list[Commit]:
@@ -168,9 +178,9 @@ class Space:
 
     def model_files(self, name: str, revision: str) -> list[str]:
         """What a model's repository holds at a revision; nothing where that can't be read."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(DeployError), explained(f"list the files of {name}", name):
             return self.api.list_repo_files(name, revision=revision)
-        return []
+        return []  # preloading is a convenience; `check --online` tells what is wrong with the model
 
     def _hardware(self) -> str | None:
         found = self.api.get_space_runtime(self.name)

@@ -14,13 +14,13 @@ WITHOUT_SSR = "GRADIO_SSR_MODE"  # its proxy would hide the app's own routes
 
 @dataclass(frozen=True)
 class Wish:
-    """What the command and the config ask for. `variables` include SPACE_CONFIG; secrets are names only."""
+    """What the command and the config ask for. `secrets` maps names to environment variables."""
 
     space: str
     config: str
     hardware: str
     private: bool = False
-    secrets: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
     replace_secrets: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ class Plan:
     create: bool = False
     make_private: bool = False
     hardware: str | None = None
-    secrets: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     put: tuple[File, ...] = ()
     delete: tuple[str, ...] = ()
@@ -109,9 +109,9 @@ def _same(file: File, there: str | None) -> bool:
     return there is not None and there == (file.git_oid if len(there) == 40 else file.sha256)
 
 
-def _secrets(wish: Wish, remote: Remote) -> tuple[str, ...]:
+def _secrets(wish: Wish, remote: Remote) -> dict[str, str]:
     known = frozenset() if wish.replace_secrets or remote.secrets is None else remote.secrets
-    return tuple(name for name in wish.secrets if name not in known)
+    return {name: source for name, source in wish.secrets.items() if name not in known}
 
 
 def _variables(wish: Wish, remote: Remote) -> dict[str, str]:

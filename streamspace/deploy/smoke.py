@@ -54,6 +54,8 @@ def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
         return _read(f"{url}/{event['event_id']}", started)
     except httpx2.HTTPError as error:
         raise DeployError(f"{address} doesn't answer: {type(error).__name__} {error}".rstrip()) from error
+    except (ValueError, KeyError, IndexError) as error:
+        raise DeployError(f"{address} answers, but not as this app does: {error!r}") from error
 
 
 def _patiently(request: Callable[[], httpx2.Response], say: Callable[[str], None]) -> Any:
@@ -86,7 +88,7 @@ def _read(url: str, started: float) -> Answer:
         for event, data in _events(response.iter_lines()):
             if event == "error":
                 raise _refusal(data)
-            if event in ("generating", "complete") and data and data[0]:
+            if event in ("generating", "complete") and isinstance(data, list) and data[0]:
                 text, updates = str(data[0]), updates + 1
                 first = first or time.monotonic() - started
             if event == "complete":

@@ -17,11 +17,12 @@ from transformers.generation.continuous_batching.continuous_api import OutputRou
 from transformers.generation.continuous_batching.requests import GenerationOutput
 
 from streamspace.engines import BEAT, Events, acquire
-from streamspace.engines.choosing import Choice, Chooser
 from streamspace.engines.draft import Draft, end_tokens
+from streamspace.engines.sampler import Choice, Sampler
 from streamspace.events import End, Event, Request
 
 log = logging.getLogger(__name__)
+logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)  # we say it once, in our own words
 PAGE = 32  # tokens; whole pages of a conversation are shared with its next turn instead of being read again
 STEP = 512  # tokens read in one pass at most, so that a long prompt doesn't hold up the replies beside it
 
@@ -49,7 +50,7 @@ class BatchingEngine:
             yield End("stopped", 0, 0.0, 0.0)
             return
         draft = Draft(request, self._tokenizer, end_tokens(self._model), stop)
-        reply = _Reply(f"reply-{next(self._ids)}", request, draft, Choice.of(request.sampling, self._model))
+        reply = _Reply(f"reply-{next(self._ids)}", request, draft, Choice.of(request, self._model))
         try:
             yield from self._written(reply, stop)
         finally:
@@ -83,7 +84,7 @@ class BatchingEngine:
     def _living_batch(self) -> _Batch:
         """The batch; a new one where there is none yet, or where it has died."""
         if self._batch and not self._batch.alive():
-            log.warning("The batch of replies ended with an error; a new one is started")
+            log.warning("The batch of replies has ended; a new one is started")
             self._batch = None  # before the new one takes its memory
         self._batch = self._batch or _Batch(self._model, self.capacity, self._longest)
         return self._batch
@@ -154,7 +155,7 @@ class _Batch:
 
     def __init__(self, model: Any, capacity: int, longest: int) -> None:
         self._replies: dict[str, _Reply] = {}
-        self._chooser = Chooser()
+        self._sampler = Sampler()
         self._manager: ContinuousBatchingManager = model.init_continuous_batching(
             generation_config=_greedy(model),
             continuous_batching_config=ContinuousBatchingConfig(
@@ -163,13 +164,14 @@ class _Batch:
                 max_batch_tokens=max(STEP, capacity),
                 max_requests_per_batch=capacity,
                 safety_margin=0.0,  # there is room for each to its end
-                use_cuda_graph=False,  # the chooser's work is not of a fixed shape
+                use_cuda_graph=False,  # the sampler's work is not of a fixed shape
                 use_async_batching=False,  # a reply that has ended must not be in the next pass
                 auto_switch_to_flash=False,  # the config file chooses the attention
             ),
         )
+        self._failed = self._ended = False
         self._manager.output_router = _Router(self._deliver)
-        self._manager.logit_processor = self._chooser
+        self._manager.logit_processor = self._sampler
         self._manager.start()
         threading.Thread(target=self._end_with_the_process, name="batch end", daemon=True).start()
 
@@ -181,7 +183,7 @@ class _Batch:
         """Lets a reply into the next pass."""
         prompt = reply.join()
         self._replies[reply.name] = reply
-        self._chooser.choices[reply.name] = reply.choice
+        self._sampler.choices[reply.name] = reply.choice
         left = reply.request.sampling.max_new_tokens - len(reply.written)
         self._manager.add_request(prompt, request_id=reply.name, max_new_tokens=left, streaming=True)
 
@@ -189,14 +191,19 @@ class _Batch:
         """Takes a reply out before the next pass, if it is still in."""
         if self._replies.pop(reply.name, None):
             self._manager.cancel_request(reply.name)
-        self._chooser.choices.pop(reply.name, None)
+        self._sampler.choices.pop(reply.name, None)
 
     def end(self) -> None:
         """Ends the thread after its present pass."""
-        self._manager.stop(hard_stop=True)
+        if not self._ended:
+            self._ended = True
+            self._manager.stop(hard_stop=True)
 
     def _deliver(self, output: GenerationOutput) -> None:
         """Called in the batch's thread, which an exception would end."""
+        if output.error and not self._failed:
+            self._failed = True
+            log.exception("The model failed while it was answering")  # in the manager's except clause
         reply = self._replies.get(output.request_id)
         if reply is None:
             return
@@ -211,7 +218,7 @@ class _Batch:
     def _end_with_the_process(self) -> None:
         """The manager's thread would keep the process alive."""
         threading.main_thread().join()
-        self._manager.stop(block=False, hard_stop=True)
+        self.end()
 
 
 class _Router(OutputRouter):
@@ -230,7 +237,7 @@ class _Router(OutputRouter):
 
 
 def _greedy(model: Any) -> Any:
-    """The model's generation config, in which the highest score wins and only the chooser touches the scores."""
+    """The model's generation config, in which the highest score wins and only the sampler touches the scores."""
     config = copy.deepcopy(model.generation_config)
     config.do_sample = False
     config.eos_token_id = -1 if config.eos_token_id is None else config.eos_token_id

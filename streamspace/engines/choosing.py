@@ -1,73 +1,55 @@
-"""Chooses the next token of each reply in a batch by that reply's own sampling and its own random state."""
+"""Chooses the engine from what the config asks for and what the machine is, and says why; `build` makes it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-import torch
-from transformers import LogitsProcessorList
-from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessorList
-from transformers.generation.continuous_batching.requests import FutureRequestState, RequestState
+from streamspace.config import Config
+from streamspace.errors import DeviceError, ModelError
 
-from streamspace.engines.generate import generation_config
-from streamspace.events import Sampling
+Name = Literal["generate", "batching", "endpoint"]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One reply's sampling: what `generate` would do to the scores, and the dice. No dice is greedy."""
+class Chosen:
+    """Which engine, with the reason in one sentence."""
 
-    processors: LogitsProcessorList
-    dice: torch.Generator | None
-
-    @classmethod
-    def of(cls, sampling: Sampling, model: Any) -> Choice:
-        """The choice that `generate` makes for this sampling, with the same random numbers for the same seed."""
-        config = generation_config(model.generation_config, sampling)
-        dice = torch.Generator(model.device).manual_seed(sampling.seed) if config.do_sample else None
-        return cls(model._get_logits_processor(config), dice)
-
-    @property
-    def plain(self) -> bool:
-        """Whether the highest score wins as it is."""
-        return self.dice is None and not self.processors
+    name: Name
+    reason: str
 
 
-class Chooser(ContinuousBatchingLogitsProcessorList):
-    """Takes the place of the logits processors, which know one seed for all and sort the vocabulary for every reply.
+def choose(config: Config, zero: bool = False, device: str = "cpu", obstacle: str | None = None) -> Chosen:
+    """The engine for a config. `obstacle` is why this model's replies can't be batched, once that has been tried.
 
-    The batch takes the highest score of each row, so a reply that samples gets a row in which its token wins.
+    Raises DeviceError or ModelError where the config asks for batching that can't be had: no silent fallback.
     """
-
-    def __init__(self) -> None:
-        super().__init__(LogitsProcessorList())
-        self.do_processing = True
-        self.choices: dict[str, Choice] = {}  # by request id
-        self._rows: list[RequestState] = []
-
-    def prepare_tensor_args(
-        self, requests_in_batch: list[FutureRequestState], arg_storage: torch.Tensor
-    ) -> torch.Tensor:
-        """Called before each step: notes which reply each row of scores will belong to."""
-        self._rows = [request.state for request in requests_in_batch if request.has_new_token]
-        return arg_storage
-
-    def __call__(
-        self, input_ids: torch.LongTensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
-    ) -> torch.Tensor:
-        """Scores of shape (replies, vocabulary), in which the tokens chosen are the highest."""
-        for row, state in enumerate(self._rows):
-            choice = self.choices.get(state.request_id)
-            if choice and not choice.plain:
-                scores[row] = _chosen(choice, state, scores[row : row + 1])
-        return scores
+    if config.endpoint:
+        return Chosen("endpoint", "endpoint because the config names a server")
+    if config.engine == "generate":
+        return Chosen("generate", "generate because the config asks for it")
+    if config.engine == "batching":
+        return _batching_asked(config, zero, obstacle)
+    if zero:
+        return Chosen("generate", "generate because on ZeroGPU each reply has a worker process of its own")
+    if config.limits.concurrency == 1:
+        return Chosen("generate", "generate because limits.concurrency is 1, and alone it is quicker")
+    if device == "mps":
+        return Chosen("generate", "generate because batching is slow on mps")
+    if obstacle:
+        return Chosen("generate", f"generate because this model's replies can't be batched: {obstacle}")
+    return Chosen("batching", f"batching because up to {config.limits.concurrency} replies can share each pass")
 
 
-def _chosen(choice: Choice, state: RequestState, scores: torch.Tensor) -> torch.Tensor:
-    ids = torch.tensor([state.initial_tokens + state.generated_tokens], device=scores.device)
-    scores = choice.processors(ids, scores)
-    if choice.dice is None:
-        return scores[0]
-    token = torch.multinomial(scores.softmax(-1), 1, generator=choice.dice)
-    return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)[0]
+def _batching_asked(config: Config, zero: bool, obstacle: str | None) -> Chosen:
+    if zero:
+        raise DeviceError(
+            "engine: expected auto or generate on ZeroGPU, got 'batching': each reply has a worker process of its own "
+            "there, and there is nothing to share. Set engine: auto"
+        )
+    if obstacle:
+        raise ModelError(
+            f"engine: expected auto or generate for {config.model.id!r}, got 'batching', which it can't do: "
+            f"{obstacle}. Set engine: auto"
+        )
+    return Chosen("batching", "batching because the config asks for it")

@@ -1,4 +1,4 @@
-"""A reply as it grows, for engines that write token by token: tokens go in, events come out, the last of them an End."""
+"""A reply as it grows, for engines that write token by token: tokens go in, events come out, the last one an End."""
 
 from __future__ import annotations
 

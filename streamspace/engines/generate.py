@@ -47,6 +47,11 @@ class GenerateEngine:
         finally:
             stop.set()
 
+    def rest(self) -> None:
+        """Waits until no reply is being written: a stopped one may still be in its last step."""
+        with self._turn:
+            pass
+
     def _write(self, request: Request, reply: _Reply) -> None:
         """Runs in the thread. Whatever goes wrong goes to the reader, who would wait for ever otherwise."""
         try:

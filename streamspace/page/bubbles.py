@@ -18,6 +18,7 @@ ENDINGS = {
     "stopped": "stopped",
     "time": "ended by the GPU time it asked for",
 }
+UNFINISHED = {"length", "stopped", "time"}  # a reply that ended so can go on
 PHASES = {"waiting": "Waiting for the model…", "reading": "Reading the prompt…", "writing": "Writing…"}
 
 
@@ -47,8 +48,14 @@ def failure(message: str) -> Message:
 def status(progress: Progress) -> str:
     """One line: what is happening, or how it went."""
     notice = f"The {progress.dropped} oldest messages no longer fit and were left out · " if progress.dropped else ""
-    line = figures(progress.end) if progress.end else PHASES[progress.phase]
-    return f"<p>{html.escape(notice + line)}</p>"
+    if not progress.end:
+        return line(notice + PHASES[progress.phase])
+    return line(notice + figures(progress.end), more=progress.end.reason in UNFINISHED)
+
+
+def line(words: str, more: bool = False) -> str:
+    """A line of status. `more` says that the reply can go on; the page's styles then show Continue."""
+    return f"<p{' data-more' if more else ''}>{html.escape(words)}</p>"
 
 
 def figures(end: End) -> str:
@@ -60,12 +67,35 @@ def figures(end: End) -> str:
     return f"{end.tokens} tokens, the first after {end.first:.2f} s{speed} · {ENDINGS[end.reason]}"
 
 
-def content(message: Any) -> Any:
-    """The text of a message as the chatbot sends it; anything else is left for the check of what was asked."""
-    found = message.get("content") if isinstance(message, dict) else None
+def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
+    """What was said before the visitor's last message, that message, and what there is of its reply."""
+    listed = messages if isinstance(messages, list) else []
+    roles = [message.get("role") if isinstance(message, dict) else None for message in listed]
+    if "user" not in roles:
+        return [], "", ""
+    last = len(roles) - 1 - roles[::-1].index("user")
+    reply = [message for message in listed[last + 1 :] if isinstance(message, dict)]
+    thought = next((content(message) for message in reply if _metadata(message).get("title")), None)
+    answers = [content(message) for message in reply if not _metadata(message).get("title") and not is_problem(message)]
+    return listed[:last], content(listed[last]), thoughts.join(thought, "".join(answers))
+
+
+def content(message: dict[str, Any]) -> str:
+    """The text of a message as the chatbot sends it."""
+    found = message.get("content")
     if isinstance(found, list):
-        return "".join(part.get("text", "") for part in found if isinstance(part, dict))
-    return found
+        return "".join(part["text"] for part in found if isinstance(part, dict) and isinstance(part.get("text"), str))
+    return found if isinstance(found, str) else ""
+
+
+def is_problem(message: dict[str, Any]) -> bool:
+    """Whether a message is the page's note of a failure."""
+    return _metadata(message).get("id") == PROBLEM
+
+
+def _metadata(message: dict[str, Any]) -> dict[str, Any]:
+    found = message.get("metadata")
+    return found if isinstance(found, dict) else {}
 
 
 def problem(message: str) -> str:

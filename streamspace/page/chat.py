@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
 import gradio as gr
 
-from streamspace.errors import UNEXPECTED, StreamspaceError
+from streamspace.errors import UNEXPECTED, GpuError, StreamspaceError
 from streamspace.page import bubbles, controls, look
-from streamspace.reply import Progress, Writer
+from streamspace.reply import Progress, Replies, Writer
 
 log = logging.getLogger(__name__)
+Updates = AsyncGenerator[Any, None]
 
 
 def chat(writer: Writer) -> None:
@@ -26,6 +27,7 @@ def chat(writer: Writer) -> None:
     )  # fmt: skip
     with gr.Row(elem_id="about"):
         status = gr.HTML(elem_id="status", padding=False)
+        resume = gr.Button("Continue", size="sm", scale=0, elem_id="continue")
         clear = gr.Button("Clear", size="sm", scale=0, elem_id="clear")
     with gr.Row(elem_id="asking"):
         box = gr.Textbox(
@@ -34,49 +36,88 @@ def chat(writer: Writer) -> None:
         )  # fmt: skip
         send = gr.Button("Send", variant="primary", scale=0, elem_id="send")
         stop = gr.Button("Stop", variant="stop", scale=0, elem_id="stop")
+    cost = gr.HTML(elem_id="cost", padding=False, visible=writer.budget is not None)
     with gr.Accordion("Settings", open=False, elem_id="settings"):
         system = gr.Textbox(config.system_prompt, label="System prompt", lines=2, max_lines=8)
         thinking = gr.Checkbox(True, label="Think first", visible=writer.encoder.can_think)
         knobs = controls.sampling(config.sampling)
 
-    async def reply(messages: list[Any], system: str, thinking: bool, *values: Any) -> AsyncGenerator[Any, None]:
-        earlier, shown = messages[:-1], Progress()
-        try:
-            question = bubbles.content(messages[-1])
-            asked = controls.asked(values)
-            async with aclosing(writer.chat(question, earlier, system, thinking, **asked)) as replies:
-                async for progress in replies:
-                    changed, shown = progress != shown, progress
-                    yield ([*messages, *bubbles.messages(shown)], bubbles.status(shown)) if changed else gr.skip()
-        except StreamspaceError as error:
-            yield [*messages, *bubbles.messages(shown), bubbles.failure(str(error))], ""
-        except Exception:
-            log.exception("A reply failed")
-            yield [*messages, *bubbles.messages(shown), bubbles.failure(UNEXPECTED)], ""
+    runs: list[Any] = []
 
-    runs = []
-
-    def answer(started: Any) -> None:
-        run = started.success(
-            reply, [bot, system, thinking, *knobs], [bot, status], show_progress="hidden", api_visibility="private",
+    def run(started: Any, handler: Callable[..., Updates]) -> None:
+        """After what happens in the browser, the handler; and the page is idle again however it ends."""
+        answering = started.success(
+            handler, [bot, system, thinking, *knobs], [bot, status], show_progress="hidden", api_visibility="private",
             concurrency_id="model", concurrency_limit=writer.at_once, trigger_mode="multiple",
         )  # fmt: skip
-        run.then(None, js="() => streamspace.idle()")
-        run.failure(None, None, bot, js="() => streamspace.idle()")
-        runs.append(run)
+        answering.then(None, js="() => streamspace.idle()")
+        answering.failure(None, None, bot, js="() => streamspace.idle()")
+        runs.append(answering)
 
+    reply, go_on = _handlers(writer)
     sending: dict[str, Any] = {
-        "inputs": [box, bot],
-        "outputs": [box, bot, status],
-        "js": "(t, m) => streamspace.send(t, m)",
-    }
-    answer(box.submit(None, **sending))
-    answer(send.click(None, **sending))
-    answer(bot.example_select(_picked, None, box, queue=False, api_visibility="private").success(None, **sending))
-    answer(bot.retry(None, [bot], [bot, status], js="(m) => streamspace.rewind(m)"))
-    stop.click(None, [bot], [bot, status], js="(m) => streamspace.stop(m)", cancels=runs)
+        "inputs": [box, bot], "outputs": [box, bot, status], "js": "(t, m) => streamspace.send(t, m)",
+    }  # fmt: skip
+    run(box.submit(None, **sending), reply)
+    run(send.click(None, **sending), reply)
+    picked = bot.example_select(_picked, None, box, queue=False, api_visibility="private")
+    run(picked.success(None, **sending), reply)
+    run(bot.retry(None, bot, [bot, status], js="(m) => streamspace.rewind(m)"), reply)
+    run(resume.click(None, bot, [bot, status], js="(m) => streamspace.resume(m)"), go_on)
+    stop.click(None, bot, [bot, status], js="(m) => streamspace.stop(m)", cancels=runs)
     clear.click(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)
     bot.clear(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)
+    if writer.budget:
+        _show_cost(writer, [bot, box, system, knobs[0]], cost, [box.blur, knobs[0].change, *(run.then for run in runs)])
+
+
+def _handlers(writer: Writer) -> tuple[Callable[..., Updates], Callable[..., Updates]]:
+    """What answers the visitor's last message, and what goes on from the reply that it has."""
+
+    async def reply(messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
+        earlier, question, _ = bubbles.last_exchange(messages)
+        replies = writer.chat(question, earlier, system, thinking, **controls.asked(values))
+        async with aclosing(_shown(replies, messages)) as updates:
+            async for update in updates:
+                yield update
+
+    async def go_on(messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
+        earlier, question, begun = bubbles.last_exchange(messages)
+        replies = writer.chat(question, earlier, system, thinking, begun, **controls.asked(values))
+        async with aclosing(_shown(replies, messages[: len(earlier) + 1])) as updates:
+            async for update in updates:
+                yield update
+
+    return reply, go_on
+
+
+async def _shown(replies: Replies, before: list[Any]) -> Updates:
+    """The chatbot's value and the line of status for each step of a reply; a problem is shown where it would be."""
+    shown = Progress()
+    try:
+        async with aclosing(replies):
+            async for progress in replies:
+                changed, shown = progress != shown, progress
+                yield ([*before, *bubbles.messages(shown)], bubbles.status(shown)) if changed else gr.skip()
+    except StreamspaceError as error:
+        kept = bubbles.line("", more=isinstance(error, GpuError) and bool(shown.text))
+        yield [*before, *bubbles.messages(shown), bubbles.failure(str(error))], kept
+    except Exception:
+        log.exception("A reply failed")
+        yield [*before, *bubbles.messages(shown), bubbles.failure(UNEXPECTED)], ""
+
+
+def _show_cost(writer: Writer, inputs: list[Any], cost: Any, events: list[Any]) -> None:
+    """The GPU seconds that the next message will ask for, whenever what they depend on has changed."""
+
+    async def seconds(messages: list[Any], text: str, system: str, new_tokens: float) -> str:
+        asked = await writer.cost(text, messages, system, new_tokens)
+        return bubbles.line(f"The next reply asks for up to {asked} s of your GPU quota") if asked else ""
+
+    context = gr.context.Context.root_block
+    assert context is not None
+    for event in (context.load, *events):
+        event(seconds, inputs, cost, queue=False, show_progress="hidden", api_visibility="private")
 
 
 def _picked(choice: gr.SelectData) -> str:

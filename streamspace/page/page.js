@@ -9,6 +9,7 @@
   };
 
   const say = (text) => `<p>${text}</p>`;
+  const STOPPED = "<p data-more>Stopped.</p>";
 
   // Thoughts that were cut off must not look as if they went on.
   const settled = (messages) =>
@@ -30,6 +31,13 @@
       setRunning(true);
       return [settled(messages.slice(0, last + 1)), ""];
     },
+    // On from what there is of the last reply; a note of why it ended goes.
+    resume(messages) {
+      if (state.running || !messages?.length) throw new Error("nothing to continue");
+      setRunning(true);
+      return [settled(messages).filter((m) => m.metadata?.id !== "problem"), ""];
+    },
+    // A text, on a page without bubbles.
     start(text) {
       if (state.running || !text?.trim()) throw new Error("nothing to continue");
       setRunning(true);
@@ -40,11 +48,11 @@
     },
     stop(messages) {
       setRunning(false);
-      return [settled(messages ?? []), say("Stopped.")];
+      return [settled(messages ?? []), STOPPED];
     },
     stopText() {
       setRunning(false);
-      return say("Stopped.");
+      return STOPPED;
     },
     clear() {
       setRunning(false);

@@ -17,10 +17,10 @@ from tests.hub.machine import Machine
 from tests.hub.repos import Account, Blob, Repo, blob, is_large
 
 TOKENS = {
-    "hf_writer": Account("ada"),
-    "hf_reader": Account("ada", role="read"),
-    "hf_free": Account("ada", plan="free"),
-    "hf_other": Account("bob"),
+    "hf_writer": Account("owner"),
+    "hf_reader": Account("owner", role="read"),
+    "hf_free": Account("owner", plan="free"),
+    "hf_stranger": Account("stranger"),
 }
 FLAVOURS = {"cpu-basic", "cpu-upgrade", "zero-a10g", "t4-small", "a10g-small"}
 
@@ -43,7 +43,7 @@ class Fault:
 
 
 class Hub:
-    """A running stand-in. `repos` maps "spaces/ada/demo" or "models/ada/llm" to what is stored."""
+    """A running stand-in. `repos` maps "spaces/owner/demo" or "models/owner/llm" to what is stored."""
 
     def __init__(self, folder: Path, pause: float = 0.05) -> None:
         self.folder, self.pause = folder, pause
@@ -204,6 +204,24 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.repos[f"spaces/{name}"] = repo
         self.hub.rebuild(repo)
         self._send({"url": f"{self.hub.url}/spaces/{name}", "name": name})
+
+    def duplicate(self, name: str) -> None:
+        account, source, asked = self.known(), self.repo("spaces", name), self.json
+        copy = Repo("space", asked["repository"], hardware=asked.get("hardware", "cpu-basic"))
+        if account.name != copy.name.split("/")[0]:
+            raise Refused(403, "You don't have the rights to create a space there")
+        copy.variables = {**source.variables, **{each["key"]: each["value"] for each in asked.get("variables", [])}}
+        copy.commits = list(source.commits)
+        self.hub.repos[f"spaces/{copy.name}"] = copy
+        self.hub.rebuild(copy)
+        self._send({"url": f"{self.hub.url}/spaces/{copy.name}"})
+
+    def delete(self) -> None:
+        name = f"{self.json['organization']}/{self.json['name']}"
+        self.writable("spaces", name, settings=True)
+        self.hub.machines.pop(name).end()
+        del self.hub.repos[f"spaces/{name}"]
+        self._send({})
 
     def validate(self) -> None:
         found = re.search(r"^short_description: (.*)$", self.json["content"], re.MULTILINE)
@@ -391,6 +409,7 @@ API = rf"/api/{KIND}/{NAME}"
 ROUTES: list[tuple[str, Callable[..., None]]] = [
     (r"GET /api/whoami-v2", Handler.whoami),
     (r"POST /api/repos/create", Handler.create),
+    (r"DELETE /api/repos/delete", Handler.delete),
     (r"POST /api/validate-yaml", Handler.validate),
     (r"POST /oauth/token", Handler.exchange),
     (r"GET /actions/id-token", Handler.mint),
@@ -408,6 +427,7 @@ ROUTES: list[tuple[str, Callable[..., None]]] = [
     (rf"GET /api/spaces/{NAME}/runtime", Handler.runtime),
     (rf"GET /api/spaces/{NAME}/(?P<setting>secrets|variables)", Handler.get_setting),
     (rf"(?:POST|DELETE) /api/spaces/{NAME}/(?P<setting>secrets|variables)", Handler.set_setting),
+    (rf"POST /api/spaces/{NAME}/duplicate", Handler.duplicate),
     (rf"POST /api/spaces/{NAME}/hardware", Handler.set_hardware),
     (rf"PUT /api/spaces/{NAME}/settings", Handler.settings),
     (rf"GET /api/spaces/{NAME}/logs/(?P<log>run|build)", Handler.logs),

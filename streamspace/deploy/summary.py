@@ -1,0 +1,32 @@
+"""Keeps what a command says for the summary page of a GitHub Actions run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from streamspace.errors import StreamspaceError
+
+VARIABLE = "GITHUB_STEP_SUMMARY"  # GitHub sets it to the file that becomes the page
+
+
+@contextlib.contextmanager
+def recorded(say: Callable[[str], None], title: str, page: str | None) -> Iterator[Callable[[str], None]]:
+    """A `say` that also writes to `page`, if there is one, together with the error that ends the command."""
+    lines: list[str] = []
+
+    def both(line: str) -> None:
+        say(line)
+        lines.append(line)
+
+    try:
+        yield both
+    except StreamspaceError as error:
+        lines.append(str(error))
+        raise
+    finally:
+        if page:
+            text = "\n".join(lines).replace("```", "'''")
+            with Path(page).open("a", encoding="utf-8") as file:
+                file.write(f"### {title}\n\n```text\n{text}\n```\n")

@@ -1,0 +1,215 @@
+"""Replies from a model behind a server that speaks OpenAI's chat API; it runs there, and nothing here needs torch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from typing import Any
+
+import httpx2  # huggingface_hub's
+from huggingface_hub import AsyncInferenceClient, InferenceTimeoutError
+from huggingface_hub.errors import HfHubHTTPError
+
+from streamspace.config import Endpoint
+from streamspace.decode import StopStrings
+from streamspace.engines import BEAT, Events, acquire
+from streamspace.events import Beat, End, Event, Failure, Piece, Reason, Request
+from streamspace.thoughts import CLOSE, OPEN
+
+log = logging.getLogger(__name__)
+PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try; only until the first token has come
+PASSING = (408, 429, 500, 502, 503, 504)  # answers that another try may change
+NO_KEY = "none"  # without a key huggingface_hub would send the machine's own Hub token to whichever server this is
+
+
+class EndpointEngine:
+    """Asks the server for up to `capacity` replies at once. `model` is its name there, `key` what the server wants.
+
+    All requests run on one event loop in a thread, so that a Stop can close a connection on which nothing arrives;
+    that is how these servers learn of it.
+    """
+
+    def __init__(self, settings: Endpoint, model: str, key: str | None, capacity: int) -> None:
+        self.capacity = capacity
+        self._settings = settings
+        self._model = model
+        self._key = key
+        self._slots = threading.Semaphore(capacity)
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True).start()
+
+    def stream(self, request: Request, stop: threading.Event) -> Events:
+        """See `Engine.stream`; "within one token" is when the server notices that the connection is closed."""
+        if not (yield from acquire(self._slots, stop)):
+            yield End("stopped", 0, 0.0, 0.0)
+            return
+        reply = _Reply(request)
+        asking = asyncio.run_coroutine_threadsafe(self._ask(request, reply), self._loop)
+        try:
+            yield from reply.events(stop)
+        finally:
+            asking.cancel()
+            self._slots.release()
+
+    async def _ask(self, request: Request, reply: _Reply) -> None:
+        for pause in (*PAUSES, None):
+            try:
+                return await self._read(request, reply)
+            except Exception as error:
+                if pause is None or reply.begun or not _passing(error):
+                    log.warning("The model's server failed: %s", error)
+                    return reply.put(Failure(self._explain(error)))
+                await asyncio.sleep(pause)
+
+    async def _read(self, request: Request, reply: _Reply) -> None:
+        """One try. The client is closed after it, and the connection with it: it would keep each one it ever had."""
+        url, provider = self._settings.url, self._settings.provider
+        at: dict[str, Any] = {"base_url": url} if url else {"provider": provider}
+        async with AsyncInferenceClient(**at, token=self._key or NO_KEY, timeout=self._settings.timeout) as client:
+            chunks = await client.chat_completion(**_payload(request, self._model), stream=True)
+            async for chunk in chunks:
+                if not reply.take(chunk):
+                    return
+        reply.end()
+
+    def _explain(self, error: Exception) -> str:
+        """What went wrong, in a sentence for the visitor: without the server's address, which may be private."""
+        again = "Try again in a moment"
+        if isinstance(error, InferenceTimeoutError | httpx2.TimeoutException):
+            return f"The model's server sent nothing for {self._settings.timeout:g} seconds. {again}"
+        if isinstance(error, httpx2.TransportError):
+            return f"The model's server can't be reached. {again}"
+        if not isinstance(error, HfHubHTTPError):
+            return f"The model's server failed while it was answering: {_first_line(error)}"
+        status = error.response.status_code
+        if status in (401, 403):
+            return f"The model's server refuses this Space's key. Its owner: see the secret {self._settings.secret}"
+        if status == 404:
+            return f"The model's server has no model {self._model!r}. The Space's owner: see model.id and endpoint.url"
+        if status == 429:
+            return f"The model's server has too much to do. {again}"
+        if status >= 500:
+            return f"The model's server failed (HTTP {status}). {again}"
+        return f"The model's server refused the request (HTTP {status}). Shorten the conversation, or start a new one"
+
+
+def _payload(request: Request, model: str) -> dict[str, Any]:
+    """The request as these servers take it; what isn't in OpenAI's API is sent only where it changes something."""
+    sampling = request.sampling
+    extra: dict[str, Any] = {}
+    if sampling.top_k:
+        extra["top_k"] = sampling.top_k
+    if sampling.repetition_penalty != 1:
+        extra["repetition_penalty"] = sampling.repetition_penalty
+    if request.continued:
+        extra |= {"continue_final_message": True, "add_generation_prompt": False}
+    return {
+        "messages": [vars(message) for message in request.messages],
+        "model": model,
+        "max_tokens": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "seed": sampling.seed,
+        "stop": list(sampling.stop[:4]) or None,  # most servers take four; `StopStrings` sees to them all
+        "stream_options": {"include_usage": True},
+        "extra_body": extra or None,
+    }
+
+
+class _Reply:
+    """One reply on its way from the event loop, which calls `take` and `end`, to the reader of `events`."""
+
+    def __init__(self, request: Request) -> None:
+        self.begun = False
+        self._tokens = 0
+        self._reason: Reason | None = None
+        self._thinking = False
+        self._stops = StopStrings(request.sampling.stop)
+        self._deadline = request.seconds
+        self._started = time.monotonic()
+        self._first = 0.0
+        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def put(self, event: Event) -> None:
+        self._queue.put(event)
+
+    def take(self, chunk: Any) -> bool:
+        """Takes one chunk of the stream; False when a stop string has come, and the rest is of no interest."""
+        hit = False
+        for choice in chunk.get("choices") or []:
+            hit = self._write(choice["delta"])
+            if choice.get("finish_reason"):
+                self._reason = "length" if choice["finish_reason"] == "length" else "finished"
+        if usage := chunk.get("usage"):  # the server's count; ours is one for each chunk with text
+            self._tokens = usage["completion_tokens"]
+        return not hit
+
+    def end(self) -> None:
+        """The stream is over. Raises EOFError when it broke off."""
+        if self._reason is None:
+            raise EOFError("the connection ended before the reply did")
+        self._say(self._stops.flush())
+        self.put(self._close(self._reason))
+
+    def events(self, stop: threading.Event) -> Events:
+        """Yields events to the End or the Failure."""
+        while True:
+            try:
+                event: Event = self._queue.get(timeout=BEAT)
+            except queue.Empty:
+                event = Beat("writing" if self.begun else "reading")
+            yield event
+            if isinstance(event, End | Failure):
+                return
+            if stop.is_set() or self._late():
+                yield self._close("stopped" if stop.is_set() else "time")
+                return
+
+    def _write(self, delta: Any) -> bool:
+        """Thoughts come in a field of their own; here they stand in the text, as a local model writes them."""
+        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        answer = delta.get("content")
+        self._tokens += bool(thought or answer)
+        if thought:
+            self._say(thought if self._thinking else f"{OPEN}\n{thought}")
+            self._thinking = True
+        if not answer:
+            return False
+        if self._thinking:
+            self._say(f"\n{CLOSE}\n\n")
+            self._thinking = False
+        text, hit = self._stops.push(answer)
+        self._say(text)
+        if hit:
+            self.put(self._close("finished"))
+        return hit
+
+    def _say(self, text: str) -> None:
+        if not text:
+            return
+        self.begun = True
+        self._first = self._first or self._elapsed()
+        self.put(Piece(text, self._tokens))
+
+    def _close(self, reason: Reason) -> End:
+        return End(reason, self._tokens, round(self._first, 4), round(self._elapsed(), 4))
+
+    def _late(self) -> bool:
+        return self._deadline is not None and self._elapsed() >= self._deadline
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+
+def _passing(error: Exception) -> bool:
+    """Whether another try may succeed: the server is starting, or has too much to do."""
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in PASSING
+    return isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ReadTimeout)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

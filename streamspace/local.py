@@ -1,0 +1,52 @@
+"""Puts the parts together for a model on this machine: everything here needs torch."""
+
+from __future__ import annotations
+
+import logging
+
+from streamspace import placement, prompt, zero
+from streamspace.budget import Budget
+from streamspace.config import Config
+from streamspace.engines import Engine, choosing, trial
+from streamspace.engines.batching import BatchingEngine
+from streamspace.engines.generate import GenerateEngine
+from streamspace.loading import Loaded, load
+from streamspace.probe import probe
+from streamspace.prompt import Encoder
+from streamspace.reply import Writer
+
+log = logging.getLogger(__name__)
+
+
+def writer(config: Config) -> Writer:
+    """The writer for a config. Loads the model, so it takes long. Raises DeviceError or ModelError."""
+    on_zero = zero.present()
+    chosen = choosing.choose(config, on_zero)
+    place = placement.choose(probe(on_zero), config.device, config.model.dtype, config.model.quantization)
+    log.info("Device: %s", place.reason)
+    loaded = load(config.model, place)
+    prompt.template(loaded.tokenizer, config.task, config.model.id)
+    encoder = Encoder(loaded.tokenizer, loaded.context_window, config.limits.prompt_tokens)
+    if on_zero:
+        log.info("Engine: %s", chosen.reason)
+        budget = Budget(config.gpu)
+        plain = GenerateEngine(loaded.model, loaded.tokenizer)
+        return Writer(config, zero.ZeroEngine(plain, config, budget), encoder, budget)
+    return Writer(config, _engine(config, loaded, place.device), encoder)
+
+
+def _engine(config: Config, loaded: Loaded, device: str) -> Engine:
+    """The engine that suits the config and the model; batching is tried before it is relied upon."""
+    engine: Engine = GenerateEngine(loaded.model, loaded.tokenizer)
+    chosen = choosing.choose(config, device=device)
+    if chosen.name == "batching":
+        longest = min(loaded.context_window, config.limits.prompt_tokens + config.sampling.max_new_tokens.max)
+        batching = BatchingEngine(loaded.model, loaded.tokenizer, config.limits.concurrency, longest)
+        hello = tuple(loaded.tokenizer("Hello! How are you today?")["input_ids"])
+        if obstacle := trial.obstacle(batching, engine, hello):
+            batching.close()
+            chosen = choosing.choose(config, device=device, obstacle=obstacle)
+        else:
+            engine = batching
+    log.info("Engine: %s", chosen.reason)
+    return engine
