@@ -60,7 +60,9 @@ def fields(config: Config, files: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def models(config: Config) -> list[str]:
-    """The Hub repositories that the config loads: the model and its adapter."""
+    """The Hub repositories that the config uses: the model and its adapter."""
+    if config.endpoint and config.endpoint.url:
+        return []  # the model's name on that server, which needn't be one of the Hub
     named = [config.model.id, *([config.model.adapter.id] if config.model.adapter else [])]
     return [name for name in named if not is_local(name)]
 
@@ -68,11 +70,21 @@ def models(config: Config) -> list[str]:
 def preload(config: Config, files: Sequence[str]) -> list[str]:
     """What the Space downloads while it is built. The Hub takes a revision only together with the files' names."""
     model = config.model
-    if is_local(model.id) or not config.card.preload:
+    if not loads_from_hub(config) or not config.card.preload:
         return []
     if model.revision is None:
         return [model.id]
     return [f"{model.id} {','.join(files)} {model.revision}"] if files and pinned(model) else []
+
+
+def loads_from_hub(config: Config) -> bool:
+    """Whether the Space itself loads a model, and from the Hub."""
+    return not config.endpoint and not is_local(config.model.id)
+
+
+def loads_from_here(config: Config) -> bool:
+    """Whether the Space itself loads a model, and from its own files."""
+    return not config.endpoint and is_local(config.model.id)
 
 
 def is_local(name: str) -> bool:

@@ -15,17 +15,22 @@ PROBLEM = "problem"  # the metadata id of a message that tells the visitor of a 
 
 @dataclass(frozen=True)
 class Turn:
-    """One message of a conversation; `text` holds no thoughts when the model wrote it."""
+    """One message of a conversation; `text` holds no thoughts when the model wrote it.
+
+    `images` are the paths that the client gave, until `images` has read them into pictures.
+    """
 
     role: Role
     text: str
+    images: tuple[Any, ...] = ()
 
 
-def read(history: Any, message: str, most: int) -> list[Turn]:
+def read(history: Any, message: str, most: int, files: Any = None) -> list[Turn]:
     """The last `most` messages of `history`, then `message`: alternating turns, the first and the last the user's.
 
-    Raises RequestError for an entry that isn't a message, or whose role is neither user nor assistant: the history
-    comes from the client, which could otherwise slip a system message past the Space's own.
+    `files` are the images that come with `message`, as Gradio describes uploaded files. Raises RequestError for an
+    entry that isn't a message, or whose role is neither user nor assistant: the history comes from the client, which
+    could otherwise slip a system message past the Space's own.
     """
     history = [] if history is None else history
     if not isinstance(history, Sequence) or isinstance(history, str):
@@ -37,7 +42,15 @@ def read(history: Any, message: str, most: int) -> list[Turn]:
             turns.append(turn)
         if failed and turns and turns[-1].role == "user":
             turns.pop()  # a question that failed would make the next one fail too
-    return _alternating([*turns[-most:], Turn("user", message)])
+    return _alternating([*turns[-most:], Turn("user", message, _paths(files))])
+
+
+def _paths(files: Any) -> tuple[str, ...]:
+    listed = [] if files is None else files
+    paths = [_path(file) for file in listed] if isinstance(listed, Sequence) else [None]
+    if None in paths:
+        raise RequestError("images: expected a list of uploaded files, each as gradio_client's handle_file gives it")
+    return tuple(path for path in paths if path)
 
 
 def _turn(entry: Any, where: str) -> tuple[Turn | None, bool]:
@@ -50,25 +63,34 @@ def _turn(entry: Any, where: str) -> tuple[Turn | None, bool]:
             f"{where}.role: expected 'user' or 'assistant', got {str(role)[:40]!r}. Instructions go into system_prompt"
         )
     metadata = entry.get("metadata")
-    if isinstance(metadata, Mapping) and metadata.get("title"):
-        return None, False  # thoughts
-    if isinstance(metadata, Mapping) and metadata.get("id") == PROBLEM:
-        return None, True
-    text = _text(entry.get("content"), f"{where}.content")
+    if isinstance(metadata, Mapping) and (metadata.get("title") or metadata.get("id")):
+        return None, metadata.get("id") == PROBLEM  # the page's own: thoughts have a title, figures and problems an id
+    text, images = _content(entry.get("content"), f"{where}.content")
     if role == "assistant":
-        text = thoughts.strip(text)
-    return (Turn(cast(Role, role), text) if text.strip() else None), False
+        text, images = thoughts.strip(text), ()
+    return (Turn(cast(Role, role), text, images) if text.strip() or images else None), False
 
 
-def _text(content: Any, where: str) -> str:
-    """The text of a message: a string, or Gradio's `{"type": "text", "text": ...}`, alone or in a list."""
+def _content(content: Any, where: str) -> tuple[str, tuple[str, ...]]:
+    """The text of a message, and the paths of its files.
+
+    It is a string, or Gradio's `{"type": "text", "text": ...}` or `{"type": "file", "file": ...}`, alone or in a list.
+    """
     if isinstance(content, str):
-        return content
+        return content, ()
     if isinstance(content, Mapping) and isinstance(content.get("text"), str):
-        return cast(str, content["text"])
+        return content["text"], ()
+    if isinstance(content, Mapping) and (path := _path(content.get("file"))):
+        return "", (path,)
     if isinstance(content, Sequence):
-        return "".join(_text(part, f"{where}[{index}]") for index, part in enumerate(content))
+        parts = [_content(part, f"{where}[{index}]") for index, part in enumerate(content)]
+        return "".join(text for text, _ in parts), tuple(path for _, paths in parts for path in paths)
     raise RequestError(f"{where}: expected text, got {_kind(content)}")
+
+
+def _path(file: Any) -> str | None:
+    path = file.get("path") if isinstance(file, Mapping) else None
+    return path if isinstance(path, str) and path else None
 
 
 def _alternating(turns: list[Turn]) -> list[Turn]:
@@ -79,7 +101,8 @@ def _alternating(turns: list[Turn]) -> list[Turn]:
     joined: list[Turn] = []
     for turn in turns:
         if joined and joined[-1].role == turn.role:
-            joined[-1] = Turn(turn.role, f"{joined[-1].text}\n\n{turn.text}")
+            texts = [text for text in (joined[-1].text, turn.text) if text]
+            joined[-1] = Turn(turn.role, "\n\n".join(texts), joined[-1].images + turn.images)
         elif joined or turn.role == "user":
             joined.append(turn)
     return joined

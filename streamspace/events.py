@@ -31,12 +31,23 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """A tensor that the model takes beside its prompt, such as the pixels of images; `data` is row by row."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Request:
     """One reply to be written.
 
     `prompt` holds the token ids, or `messages` the conversation, as the engine takes it; the last `continued` of them
     are a reply that was begun earlier and is to go on.
     `seconds` is how long the model may write before it ends with the reason "time"; None is no limit.
+    `tensors` is what the model takes beside the prompt: nothing in a conversation of text.
     """
 
     prompt: tuple[int, ...]
@@ -44,6 +55,7 @@ class Request:
     continued: int = 0
     seconds: float | None = None
     messages: tuple[Message, ...] = ()
+    tensors: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)

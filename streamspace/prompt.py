@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from streamspace import thoughts
 from streamspace.conversation import Turn
 from streamspace.errors import ModelError, RequestError
-from streamspace.events import Message
+from streamspace.events import Message, Tensor
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Prompt:
 
     `dropped` counts the oldest turns that were left out to fit. `lead` is what the chat template has already written
     of the reply (some open the thoughts themselves). The last `continued` of them are a reply that is to go on.
+    `tensors` are the images' pixels; `unseen` counts the images that were left out.
     """
 
     ids: tuple[int, ...]
@@ -26,6 +27,8 @@ class Prompt:
     lead: str = ""
     continued: int = 0
     messages: tuple[Message, ...] = ()
+    tensors: tuple[Tensor, ...] = ()
+    unseen: int = 0
 
 
 class Encoder:
@@ -76,22 +79,32 @@ class Encoder:
         partial = self._without_control(partial)
         lead = thoughts.OPEN + "\n" if rendered.rstrip().endswith(thoughts.OPEN) else ""
         begun = self._ids(partial[len(lead) :] if lead and partial.startswith(lead) else partial) if partial else []
-        return Prompt((*self._ids(rendered), *begun), dropped, lead, len(begun))
+        ids, tensors = self._inputs(rendered, begun, turns)
+        return Prompt(tuple(ids), dropped, lead, len(begun), tensors=tensors)
+
+    def _inputs(
+        self, rendered: str, begun: list[int], turns: Sequence[Turn]
+    ) -> tuple[list[int], tuple[Tensor, ...]]:
+        """The token ids of a rendered prompt with what is begun of its reply, and what the model takes beside them."""
+        return self._ids(rendered) + begun, ()
 
     def _ids(self, text: str) -> list[int]:
         found: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return found
 
-    def _messages(self, system: str, turns: Sequence[Turn]) -> list[dict[str, str]]:
-        messages = [{"role": turn.role, "content": self._without_control(turn.text)} for turn in turns]
+    def _messages(self, system: str, turns: Sequence[Turn]) -> list[dict[str, Any]]:
         if not system.strip():
-            return messages
-        system = self._without_control(system)
+            return [self._message(turn.role, turn.text, len(turn.images)) for turn in turns]
         if self._folds_system:
-            return [{"role": "user", "content": f"{system}\n\n{messages[0]['content']}"}, *messages[1:]]
-        return [{"role": "system", "content": system}, *messages]
+            first = replace(turns[0], text=f"{system}\n\n{turns[0].text}")
+            return self._messages("", [first, *turns[1:]])
+        return [self._message("system", system), *self._messages("", turns)]
 
-    def _render(self, messages: list[dict[str, str]], thinking: bool = True) -> str:
+    def _message(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
+        """A message in the form that the chat template reads."""
+        return {"role": role, "content": self._without_control(text)}
+
+    def _render(self, messages: list[dict[str, Any]], thinking: bool = True) -> str:
         switch = {"enable_thinking": thinking} if self.can_think else {}
         rendered: str = self._tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True, **switch
@@ -102,7 +115,7 @@ class Encoder:
         """Whether the template has a system role: some raise at one, others leave it out. Also a first test of it."""
         mark = "streamspace-system-probe"
         try:
-            return mark in self._render([{"role": "system", "content": mark}, {"role": "user", "content": "Hi"}])
+            return mark in self._render([self._message("system", mark), self._message("user", "Hi")])
         except Exception:  # a template raises what it likes
             return False
 

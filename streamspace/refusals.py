@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import httpx2
 from huggingface_hub import errors as hub
 
 from streamspace.errors import DeployError
 
+T = TypeVar("T")
 TOKENS = "https://huggingface.co/settings/tokens"
 
 
@@ -31,6 +33,16 @@ def explained(step: str, space: str) -> Iterator[None]:
         raise DeployError(f"Can't {step}: {_first_lines(error)}. Run: python -m streamspace check") from error
 
 
+def permitted(ask: Callable[[], T]) -> T | None:
+    """The answer, or None where the token may not ask: a Trusted Publisher's sees files, and little else."""
+    try:
+        return ask()
+    except hub.HfHubHTTPError as error:
+        if status(error) in (401, 403):
+            return None
+        raise
+
+
 def status(error: BaseException | None) -> int:
     """The HTTP status behind an error, 0 without one."""
     response = getattr(error, "response", None)
@@ -40,8 +52,13 @@ def status(error: BaseException | None) -> int:
 def _meaning(error: Exception, space: str) -> str:
     owner = space.split("/")[0]
     code = status(error)
-    if isinstance(error, hub.LocalTokenNotFoundError) or (code == 401 and not _has_token(error)):
+    if isinstance(error, hub.LocalTokenNotFoundError) or (code == 401 and not _authorization(error)):
         return "the Hub doesn't know who you are. Run: hf auth login (in CI: set HF_TOKEN or HF_OIDC_RESOURCE)"
+    if _asked(error).endswith("/oauth/token"):
+        return (
+            f"the Space doesn't trust this workflow ({_said(error)}). Add it in the Space's settings, under Trusted "
+            "Publishers; docs/deploying.md says how"
+        )
     if code == 401 and _keyless(error):
         return (
             "a Trusted Publisher's token may push to its Space, but not create it or change its settings. "
@@ -71,10 +88,6 @@ MEANINGS = {
 }
 
 
-def _has_token(error: Exception) -> bool:
-    return bool(_authorization(error))
-
-
 def _keyless(error: Exception) -> bool:
     return _authorization(error).startswith("Bearer hf_jwt_")
 
@@ -82,6 +95,12 @@ def _keyless(error: Exception) -> bool:
 def _authorization(error: Exception) -> str:
     response = getattr(error, "response", None)
     return str(response.request.headers.get("authorization", "")) if response is not None else ""
+
+
+def _asked(error: Exception) -> str:
+    """The address that the refused request went to."""
+    response = getattr(error, "response", None)
+    return str(response.request.url) if response is not None else ""
 
 
 def _said(error: Exception) -> str:

@@ -73,6 +73,8 @@ def config_path(path: Path) -> str:
 def _names(config: Config) -> Iterator[str]:
     yield from ALWAYS
     yield from IF_PRESENT
+    if config.endpoint:
+        return
     adapter = config.model.adapter
     for name in (config.model.id, adapter.id if adapter else None, config.model.chat_template):
         if name and (card.is_local(name) or name == config.model.chat_template):

@@ -12,7 +12,8 @@ import pytest
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
-from streamspace.engines.batching import PAGE, BatchingEngine
+from streamspace.engines.batch import PAGE
+from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.generate import GenerateEngine
 from streamspace.events import Beat, End, Event, Failure, Piece, Request
 from tests.test_generate import GREEDY, LONG, ask, sampling, steps, text

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from streamspace import card, configfile, requirements
+from streamspace import card, configfile, requirements, upload
 from streamspace.config import Config
-from tests.running import changed
+from tests.running import ROOT, changed
 
 PINNED = "0123456789abcdef0123456789abcdef01234567"
 
@@ -102,3 +102,13 @@ def test_requirements_are_read_with_comments_and_extras(tmp_path: Path) -> None:
     assert requirements.pin("gradio", read) == "6.31.0"
     assert requirements.pin("spaces", read) is None
     assert requirements.pin("nothing", read) is None
+
+
+def test_a_model_that_runs_on_a_server_is_neither_preloaded_nor_uploaded() -> None:
+    chosen = config(model__id="large", endpoint={"url": "https://llm.example/v1"})
+    assert not {"models", "preload_from_hub"} & set(card.fields(chosen))
+    provider = config(model__id="owner/llm", endpoint={})
+    assert card.fields(provider)["models"] == ["owner/llm"]
+    assert "preload_from_hub" not in card.fields(provider)
+    paths = {file.path for file in upload.files(config(endpoint={}), ROOT / "config/tiny.yaml")}
+    assert not [path for path in paths if path.startswith("models/")]

@@ -265,3 +265,10 @@ def test_the_card_command_prints_and_writes(tmp_path: Path) -> None:
     assert here.run("card", "tiny").out == card.render(config())
     assert here.run("card", "tiny", "--write").out == "wrote README.md's front matter\n"
     assert (here.folder / "README.md").read_text("utf-8") == card.render(config()) + "# Mine\n"
+
+
+def test_an_endpoint_says_which_secret_it_needs() -> None:
+    assert said(cards.from_config(config(endpoint={}), "a.yaml")) == [
+        "note: a.yaml: endpoint.secret: the Space needs a secret 'ENDPOINT_KEY' with the server's key. Deploy with --secret "
+        "ENDPOINT_KEY"
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub.checkout import Checkout, Said
+from tests.hub.repos import Repo
 from tests.hub.server import Hub
 
 TINY = ("deploy", "owner/demo", "--config", "tiny")
@@ -25,6 +27,27 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 @pytest.fixture
 def here(tmp_path: Path, hub: Hub) -> Checkout:
     return Checkout(tmp_path / "work", hub)
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
+    """The Space after a first deploy, which is the same for all tests that go on from it."""
+    folder = tmp_path_factory.mktemp("first")
+    running = Hub(folder / "hub")
+    deployed(Checkout(folder / "work", running))
+    yield running.repos["spaces/owner/demo"]
+    running.end()
+
+
+@pytest.fixture
+def live(first: Repo, hub: Hub) -> Repo:
+    """That Space in this test's Hub, running."""
+    space = hub.repos["spaces/owner/demo"] = copy.deepcopy(first)
+    hub.rebuild(space)
+    until = time.monotonic() + 20
+    while hub.machines["owner/demo"].stage != "RUNNING" and time.monotonic() < until:
+        time.sleep(0.02)
+    return space
 
 
 def refuse(here: Checkout, words: str) -> None:
@@ -52,17 +75,15 @@ def test_the_real_app_is_deployed_and_streams_from_the_embedded_model(tmp_path: 
     assert space.head.files["models/tiny/model.safetensors"].large
 
 
-def test_an_unchanged_deploy_says_so_and_does_nothing(here: Checkout, hub: Hub) -> None:
-    deployed(here)
-    before, hub.seen[:] = hub.repos["spaces/owner/demo"].head.sha, []
+def test_an_unchanged_deploy_says_so_and_does_nothing(here: Checkout, hub: Hub, live: Repo) -> None:
+    before, hub.seen[:] = live.head.sha, []
     said = deployed(here)
     assert "unchanged: nothing to do. owner/demo is at RUNNING" in said.out
-    assert hub.repos["spaces/owner/demo"].head.sha == before
+    assert live.head.sha == before
     assert not [line for line in hub.seen if not line.startswith("GET")]
 
 
-def test_a_change_uploads_what_changed_and_deletes_what_is_gone(here: Checkout, hub: Hub) -> None:
-    deployed(here)
+def test_a_change_uploads_what_changed_and_deletes_what_is_gone(here: Checkout, hub: Hub, live: Repo) -> None:
     here.write("packages.txt", "ffmpeg\n")
     here.write("models/tiny/extra.json", b"\0" * 12_000_000)  # larger than what git takes
     deployed(here)
@@ -72,7 +93,7 @@ def test_a_change_uploads_what_changed_and_deletes_what_is_gone(here: Checkout, 
     lines = [line.split(" (")[0].strip() for line in said.out.splitlines()[1:5]]
     assert lines[:3] == ["upload README.md", "upload config/tiny.yaml", "delete packages.txt"]
     assert lines[3].startswith("keep ")
-    files = hub.repos["spaces/owner/demo"].head.files
+    files = live.head.files
     assert files["models/tiny/extra.json"].large
     assert b"title: Renamed" in files["README.md"].content
     assert "packages.txt" not in files
@@ -92,9 +113,8 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(here: Checkout, hub: Hub)
     assert hub.repos == {}
 
 
-def test_an_app_that_breaks_is_shown_and_taken_back(here: Checkout, hub: Hub) -> None:
-    deployed(here)
-    good = hub.repos["spaces/owner/demo"].head
+def test_an_app_that_breaks_is_shown_and_taken_back(here: Checkout, hub: Hub, live: Repo) -> None:
+    good = live.head
     here.write("app.py", BROKEN)
     here.write("models/tiny/model.safetensors", b"other weights")
     said = here.run(*TINY, "--variable", "NEW=1")
@@ -104,15 +124,14 @@ def test_an_app_that_breaks_is_shown_and_taken_back(here: Checkout, hub: Hub) ->
         "The Space stopped at RUNTIME_ERROR: Exit code: 1\n"
         f"Not deployed. owner/demo runs what it ran before ({good.sha[:7]})\n"
     )
-    space = hub.repos["spaces/owner/demo"]
+    space = live
     assert [commit.title for commit in space.commits[-2:]] == ["Deploy config/tiny.yaml", f"Go back to {good.sha[:7]}"]
     assert space.head.files == good.files
     assert "NEW" not in space.variables
     assert hub.machines["owner/demo"].stage == "RUNNING"
 
 
-def test_a_build_that_fails_shows_the_lines_that_tell(here: Checkout, hub: Hub) -> None:
-    deployed(here)
+def test_a_build_that_fails_shows_the_lines_that_tell(here: Checkout, hub: Hub, live: Repo) -> None:
     here.change("requirements.txt", "pyyaml", "no-such-package==1.0\npyyaml")
     said = here.run(*TINY)
     assert said.code == 1
@@ -134,8 +153,7 @@ def test_a_first_deploy_that_breaks_has_nothing_to_go_back_to(here: Checkout, hu
     assert again.err.endswith("owner/demo has these files already, and is at RUNTIME_ERROR. Mend them, deploy again\n")
 
 
-def test_an_app_that_runs_but_does_not_answer_is_taken_back(here: Checkout, hub: Hub) -> None:
-    deployed(here)
+def test_an_app_that_runs_but_does_not_answer_is_taken_back(here: Checkout, hub: Hub, live: Repo) -> None:
     here.change("app.py", '{"/chat": {}}', "{}")
     said = here.run(*TINY)
     assert said.code == 1
@@ -144,31 +162,28 @@ def test_an_app_that_runs_but_does_not_answer_is_taken_back(here: Checkout, hub:
     )
 
 
-def test_an_error_in_the_reply_is_quoted(here: Checkout, hub: Hub) -> None:
-    deployed(here)
+def test_an_error_in_the_reply_is_quoted(here: Checkout, hub: Hub, live: Repo) -> None:
     refuse(here, "out of cheese")
     assert here.run(*TINY).err.startswith("The app could not answer: out of cheese\nNot deployed. owner/demo runs")
 
 
-def test_a_full_queue_proves_nothing_and_takes_nothing_back(here: Checkout, hub: Hub) -> None:
-    deployed(here)
+def test_a_full_queue_proves_nothing_and_takes_nothing_back(here: Checkout, hub: Hub, live: Repo) -> None:
     refuse(here, "Your GPU quota is used up")
     said = here.run(*TINY)
     assert said.code == 1
     assert "but could not be asked: Your GPU quota is used up. It stays; ask it by hand: " in said.err
-    assert hub.repos["spaces/owner/demo"].head.title == "Deploy config/tiny.yaml"
+    assert live.head.title == "Deploy config/tiny.yaml"
 
 
-def test_a_card_that_the_hub_refuses_stops_before_anything_is_uploaded(here: Checkout, hub: Hub) -> None:
-    deployed(here)
-    head = hub.repos["spaces/owner/demo"].head
+def test_a_card_that_the_hub_refuses_stops_before_anything_is_uploaded(here: Checkout, hub: Hub, live: Repo) -> None:
+    head = live.head
     here.change("config/tiny.yaml", "title: Streamspace", "title: Renamed")
     hub.refuse("validate-yaml", 400, "bad card")
     said = here.run(*TINY)
     assert said.code == 1
     assert said.err.startswith("Can't upload the files: ")
     assert "Run: python -m streamspace check" in said.err
-    assert hub.repos["spaces/owner/demo"].head is head
+    assert live.head is head
 
 
 def test_problems_of_the_config_stop_a_deploy_before_the_hub_is_asked(here: Checkout, hub: Hub) -> None:
@@ -267,9 +282,8 @@ def test_no_network_says_so(tmp_path: Path) -> None:
     )
 
 
-def test_a_change_by_somebody_else_meanwhile_is_not_overwritten(here: Checkout, hub: Hub) -> None:
-    deployed(here)
-    space = hub.repos["spaces/owner/demo"]
+def test_a_change_by_somebody_else_meanwhile_is_not_overwritten(here: Checkout, hub: Hub, live: Repo) -> None:
+    space = live
     theirs = {path: each for path, each in space.head.files.items() if path != "config/cpu.yaml"}
     hub.upon("preupload", lambda: space.commit(theirs, "Edited in the browser") and None)
     here.change("config/tiny.yaml", "title: Streamspace", "title: Renamed")
@@ -319,15 +333,14 @@ def test_a_deploy_that_is_interrupted_while_it_waits_goes_on_from_there(here: Ch
     assert "and answers: first text after" in said.out
 
 
-def test_status_logs_and_rollback(here: Checkout, hub: Hub) -> None:
-    deployed(here)
-    first = hub.repos["spaces/owner/demo"].head
+def test_status_logs_and_rollback(here: Checkout, hub: Hub, live: Repo) -> None:
+    first = live.head
     said = here.run("deploy", "owner/demo", "--config", "cpu", "--hardware", "cpu-basic")
     assert "Hello from config/cpu.yaml" in said.out
     said = here.run("rollback", "owner/demo")
     assert said.code == 0
     assert said.out.startswith(f"owner/demo: going back to {first.sha[:7]} (Deploy config/tiny.yaml, ")
-    space = hub.repos["spaces/owner/demo"]
+    space = live
     assert (space.head.files, space.variables["SPACE_CONFIG"]) == (first.files, "config/tiny.yaml")
     status = here.run("status", "owner/demo")
     assert status.code == 0
@@ -341,15 +354,28 @@ def test_status_logs_and_rollback(here: Checkout, hub: Hub) -> None:
     )  # fmt: skip
 
 
-def test_hardware_follows_the_config(here: Checkout, hub: Hub) -> None:
-    deployed(here)
+def test_hardware_follows_the_config(here: Checkout, hub: Hub, live: Repo) -> None:
     said = deployed(here, "--hardware", "cpu-upgrade")
     assert "  request hardware cpu-upgrade\n" in said.out
-    assert hub.repos["spaces/owner/demo"].hardware == "cpu-upgrade"
+    assert live.hardware == "cpu-upgrade"
 
 
-def test_a_trusted_publisher_pushes_without_a_stored_token(here: Checkout, hub: Hub) -> None:
-    deployed(here)
+def test_a_variable_that_looks_like_a_secret_is_refused_unread(here: Checkout) -> None:
+    said = here.run(*TINY, "--variable", "KEY=hf_" + "a" * 34)
+    assert said.err == "--variable: expected no secrets, since variables are public. Use --secret KEY\n"
+
+
+def test_a_paused_space_keeps_what_was_pushed(here: Checkout, hub: Hub, live: Repo) -> None:
+    here.change("config/tiny.yaml", "title: Streamspace", "title: Renamed")
+    machine = hub.machines["owner/demo"]
+    hub.upon("/commit/main", lambda: setattr(machine, "paused", True))
+    said = here.run(*TINY)
+    assert said.code == 1
+    assert "but could not be asked: it is paused; restart it in its settings. It stays; ask it by hand: " in said.err
+    assert live.head.title == "Deploy config/tiny.yaml"
+
+
+def test_a_trusted_publisher_pushes_without_a_stored_token(here: Checkout, hub: Hub, live: Repo) -> None:
     here.change("config/tiny.yaml", "title: Streamspace", "title: Renamed")
     hub.publishers[f"id-token-for-{hub.url}"] = "spaces/owner/demo"
     runner = {
@@ -361,7 +387,7 @@ def test_a_trusted_publisher_pushes_without_a_stored_token(here: Checkout, hub: 
     said = here.run(*TINY, token=None, env=keyless)
     assert (said.code, said.err) == (0, "")
     assert "leave the variables as they are: this token may not read them" in said.out
-    assert b"title: Renamed" in hub.repos["spaces/owner/demo"].head.files["README.md"].content
+    assert b"title: Renamed" in live.head.files["README.md"].content
     other = here.run("deploy", "owner/other", "--config", "tiny", token=None, env=keyless)
     assert other.err == (
         "Can't create the Space: a Trusted Publisher's token may push to its Space, but not create it or change its "
@@ -373,16 +399,18 @@ def test_a_workflow_that_the_space_does_not_trust_is_told(here: Checkout, hub: H
     env = {"HF_OIDC_RESOURCE": "spaces/owner/demo", "HF_OIDC_ID_TOKEN": "a-stranger"}
     said = here.run(*TINY, token=None, env=env)
     assert said.code == 1
-    assert "no Trusted Publisher matches this workflow" in said.err
+    assert said.err == (
+        "Can't look at the Space: the Space doesn't trust this workflow (invalid_grant: no Trusted Publisher matches this "
+        "workflow). Add it in the Space's settings, under Trusted Publishers; docs/deploying.md says how\n"
+    )
 
 
-def test_a_space_is_removed_only_when_named_twice(here: Checkout, hub: Hub) -> None:
-    deployed(here)
+def test_a_space_is_removed_only_when_named_twice(here: Checkout, hub: Hub, live: Repo) -> None:
     said = here.run("remove", "owner/demo", "--confirm", "owner/demos")
     assert (said.code, said.err) == (1, "--confirm: expected 'owner/demo' once more, since this can't be undone\n")
     assert here.run("remove", "owner/demo", "--confirm", "owner/demo").out == "owner/demo is removed\n"
     assert hub.repos == {}
-    assert here.run("remove", "owner/demo", "--confirm", "owner/demo").out == "there is no Space owner/demo\n"
+    assert here.run("remove", "owner/demo", "--confirm", "owner/demo").code == 0  # again does no harm
 
 
 def test_a_run_of_github_actions_gets_a_summary(here: Checkout, hub: Hub, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ streamspace.engines.endpoint
 streamspace.engines.draft
 streamspace.engines.generate
 streamspace.engines.sampler
+streamspace.engines.batch
 streamspace.engines.batching
 streamspace.budget
 streamspace.zero

@@ -115,7 +115,7 @@ def test_without_a_network_the_check_says_so(tmp_path: Path) -> None:
 
 
 def test_a_pinned_model_is_preloaded_file_by_file(here: Checkout, hub: Hub) -> None:
-    model = hub.add_model("owner/llm", TINY)
+    model = hub.add_model("owner/llm", {**TINY, "pytorch_model.bin": b"pickle", "original/params.json": b"{}"})
     here.change("config/tiny.yaml", "revision: null", f"revision: {model.head.sha}")
     assert here.run("deploy", "owner/demo", "--config", "tiny").code == 0
     readme = hub.repos["spaces/owner/demo"].head.files["README.md"].content.decode()

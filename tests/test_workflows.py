@@ -173,7 +173,7 @@ def test_the_deploy_step_runs_keyless_against_a_stand_in_and_writes_its_summary(
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert page.read_text("utf-8").startswith(
-        "### deploy owner/demo\n\n```text\nada/demo: the plan, for config/tiny.yaml\n"
+        "### deploy owner/demo\n\n```text\nowner/demo: the plan, for config/tiny.yaml\n"
     )
     assert "and answers: first text after" in page.read_text("utf-8")
 

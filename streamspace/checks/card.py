@@ -23,6 +23,9 @@ def from_config(config: Config, where: str) -> Iterator[Finding]:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         problem = f"card.hardware: expected hardware that the Hub rents, got {config.card.hardware!r}{hint}"
         yield Finding("error", where, problem, f"One of: {', '.join(HARDWARE)}")
+    if config.endpoint and config.endpoint.secret:
+        problem = f"endpoint.secret: the Space needs a secret {config.endpoint.secret!r} with the server's key"
+        yield Finding("note", where, problem, f"Deploy with --secret {config.endpoint.secret}")
     if re.search(r"[0-9A-Za-z]", config.card.emoji):
         yield Finding("error", where, f"card.emoji: expected one emoji, got {config.card.emoji!r}")
 

@@ -27,7 +27,7 @@ def findings(files: Sequence[File], config: Config, where: str) -> Iterator[Find
     for name in ("app.py", "requirements.txt"):
         if name not in there:
             yield Finding("error", name, "expected this file, found none", "A Space can't run without it")
-    if card.is_local(config.model.id) and not any(path.endswith(".safetensors") for path in there):
+    if card.loads_from_here(config) and not any(path.endswith(".safetensors") for path in there):
         problem = f"model.id: expected *.safetensors inside this repository, found none at {config.model.id!r}"
         yield Finding("error", where, problem, "Copy the model into models/, or name a model of the Hub as owner/name")
     for file in files:

@@ -23,7 +23,7 @@ def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
     yield from cards.from_config(config, where)
     yield from pins.findings(hardware, requirements.read())
     yield from files.findings(upload.files(config, path), config, where)
-    if card.is_local(config.model.id):
+    if card.loads_from_here(config):
         yield from oversized(local_weights(config), hardware, config, where)
 
 

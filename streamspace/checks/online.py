@@ -27,10 +27,10 @@ def findings(config: Config, path: Path, hardware: str | None = None, api: HfApi
     where = upload.config_path(path)
     asked = api or HfApi()
     found: list[Finding] = []
-    if not card.is_local(config.model.id):
+    if card.loads_from_hub(config):
         found += _model(asked, config, hardware or config.card.hardware, where)
     adapter = config.model.adapter
-    if adapter and not card.is_local(adapter.id):
+    if adapter and not config.endpoint and not card.is_local(adapter.id):
         found += _there(asked, adapter.id, adapter.revision, "model.adapter", where)[1]
     return found
 

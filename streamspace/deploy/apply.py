@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from streamspace.config import Config
 from streamspace.deploy import smoke, watch
@@ -41,44 +42,50 @@ def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: 
     """The live Space. Raises DeployError, with how things stand after the previous state was put back."""
     values = secret_values(plan)
     sha = before.sha if before else space.create(plan, values)
+    undo: list[Callable[[], None]] = []
     try:
         if before:
-            _settings(space, plan, values)
+            _settings(space, plan, before, values, undo)
         if plan.pushes:
             title, message = f"Deploy {plan.wish.config}", f"SPACE_CONFIG={plan.wish.config}"
             sha = space.push(plan.put, plan.delete, plan.parent or sha, title, message)
             say(f"pushed {sha[:7]}; waiting until it runs")
     except DeployError as error:
-        raise DeployError(f"{error}\n{_undo(space, plan, before, sha, say, timeout)}") from error
+        raise DeployError(f"{error}\n{_go_back(space, before, sha, undo, say, timeout)}") from error
     try:
         return prove(space, sha, config, say, timeout)
     except smoke.Busy as error:
         raise DeployError(
-            f"{space.name} runs {sha[:7]}, but could not be asked: {error}. It stays; ask it by hand: {space.page}"
+            f"{space.name} has {sha[:7]}, but could not be asked: {error}. It stays; ask it by hand: {space.page}"
         ) from error
     except DeployError as error:
         say_why(space, say)
-        raise DeployError(f"{error}\n{_undo(space, plan, before, sha, say, timeout)}") from error
+        raise DeployError(f"{error}\n{_go_back(space, before, sha, undo, say, timeout)}") from error
 
 
 def prove(space: Space, sha: str, config: Config, say: Say, timeout: float) -> Live:
     """Waits until `sha` runs, and streams one reply from it. Raises DeployError."""
     runtime = watch.until_live(space, sha, say, timeout)
     if runtime.stage == "PAUSED":
-        raise DeployError(f"The Space is paused. Restart it on {space.page}/settings, then run this command again")
+        raise smoke.Busy("it is paused; restart it in its settings")
     address = space.address()
     return Live(sha, address, smoke.ask(address, config, say))
 
 
-def _settings(space: Space, plan: Plan, secrets: Mapping[str, str]) -> None:
+def _settings(
+    space: Space, plan: Plan, before: Remote, secrets: Mapping[str, str], undo: list[Callable[[], None]]
+) -> None:
+    """Changes what the plan says, and notes in `undo` how to change it back. A secret's old value nobody can read."""
     if plan.make_private:
         space.set_private()
     if plan.hardware:
         space.set_hardware(plan.hardware)
+        undo.append(partial(space.set_hardware, before.hardware or plan.hardware))
     for name, value in secrets.items():
         space.set_secret(name, value)
     for name, value in plan.variables.items():
         space.set_variable(name, value)
+        undo.append(partial(space.set_variable, name, (before.variables or {}).get(name)))
 
 
 def say_why(space: Space, say: Say) -> None:
@@ -92,15 +99,15 @@ def say_why(space: Space, say: Say) -> None:
         say(f"  | {line}")
 
 
-def _undo(space: Space, plan: Plan, before: Remote | None, sha: str, say: Say, timeout: float) -> str:
+def _go_back(
+    space: Space, before: Remote | None, sha: str, undo: list[Callable[[], None]], say: Say, timeout: float
+) -> str:
     """Puts the settings and files of `before` back, and says in one sentence how things stand now."""
     if before is None or "app.py" not in before.files:
         return f"Not deployed. There is no earlier version to go back to: mend it, and deploy again. {space.page}"
     try:
-        if plan.hardware and before.hardware:
-            space.set_hardware(before.hardware)
-        for name in plan.variables:
-            space.set_variable(name, (before.variables or {}).get(name))
+        for step in reversed(undo):
+            step()
         if sha == before.sha:
             return f"Not deployed. The files of {space.name} are as they were"
         say(f"going back to {before.sha[:7]}")

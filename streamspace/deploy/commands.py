@@ -7,14 +7,18 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from huggingface_hub.utils import filter_repo_objects
+
 from streamspace import card, configfile, upload
 from streamspace.checks import offline
+from streamspace.checks.files import SECRETS
 from streamspace.checks.findings import errors
 from streamspace.config import Config
 from streamspace.deploy import apply, plan, rollback
 from streamspace.deploy.hub import Space
 from streamspace.deploy.watch import FAILED, ON_THE_WAY
 from streamspace.errors import DeployError
+from streamspace.fetching import UNWANTED, WANTED
 
 Say = Callable[[str], None]
 NAME = r"[A-Za-z_]\w*"
@@ -74,7 +78,8 @@ def go_back(options: argparse.Namespace, say: Say) -> int:
     if "app.py" not in space.files(target.sha):
         raise DeployError(f"{target.sha[:7]} ({target.title}) holds no app. There is no earlier version to go back to")
     say(f"{space.name}: going back to {target.sha[:7]} ({target.title}, {target.when})")
-    if setting := rollback.setting(target):
+    setting, variables = rollback.setting(target), space.variables()
+    if setting and variables is not None and variables.get("SPACE_CONFIG") != setting:
         space.set_variable("SPACE_CONFIG", setting)
     sha = rollback.go_back(space, target.sha, history[0].sha, "asked for", say, options.timeout)
     say(f"{space.name} runs {sha[:7]}, with the files of {target.sha[:7]}: {space.address()}")
@@ -85,7 +90,8 @@ def remove(options: argparse.Namespace, say: Say) -> int:
     """Deletes a Space for good; its name has to be given twice, since this can't be undone."""
     if options.confirm != options.space:
         raise DeployError(f"--confirm: expected {options.space!r} once more, since this can't be undone")
-    say(f"{options.space} is removed" if Space(options.space).remove() else f"there is no Space {options.space}")
+    Space(options.space).remove()
+    say(f"{options.space} is removed")
     return 0
 
 
@@ -108,6 +114,10 @@ def _variables(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         if not re.fullmatch(rf"{NAME}=.*", text, re.DOTALL):
             raise DeployError(f"--variable: expected NAME=VALUE, got {text!r}")
+        if any(pattern.search(text.encode()) for pattern in SECRETS.values()):  # not quoted
+            raise DeployError(
+                f"--variable: expected no secrets, since variables are public. Use --secret {text.split('=')[0]}"
+            )
     return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
@@ -122,9 +132,10 @@ def _secrets(texts: Sequence[str]) -> dict[str, str]:
 def _model_files(space: Space, config: Config) -> list[str]:
     """The files to preload: of a model of the Hub whose revision is pinned."""
     model = config.model
-    if card.is_local(model.id) or not card.pinned(model) or not config.card.preload:
+    if not card.loads_from_hub(config) or not card.pinned(model) or not config.card.preload:
         return []
-    return space.model_files(model.id, model.revision or "")
+    found = space.model_files(model.id, model.revision or "")
+    return list(filter_repo_objects(found, allow_patterns=WANTED, ignore_patterns=UNWANTED))
 
 
 def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float) -> int:

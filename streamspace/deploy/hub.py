@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi
 from huggingface_hub import errors as hub
@@ -16,10 +15,8 @@ from huggingface_hub.utils import disable_progress_bars
 
 from streamspace.deploy.plan import KEPT, Plan, Remote
 from streamspace.errors import DeployError
-from streamspace.refusals import explained, status
+from streamspace.refusals import explained, permitted
 from streamspace.upload import File
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -68,10 +65,10 @@ class Space:
             return Remote(
                 sha=info.sha or "",
                 private=bool(info.private),
-                hardware=_may(self._hardware),
+                hardware=permitted(self._hardware),
                 files=self.files(info.sha or "main"),
-                variables=_may(lambda: {k: v.value for k, v in self.api.get_space_variables(self.name).items()}),
-                secrets=_may(lambda: frozenset(self.api.get_space_secrets(self.name))),
+                variables=self.variables(),
+                secrets=permitted(lambda: frozenset(self.api.get_space_secrets(self.name))),
             )
 
     def create(self, plan: Plan, secrets: Mapping[str, str]) -> str:
@@ -87,6 +84,12 @@ class Space:
                 space_variables=[{"key": key, "value": value} for key, value in plan.variables.items()],
             )
             return self.api.space_info(self.name).sha or ""
+
+    def variables(self) -> dict[str, str] | None:
+        """Its variables, or None where the token may not look at them."""
+        with explained("look at the variables", self.name):
+            found = permitted(lambda: self.api.get_space_variables(self.name))
+        return None if found is None else {name: variable.value for name, variable in found.items()}
 
     def set_private(self) -> None:
         """Hides it from everybody else."""
@@ -111,14 +114,10 @@ class Space:
             else:
                 self.api.add_space_variable(self.name, name, value)
 
-    def remove(self) -> bool:
-        """Deletes it for good; False when there is no such Space."""
+    def remove(self) -> None:
+        """Deletes it for good, if there is one."""
         with explained("remove the Space", self.name):
-            try:
-                self.api.delete_repo(self.name, repo_type="space")
-            except hub.RepositoryNotFoundError:
-                return False
-        return True
+            self.api.delete_repo(self.name, repo_type="space", missing_ok=True)
 
     def push(self, put: Iterable[File], delete: Iterable[str], parent: str, title: str, message: str) -> str:
         """One commit with all changes, on top of `parent` or not at all. Returns its sha.
@@ -197,16 +196,6 @@ class Space:
                 parent_commit=parent,
             )
         return done.oid
-
-
-def _may(ask: Callable[[], T]) -> T | None:
-    """The answer, or None where the token may not ask: a Trusted Publisher's sees its Space's files, little else."""
-    try:
-        return ask()
-    except hub.HfHubHTTPError as error:
-        if status(error) in (401, 403):
-            return None
-        raise
 
 
 def _source(file: File) -> str | bytes:

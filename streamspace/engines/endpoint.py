@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2  # huggingface_hub's
 from huggingface_hub import AsyncInferenceClient, InferenceTimeoutError
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from streamspace.config import Endpoint
 from streamspace.decode import StopStrings
@@ -82,6 +82,8 @@ class EndpointEngine:
             return f"The model's server sent nothing for {self._settings.timeout:g} seconds. {again}"
         if isinstance(error, httpx2.TransportError):
             return f"The model's server can't be reached. {again}"
+        if isinstance(error, OfflineModeIsEnabled):
+            return "The model's server is out of reach while HF_HUB_OFFLINE is set. The Space's owner: unset it"
         if not isinstance(error, HfHubHTTPError):
             return f"The model's server failed while it was answering: {_first_line(error)}"
         status = error.response.status_code
@@ -139,12 +141,12 @@ class _Reply:
     def take(self, chunk: Any) -> bool:
         """Takes one chunk of the stream; False when a stop string has come, and the rest is of no interest."""
         hit = False
-        for choice in chunk.get("choices") or []:
-            hit = self._write(choice["delta"])
-            if choice.get("finish_reason"):
-                self._reason = "length" if choice["finish_reason"] == "length" else "finished"
-        if usage := chunk.get("usage"):  # the server's count; ours is one for each chunk with text
-            self._tokens = usage["completion_tokens"]
+        for choice in chunk.choices or []:
+            hit = self._write(choice.delta)
+            if choice.finish_reason:
+                self._reason = "length" if choice.finish_reason == "length" else "finished"
+        if chunk.usage:  # the server's count; ours is one for each chunk with text
+            self._tokens = chunk.usage.completion_tokens
         return not hit
 
     def end(self) -> None:
@@ -170,8 +172,8 @@ class _Reply:
 
     def _write(self, delta: Any) -> bool:
         """Thoughts come in a field of their own; here they stand in the text, as a local model writes them."""
-        thought = delta.get("reasoning_content") or delta.get("reasoning")
-        answer = delta.get("content")
+        thought = getattr(delta, "reasoning_content", None) or delta.reasoning
+        answer = delta.content
         self._tokens += bool(thought or answer)
         if thought:
             self._say(thought if self._thinking else f"{OPEN}\n{thought}")

@@ -11,13 +11,15 @@ from streamspace.events import End
 from streamspace.reply import Progress
 
 Message = dict[str, Any]
+FIGURES = "figures"  # the metadata id of the line under a finished reply
 
 ENDINGS = {
-    "finished": "finished",
-    "length": "cut at the longest reply: raise it in the settings for more",
-    "stopped": "stopped",
-    "time": "ended by the GPU time it asked for",
+    "finished": "Finished",
+    "length": "Cut at the longest reply: Continue, or raise it in the settings",
+    "stopped": "Stopped",
+    "time": "Ended by the GPU time it asked for: Continue goes on",
 }
+WHY = {"finished": "finished", "length": "cut at the longest reply", "stopped": "stopped", "time": "out of GPU time"}
 UNFINISHED = {"length", "stopped", "time"}  # a reply that ended so can go on
 PHASES = {"waiting": "Waiting for the model…", "reading": "Reading the prompt…", "writing": "Writing…"}
 
@@ -27,16 +29,18 @@ def text(content: str, role: str = "assistant", **metadata: Any) -> Message:
     return {"role": role, "content": [{"type": "text", "text": content}], "metadata": metadata or None}
 
 
-def messages(progress: Progress) -> list[Message]:
-    """The reply so far: thoughts in a part of their own, then the answer."""
+def messages(progress: Progress, thinking: float = 0.0) -> list[Message]:
+    """The reply so far: thoughts (which took `thinking` seconds) in a part of their own, the answer, its figures."""
     parts = thoughts.split(progress.text)
     shown = []
-    if parts.thought is not None:
-        thinking = parts.thinking and progress.end is None
-        title = "Thinking…" if thinking else "Thoughts"
-        shown.append(text(parts.thought, title=title, status="pending" if thinking else "done"))
+    if parts.thought is not None and parts.thinking and progress.end is None:
+        shown.append(text(parts.thought, title="Thinking…", status="pending"))
+    elif parts.thought is not None:
+        shown.append(text(parts.thought, title="Thoughts", status="done", duration=round(thinking, 1)))
     if parts.answer:
         shown.append(text(parts.answer))
+    if progress.end:
+        shown.append(text(f'<span class="figures">{html.escape(figures(progress.end))}</span>', id=FIGURES))
     return shown
 
 
@@ -50,7 +54,7 @@ def status(progress: Progress) -> str:
     notice = f"The {progress.dropped} oldest messages no longer fit and were left out · " if progress.dropped else ""
     if not progress.end:
         return line(notice + PHASES[progress.phase])
-    return line(notice + figures(progress.end), more=progress.end.reason in UNFINISHED)
+    return line(notice + ENDINGS[progress.end.reason], more=progress.end.reason in UNFINISHED)
 
 
 def line(words: str, more: bool = False) -> str:
@@ -60,11 +64,9 @@ def line(words: str, more: bool = False) -> str:
 
 def figures(end: End) -> str:
     """Tokens, time to the first, speed after it, and why it ended."""
-    if not end.tokens:
-        return ENDINGS[end.reason].capitalize()
     writing = end.seconds - end.first
     speed = f", {(end.tokens - 1) / writing:.0f} tokens/s" if end.tokens > 1 and writing > 0 else ""
-    return f"{end.tokens} tokens, the first after {end.first:.2f} s{speed} · {ENDINGS[end.reason]}"
+    return f"{end.tokens} tokens, the first after {end.first:.2f} s{speed} · {WHY[end.reason]}"
 
 
 def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
@@ -76,7 +78,9 @@ def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
     last = len(roles) - 1 - roles[::-1].index("user")
     reply = [message for message in listed[last + 1 :] if isinstance(message, dict)]
     thought = next((content(message) for message in reply if _metadata(message).get("title")), None)
-    answers = [content(message) for message in reply if not _metadata(message).get("title") and not is_problem(message)]
+    answers = [
+        content(message) for message in reply if not (_metadata(message).get("title") or _metadata(message).get("id"))
+    ]
     return listed[:last], content(listed[last]), thoughts.join(thought, "".join(answers))
 
 
@@ -86,11 +90,6 @@ def content(message: dict[str, Any]) -> str:
     if isinstance(found, list):
         return "".join(part["text"] for part in found if isinstance(part, dict) and isinstance(part.get("text"), str))
     return found if isinstance(found, str) else ""
-
-
-def is_problem(message: dict[str, Any]) -> bool:
-    """Whether a message is the page's note of a failure."""
-    return _metadata(message).get("id") == PROBLEM
 
 
 def _metadata(message: dict[str, Any]) -> dict[str, Any]:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
 import gradio as gr
 
+from streamspace import thoughts
 from streamspace.errors import UNEXPECTED, GpuError, StreamspaceError
 from streamspace.page import bubbles, controls, look
 from streamspace.reply import Progress, Replies, Writer
 
 log = logging.getLogger(__name__)
 Updates = AsyncGenerator[Any, None]
+SHELF = """<nav aria-label="Conversations"><button data-do="fresh">New conversation</button><ul></ul>
+<p>Kept in this browser only.</p>
+<button data-do="markdown">Export as Markdown</button><button data-do="json">Export as JSON</button></nav>"""
 
 
 def chat(writer: Writer) -> None:
     """Builds the page's parts and wires them, inside a Blocks context."""
     config = writer.config
+    with gr.Sidebar(open=False, width=280):
+        gr.HTML(SHELF, elem_id="shelf", padding=False)
     bot = gr.Chatbot(
         elem_id="conversation", label="Conversation", show_label=False, scale=1, height="60dvh", layout="bubble",
-        buttons=["copy"], latex_delimiters=look.LATEX, allow_tags=False,
+        buttons=["copy"], latex_delimiters=look.LATEX, allow_tags=False, editable="user",
         examples=[{"text": example} for example in config.page.examples],
     )  # fmt: skip
     with gr.Row(elem_id="about"):
@@ -36,6 +43,7 @@ def chat(writer: Writer) -> None:
         )  # fmt: skip
         send = gr.Button("Send", variant="primary", scale=0, elem_id="send")
         stop = gr.Button("Stop", variant="stop", scale=0, elem_id="stop")
+    place = gr.Button("Open the conversation", visible="hidden", elem_id="place")
     cost = gr.HTML(elem_id="cost", padding=False, visible=writer.budget is not None)
     with gr.Accordion("Settings", open=False, elem_id="settings"):
         system = gr.Textbox(config.system_prompt, label="System prompt", lines=2, max_lines=8)
@@ -50,8 +58,8 @@ def chat(writer: Writer) -> None:
             handler, [bot, system, thinking, *knobs], [bot, status], show_progress="hidden", api_visibility="private",
             concurrency_id="model", concurrency_limit=writer.at_once, trigger_mode="multiple",
         )  # fmt: skip
-        answering.then(None, js="() => streamspace.idle()")
-        answering.failure(None, None, bot, js="() => streamspace.idle()")
+        answering.then(None, bot, js="(m) => streamspace.idle(m)")
+        answering.failure(None, bot, bot, js="(m) => { streamspace.idle(m); return [m]; }")
         runs.append(answering)
 
     reply, go_on = _handlers(writer)
@@ -62,11 +70,15 @@ def chat(writer: Writer) -> None:
     run(send.click(None, **sending), reply)
     picked = bot.example_select(_picked, None, box, queue=False, api_visibility="private")
     run(picked.success(None, **sending), reply)
+    edited = bot.edit(_edited, bot, bot, queue=False, api_visibility="private")
+    run(edited.success(None, bot, [bot, status], js="(m) => streamspace.rewind(m)"), reply)
     run(bot.retry(None, bot, [bot, status], js="(m) => streamspace.rewind(m)"), reply)
     run(resume.click(None, bot, [bot, status], js="(m) => streamspace.resume(m)"), go_on)
+    bot.undo(None, bot, [bot, box, status], js="(m) => streamspace.undo(m)")
+    place.click(None, None, [bot, box, status], js="() => streamspace.shelf.opened()")
+    _page().load(None, None, bot, js="() => streamspace.shelf.restore()")
     stop.click(None, bot, [bot, status], js="(m) => streamspace.stop(m)", cancels=runs)
     clear.click(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)
-    bot.clear(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)
     if writer.budget:
         _show_cost(writer, [bot, box, system, knobs[0]], cost, [box.blur, knobs[0].change, *(run.then for run in runs)])
 
@@ -91,14 +103,30 @@ def _handlers(writer: Writer) -> tuple[Callable[..., Updates], Callable[..., Upd
     return reply, go_on
 
 
+class Stopwatch:
+    """Measures how long a reply's thoughts take."""
+
+    def __init__(self) -> None:
+        self._began = self._took = 0.0
+
+    def seconds(self, progress: Progress) -> float:
+        """Seconds from the thoughts' first token to their last, by the time of asking."""
+        if progress.tokens and not self._began:
+            self._began = time.monotonic()
+        if progress.tokens and thoughts.split(progress.text).thinking:
+            self._took = time.monotonic() - self._began
+        return self._took
+
+
 async def _shown(replies: Replies, before: list[Any]) -> Updates:
     """The chatbot's value and the line of status for each step of a reply; a problem is shown where it would be."""
-    shown = Progress()
+    shown, thinking = Progress(), Stopwatch()
     try:
         async with aclosing(replies):
             async for progress in replies:
                 changed, shown = progress != shown, progress
-                yield ([*before, *bubbles.messages(shown)], bubbles.status(shown)) if changed else gr.skip()
+                reply = bubbles.messages(shown, thinking.seconds(shown))
+                yield ([*before, *reply], bubbles.status(shown)) if changed else gr.skip()
     except StreamspaceError as error:
         kept = bubbles.line("", more=isinstance(error, GpuError) and bool(shown.text))
         yield [*before, *bubbles.messages(shown), bubbles.failure(str(error))], kept
@@ -114,10 +142,21 @@ def _show_cost(writer: Writer, inputs: list[Any], cost: Any, events: list[Any]) 
         asked = await writer.cost(text, messages, system, new_tokens)
         return bubbles.line(f"The next reply asks for up to {asked} s of your GPU quota") if asked else ""
 
-    context = gr.context.Context.root_block
-    assert context is not None
-    for event in (context.load, *events):
+    for event in (_page().load, *events):
         event(seconds, inputs, cost, queue=False, show_progress="hidden", api_visibility="private")
+
+
+def _page() -> gr.Blocks:
+    """The Blocks that is being built."""
+    page = gr.context.Context.root_block
+    assert page is not None
+    return page
+
+
+def _edited(messages: list[Any], edit: gr.EditData) -> list[Any]:
+    """The conversation up to a message of the visitor's that was changed, with the change."""
+    index = edit.index if isinstance(edit.index, int) else edit.index[0]
+    return [*messages[:index], bubbles.text(str(edit.value), role="user")]
 
 
 def _picked(choice: gr.SelectData) -> str:

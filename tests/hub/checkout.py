@@ -76,9 +76,8 @@ class Checkout:
         try:
             yield process
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.communicate()
 
     def interrupt(self, process: subprocess.Popen[str]) -> None:
         """What Ctrl-C does."""

@@ -27,7 +27,7 @@ class Machine:
         self.run_log_file = folder / "run.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.lock = threading.Lock()
-        self.wanted = 0
+        self.wanted, self.paused = 0, False
         folder.mkdir(parents=True, exist_ok=True)
         self.run_log_file.touch()
 
@@ -66,6 +66,10 @@ class Machine:
             if failure := self._failure(commit):
                 self.end_app()
                 self.stage, self.message = failure
+                return
+            if self.paused:
+                self.end_app()
+                self.stage = "PAUSED"
                 return
             self.stage = "APP_STARTING"
             self._start(commit)

@@ -1,0 +1,1 @@
+"""Measures this app beside the plain one that most people write, through real clients: `python -m benchmarks`."""

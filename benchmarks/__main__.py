@@ -1,0 +1,66 @@
+"""The command line of the benchmarks: `make bench`, or `make bench ARGS=--full` for many visitors (minutes)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tokenizers import Tokenizer
+
+from benchmarks import overhead, shapes, table
+from benchmarks.contestants import Load, running
+from benchmarks.measure import Row, rows
+from tests.running import ROOT
+
+TINY = "./models/tiny"
+QUESTION = "Count to two hundred"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the chosen comparison, prints the table and says where the JSON is."""
+    options = _parser().parse_args(arguments)
+    if options.overhead:
+        print(overhead.lines(overhead.speeds(TINY, tokens=200, rounds=5)))
+        return 0
+    if options.full:
+        measured = crowds(options.visitors, options.rounds)
+    else:
+        measured = embedded(tokens=64, rounds=1) if options.quick else embedded(tokens=512, rounds=5)
+    print(table.markdown(measured))
+    print(f"\nWritten to {table.save(measured, options.json)}")
+    return 0
+
+
+def embedded(tokens: int, rounds: int) -> list[Row]:
+    """One visitor, the embedded model: the plain app and this one."""
+    tokenizer = Tokenizer.from_file(str(ROOT / TINY / "tokenizer.json"))
+    load = Load(TINY, QUESTION, tokens)
+    with running(["naive", "generate"], load, at_once=1) as contestants:
+        return rows(contestants, load, [1], rounds, lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
+
+
+def crowds(visitors: Sequence[int], rounds: int) -> list[Row]:
+    """Many visitors at once, a random model of a usual size that never ends a reply: every engine."""
+    with TemporaryDirectory() as folder:
+        load = Load(str(shapes.build(Path(folder), ROOT / TINY)), QUESTION, tokens=32)
+        names = ["naive", "generate", "batching", "batching int8"]
+        with running(names, load, at_once=max(visitors)) as contestants:
+            return rows(contestants, load, visitors, rounds, lambda _: load.tokens)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
+    parser.add_argument("--full", action="store_true", help="all engines, a 115M model, many visitors; takes minutes")
+    parser.add_argument("--overhead", action="store_true", help="what each layer costs on top of the model")
+    parser.add_argument("--visitors", type=int, nargs="+", default=[1, 4, 8, 16, 32], metavar="N", help="with --full")
+    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="with --full")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures go (default: benchmarks/results/)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

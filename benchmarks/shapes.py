@@ -1,0 +1,30 @@
+"""A random Llama of about 115M parameters: real work for the machine, nothing to download, nothing to commit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+VOCABULARY = 32_000
+
+
+def build(folder: Path, tokenizer: Path) -> Path:
+    """Saves the model into `folder`, with the embedded model's tokenizer grown to a usual size. It never ends a reply."""
+    import torch
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=VOCABULARY, hidden_size=768, intermediate_size=2304, num_hidden_layers=12, num_attention_heads=12,
+        num_key_value_heads=4, max_position_embeddings=2048, tie_word_embeddings=True,
+        bos_token_id=0, eos_token_id=None, pad_token_id=3,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+    model.save_pretrained(folder)
+    for name in ("tokenizer_config.json", "chat_template.jinja"):
+        (folder / name).write_text((tokenizer / name).read_text("utf-8"), "utf-8")
+    grown = json.loads((tokenizer / "tokenizer.json").read_text("utf-8"))
+    words = grown["model"]["vocab"]
+    words |= {f"Ġw{number}": number for number in range(len(words), VOCABULARY)}  # no merge leads to them
+    (folder / "tokenizer.json").write_text(json.dumps(grown, ensure_ascii=False), "utf-8")
+    return folder
