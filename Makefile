@@ -10,7 +10,7 @@ export UV_TORCH_BACKEND ?= auto
 INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench format model screenshots
+.PHONY: help setup run test check bench format card model screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: .venv/dev.done ## Check style, types, config files and generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m streamspace check
+	$(BIN)/zizmor --offline --persona auditor --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 bench: .venv/dev.done ## Compare this app with the plain thread-and-streamer one, in one run
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -36,6 +39,9 @@ format: .venv/dev.done ## Format the code, and write again what is generated fro
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/python -m streamspace generate
+
+card: .venv/run.done ## Write the card of config/default.yaml into README.md
+	$(BIN)/python -m streamspace card default --write
 
 model: .venv/dev.done ## Train the embedded model again from its corpus (minutes)
 	$(BIN)/python scripts/tiny/train.py

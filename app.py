@@ -8,37 +8,29 @@ except ImportError:
 import logging
 import sys
 
-from gradio import Blocks
-
-from streamspace import build, configfile
-from streamspace.config import Config
+from streamspace import build, configfile, zero
 from streamspace.errors import StreamspaceError
+from streamspace.opening import Opening
 from streamspace.page import whole
 from streamspace.serve import serve
-
-log = logging.getLogger("streamspace")
 
 
 def main() -> int:
     """Runs until the process ends; 2 means that the config or the command has to be changed first."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    log.setLevel(logging.INFO)
+    logging.getLogger("streamspace").setLevel(logging.INFO)
     try:
         config = configfile.read(configfile.chosen())
-        serve(compose(config), config.page)
+        opening = Opening(config, build.writer)
+        if zero.present():
+            opening.load()  # the weights are packed when the page is launched
+        else:
+            opening.begin()  # the page is there first
+        serve(whole.build(opening), config)
     except StreamspaceError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     return 0
-
-
-def compose(config: Config) -> Blocks:
-    """The page for a config; when the model can't be loaded, the page that says why."""
-    try:
-        return whole.build(build.writer(config))
-    except StreamspaceError as error:
-        log.error("%s", error)
-        return whole.diagnosis(config, str(error))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ VOCABULARY = 32_000
 
 
 def build(folder: Path, tokenizer: Path) -> Path:
-    """Saves the model into `folder`, with the embedded model's tokenizer grown to a usual size. It never ends a reply."""
+    """Saves the model into `folder`, with the tokenizer given grown to a usual size. It never ends a reply."""
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
 

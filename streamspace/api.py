@@ -9,13 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.errors import UNEXPECTED, StreamspaceError
-from streamspace.reply import Replies, Writer
+from streamspace.errors import StreamspaceError, unexpected
+from streamspace.opening import Opening
+from streamspace.reply import Replies
 
 log = logging.getLogger(__name__)
 
 
-def chat(writer: Writer) -> Any:
+def chat(writer: Opening) -> Any:
     """The endpoint /chat of this writer."""
 
     async def chat(
@@ -42,7 +43,35 @@ def chat(writer: Writer) -> Any:
     return chat
 
 
-def complete(writer: Writer) -> Any:
+def image_chat(writer: Opening) -> Any:
+    """The endpoint /chat of a model that reads images."""
+
+    async def chat(
+        message: str,
+        history: list[dict[str, Any]] | None = None,
+        system_prompt: str | None = None,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        repetition_penalty: float | None = None,
+        seed: int | None = None,
+        thinking: bool = True,
+        images: list[gr.FileData] | None = None,
+    ) -> AsyncGenerator[str, None]:
+        """Reply to a message and the images that come with it, uploaded files; otherwise as without images."""
+        replies = writer.chat(
+            message, history, system_prompt, thinking, images=images, max_new_tokens=max_new_tokens,
+            temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed,
+        )  # fmt: skip
+        async with aclosing(_texts(replies)) as texts:
+            async for text in texts:
+                yield text
+
+    return chat
+
+
+def complete(writer: Opening) -> Any:
     """The endpoint /complete of this writer."""
 
     async def complete(
@@ -76,4 +105,4 @@ async def _texts(replies: Replies) -> AsyncGenerator[str, None]:
         raise gr.Error(str(error), print_exception=False) from error
     except Exception as error:
         log.exception("A reply failed")
-        raise gr.Error(UNEXPECTED, print_exception=False) from error
+        raise gr.Error(unexpected(), print_exception=False) from error

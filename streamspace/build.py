@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 
 from streamspace.config import Config, Endpoint
 from streamspace.engines import choosing
@@ -14,13 +15,16 @@ from streamspace.reply import Writer
 log = logging.getLogger(__name__)
 
 
-def writer(config: Config) -> Writer:
-    """The writer for a config. May load the model, so it takes long. Raises DeviceError or ModelError."""
+def writer(config: Config, tell: Callable[[str], None] = log.info) -> Writer:
+    """The writer for a config. May load the model, so it takes long, and tells how far it is.
+
+    Raises DeviceError or ModelError.
+    """
     if config.endpoint:
         return _remote(config, config.endpoint)
     from streamspace import local  # brings torch, which a model on a server doesn't need
 
-    return local.writer(config)
+    return local.writer(config, tell)
 
 
 def _remote(config: Config, settings: Endpoint) -> Writer:

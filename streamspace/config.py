@@ -186,6 +186,15 @@ class Limits(Part):
         le=256,
         description="Replies at once, where the engine can (all but `generate` off ZeroGPU); else they take turns.",
     )
+    images: int = Field(
+        4, ge=1, le=32, description="`image-chat`: most images of a conversation; the oldest are left out."
+    )
+    image_pixels: int = Field(
+        1_048_576,
+        ge=65_536,
+        le=16_777_216,
+        description="`image-chat`: most pixels of an image, width times height; a larger one is scaled down.",
+    )
 
 
 class Gpu(Part):
@@ -238,8 +247,10 @@ class Config(Part):
 
     card: Card = Field(description=Card.__doc__)
     page: Page = Field(description=Page.__doc__)
-    task: Literal["chat", "completion"] = Field(
-        "chat", description="`chat` needs a chat template; `completion` continues raw text."
+    task: Literal["chat", "completion", "image-chat"] = Field(
+        "chat",
+        description="`chat` needs a chat template; `completion` continues raw text; `image-chat` needs a model that "
+        "reads images.",
     )
     engine: Literal["auto", "generate", "batching", "endpoint"] = Field(
         "auto",
@@ -266,4 +277,8 @@ class Config(Part):
             raise broken("engine", "endpoint or auto, since endpoint names a server", self.engine)
         if self.endpoint and self.task == "completion":
             raise broken("task", "chat with an endpoint, whose servers take conversations only", self.task)
+        if self.endpoint and self.task == "image-chat":
+            raise broken("task", "chat with an endpoint, to which no images are sent", self.task)
+        if self.engine == "batching" and self.task == "image-chat":
+            raise broken("engine", "auto or generate for image-chat, whose replies can't be batched", self.engine)
         return self

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from streamspace import thoughts
 from streamspace.errors import RequestError
+from streamspace.texts import Phrase, say
 
 Role = Literal["user", "assistant"]
 PROBLEM = "problem"  # the metadata id of a message that tells the visitor of a failure
@@ -34,7 +35,7 @@ def read(history: Any, message: str, most: int, files: Any = None) -> list[Turn]
     """
     history = [] if history is None else history
     if not isinstance(history, Sequence) or isinstance(history, str):
-        raise RequestError(f"history: expected a list of messages, got {_kind(history)}")
+        raise RequestError(say("error.history", found=_kind(history)))
     turns: list[Turn] = []
     for index, entry in enumerate(history):
         turn, failed = _turn(entry, f"history[{index}]")
@@ -49,19 +50,17 @@ def _paths(files: Any) -> tuple[str, ...]:
     listed = [] if files is None else files
     paths = [_path(file) for file in listed] if isinstance(listed, Sequence) else [None]
     if None in paths:
-        raise RequestError("images: expected a list of uploaded files, each as gradio_client's handle_file gives it")
+        raise RequestError(say("error.images"))
     return tuple(path for path in paths if path)
 
 
 def _turn(entry: Any, where: str) -> tuple[Turn | None, bool]:
     """The turn that an entry holds, if any, and whether it is the page's note of a reply that failed."""
     if not isinstance(entry, Mapping):
-        raise RequestError(f"{where}: expected a message with role and content, got {_kind(entry)}")
+        raise RequestError(say("error.entry", where=where, found=_kind(entry)))
     role = entry.get("role")
     if role not in ("user", "assistant"):
-        raise RequestError(
-            f"{where}.role: expected 'user' or 'assistant', got {str(role)[:40]!r}. Instructions go into system_prompt"
-        )
+        raise RequestError(say("error.role", where=where, role=str(role)[:40]))
     metadata = entry.get("metadata")
     if isinstance(metadata, Mapping) and (metadata.get("title") or metadata.get("id")):
         return None, metadata.get("id") == PROBLEM  # the page's own: thoughts have a title, figures and problems an id
@@ -85,7 +84,7 @@ def _content(content: Any, where: str) -> tuple[str, tuple[str, ...]]:
     if isinstance(content, Sequence):
         parts = [_content(part, f"{where}[{index}]") for index, part in enumerate(content)]
         return "".join(text for text, _ in parts), tuple(path for _, paths in parts for path in paths)
-    raise RequestError(f"{where}: expected text, got {_kind(content)}")
+    raise RequestError(say("error.content", where=where, found=_kind(content)))
 
 
 def _path(file: Any) -> str | None:
@@ -108,5 +107,5 @@ def _alternating(turns: list[Turn]) -> list[Turn]:
     return joined
 
 
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"a value of type {type(value).__name__}"
+def _kind(value: Any) -> Phrase:
+    return say("error.nothing") if value is None else say("error.value", type=type(value).__name__)

@@ -9,18 +9,26 @@ StreamspaceError
 ├── GpuError          ZeroGPU refused or ended the call
 └── DeployError       the Hub refused a step, or the Space doesn't run or answer
 
-Anything else that is raised is a defect of ours: it is logged with its traceback, and the visitor reads `UNEXPECTED`.
+Anything else that is raised is a defect of ours: it is logged with its traceback, and the visitor reads `unexpected()`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-UNEXPECTED = "Something went wrong on our side, and it has been logged. Nothing you typed is lost: please try again."
+from streamspace.texts import Phrase, say
 
 
 class StreamspaceError(Exception):
-    """Its text is written for a person and is safe to show: it holds no prompt, no token and no path of a secret."""
+    """Its text is written for a person and is safe to show: it holds no prompt, no token and no path of a secret.
+
+    One that a visitor may read is made of a `Phrase`, and can be said in the visitor's language.
+    """
+
+    def into(self, language: str) -> str:
+        """The text in a language; in English where there is no other."""
+        text = self.args[0] if self.args else ""
+        return text.into(language) if isinstance(text, Phrase) else str(text)
 
 
 class ConfigError(StreamspaceError):
@@ -53,3 +61,8 @@ class GpuError(StreamspaceError):
 
 class DeployError(StreamspaceError):
     """The Hub refused a step of a deploy, or the Space doesn't run or doesn't answer."""
+
+
+def unexpected() -> Phrase:
+    """What the visitor reads of a defect."""
+    return say("error.unexpected")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Reason = Literal["finished", "length", "stopped", "time"]
-Phase = Literal["waiting", "reading", "writing"]
+Phase = Literal["loading", "waiting", "reading", "writing"]
 
 
 @dataclass(frozen=True)

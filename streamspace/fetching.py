@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import errors as hub
 from huggingface_hub import snapshot_download
+from tqdm.auto import tqdm
 
 from streamspace.errors import ModelError
+from streamspace.texts import say
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[1]
@@ -24,14 +29,17 @@ def first_line(error: Exception) -> str:
     return text.splitlines()[0][:300].rstrip(".")
 
 
-def fetch(name: str, revision: str | None, code: bool = False) -> Path:
+def fetch(name: str, revision: str | None, code: bool = False, tell: Callable[[str], None] = log.info) -> Path:
     """The local folder of a model: itself when `name` is one, else a download from the Hub. Raises ModelError."""
     if name.startswith((".", "/", "~")) or (ROOT / name).is_dir():
         return _local(name)
-    log.info("Model %s: downloading, or finding it in the cache", name)
+    tell(say("status.finding", name=name))
+    wanted = [*WANTED, "*.py"] if code else WANTED
     try:
-        wanted = [*WANTED, "*.py"] if code else WANTED
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=UNWANTED))
+        folder = snapshot_download(
+            name, revision=revision, allow_patterns=wanted, ignore_patterns=UNWANTED, tqdm_class=_bar(name, tell)
+        )
+        return Path(folder)
     except Exception as error:
         raise ModelError(_hub_problem(name, revision, error)) from error
 
@@ -45,6 +53,22 @@ def fetch_adapter(name: str, revision: str | None) -> Path:
         return fetch(name, revision)
     except ModelError as error:
         raise ModelError(str(error).replace("model.", "model.adapter.", 1)) from error
+
+
+def _bar(name: str, tell: Callable[[str], None]) -> type[tqdm[Any]]:
+    """A progress bar for the terminal that also tells the bytes so far, at most once a second."""
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        told = 0.0
+
+        def update(self, n: float | None = 1) -> bool | None:
+            shown: bool | None = super().update(n)
+            if self.unit == "B" and self.total and time.monotonic() - self.told > 1:
+                self.told = time.monotonic()
+                tell(say("status.downloading", name=name, done=self.n / 1e9, whole=self.total / 1e9))
+            return shown
+
+    return Bar
 
 
 def _local(name: str) -> Path:

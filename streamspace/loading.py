@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
 from streamspace.config import Model
 from streamspace.errors import ModelError
@@ -26,20 +26,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in its place, with its tokenizer. `context_window` is in tokens."""
+    """A model in its place, with its tokenizer. `context_window` is in tokens; `processor` is for images."""
 
     model: Any
     tokenizer: Any
     context_window: int
+    processor: Any = None
 
 
-def load(settings: Model, placement: Placement) -> Loaded:
-    """The model that the config names, on the placement's device, ready to generate. Raises ModelError."""
+def load(
+    settings: Model, placement: Placement, tell: Callable[[str], None] = log.info, *, images: bool = False
+) -> Loaded:
+    """The model that the config names, on the placement's device, ready to generate. Raises ModelError.
+
+    `images` loads a model that reads images, with its processor.
+    """
     started = time.monotonic()
-    folder = fetch(settings.id, settings.revision, code=settings.trust_remote_code)
+    folder = fetch(settings.id, settings.revision, code=settings.trust_remote_code, tell=tell)
+    tell(f"Loading {settings.id} into memory")
     with _explained(settings.id):
-        tokenizer = _tokenizer(settings, folder)
-        model = _model(settings, folder, placement)
+        processor = _processor(settings, folder) if images else None
+        tokenizer = _tokenizer(settings, folder, processor)
+        model = _model(settings, folder, placement, AutoModelForImageTextToText if images else AutoModelForCausalLM)
         if settings.adapter:
             model = _adapted(model, settings)
         if settings.quantization == "int8":
@@ -51,7 +59,7 @@ def load(settings: Model, placement: Placement) -> Loaded:
         "Model %s: %.1fM parameters, context window %d tokens, ready after %.1f s",
         settings.id, model.num_parameters() / 1e6, window, time.monotonic() - started,
     )  # fmt: skip
-    return Loaded(model, tokenizer, window)
+    return Loaded(model, tokenizer, window, processor)
 
 
 @contextlib.contextmanager
@@ -79,8 +87,24 @@ def _explained(name: str) -> Iterator[None]:
         ) from error
 
 
-def _tokenizer(settings: Model, folder: Path) -> Any:
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+def _processor(settings: Model, folder: Path) -> Any:
+    auto: Any = AutoProcessor
+    processor = auto.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+    if not hasattr(processor, "image_processor"):
+        raise ModelError(
+            f"model.id: expected a model that reads images for task: image-chat, got {settings.id!r}, which has no "
+            "image processor. Set task: chat, or choose a vision-language model"
+        )
+    return processor
+
+
+def _tokenizer(settings: Model, folder: Path, processor: Any = None) -> Any:
+    """The tokenizer, which renders the chat template: the config's, else the processor's, else its own."""
+    if processor:
+        tokenizer = processor.tokenizer
+        tokenizer.chat_template = processor.chat_template or tokenizer.chat_template
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
     if settings.chat_template:
         file = ROOT / settings.chat_template
         if not file.is_file():
@@ -89,10 +113,10 @@ def _tokenizer(settings: Model, folder: Path) -> Any:
     return tokenizer
 
 
-def _model(settings: Model, folder: Path, placement: Placement) -> Any:
+def _model(settings: Model, folder: Path, placement: Placement, kind: Any) -> Any:
     """The model on the CPU. ZeroGPU's emulation of CUDA is not active in the threads that `device_map` loads with."""
     config = AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
-    loaded: Any = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = kind.from_pretrained(
         folder,
         config=config,
         dtype=getattr(torch, placement.dtype),

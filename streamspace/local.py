@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from streamspace import placement, prompt, zero
 from streamspace.budget import Budget
@@ -10,6 +11,8 @@ from streamspace.config import Config
 from streamspace.engines import Engine, choosing, trial
 from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.generate import GenerateEngine
+from streamspace.imageprompt import ImageEncoder
+from streamspace.images import Images
 from streamspace.loading import Loaded, load
 from streamspace.probe import probe
 from streamspace.prompt import Encoder
@@ -18,21 +21,30 @@ from streamspace.reply import Writer
 log = logging.getLogger(__name__)
 
 
-def writer(config: Config) -> Writer:
+def writer(config: Config, tell: Callable[[str], None]) -> Writer:
     """The writer for a config. Loads the model, so it takes long. Raises DeviceError or ModelError."""
     on_zero = zero.present()
     chosen = choosing.choose(config, on_zero)
     place = placement.choose(probe(on_zero), config.device, config.model.dtype, config.model.quantization)
     log.info("Device: %s", place.reason)
-    loaded = load(config.model, place)
+    loaded = load(config.model, place, tell, images=config.task == "image-chat")
     prompt.template(loaded.tokenizer, config.task, config.model.id)
-    encoder = Encoder(loaded.tokenizer, loaded.context_window, config.limits.prompt_tokens)
+    encoder = _encoder(config, loaded)
     if on_zero:
         log.info("Engine: %s", chosen.reason)
         budget = Budget(config.gpu)
         plain = GenerateEngine(loaded.model, loaded.tokenizer)
         return Writer(config, zero.ZeroEngine(plain, config, budget), encoder, budget)
     return Writer(config, _engine(config, loaded, place.device), encoder)
+
+
+def _encoder(config: Config, loaded: Loaded) -> Encoder:
+    window, most = loaded.context_window, config.limits.prompt_tokens
+    if config.task != "image-chat":
+        return Encoder(loaded.tokenizer, window, most)
+    encoder = ImageEncoder(loaded.processor, window, most, Images(config.limits), loaded.model.dtype)
+    encoder.try_out(config.model.id)
+    return encoder
 
 
 def _engine(config: Config, loaded: Loaded, device: str) -> Engine:

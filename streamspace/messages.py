@@ -8,6 +8,7 @@ from streamspace.conversation import Turn
 from streamspace.errors import RequestError
 from streamspace.events import Message
 from streamspace.prompt import Prompt
+from streamspace.texts import say
 
 CHARACTERS = 4  # per token, about: the tokenizer is elsewhere, and the server counts for itself
 
@@ -22,7 +23,7 @@ class MessageEncoder:
 
     def text(self, text: str, new_tokens: int) -> Prompt:
         """Refuses: raises RequestError. What these servers have in common takes conversations only."""
-        raise RequestError("This Space's model takes conversations only. Its owner: set task: chat")
+        raise RequestError(say("error.conversations_only"))
 
     def chat(
         self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, partial: str = ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import secrets
+from functools import reduce
 from typing import Any
 
 from streamspace.config import MAX_SEED, IntRange, Range
 from streamspace.config import Sampling as Bounds
 from streamspace.errors import RequestError
 from streamspace.events import Sampling
+from streamspace.texts import Phrase, say
 
 NAMES = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty")
 
@@ -20,20 +22,20 @@ def choose(bounds: Bounds, asked: dict[str, Any]) -> Sampling:
     Without a seed, in the request or the config, a new one is drawn, so that every reply could be had again.
     Raises RequestError with every parameter that is out of bounds, NaN or not a number.
     """
-    problems: list[str] = []
+    problems: list[Phrase] = []
     values: dict[str, Any] = {}
     for name in NAMES:
         allowed: Range = getattr(bounds, name)
         try:
             values[name] = _number(name, asked.get(name), allowed)
         except ValueError as problem:
-            problems.append(str(problem))
+            problems.append(problem.args[0])
     try:
         seed = _seed(asked.get("seed"), bounds.seed)
     except ValueError as problem:
-        problems.append(str(problem))
+        problems.append(problem.args[0])
     if problems:
-        raise RequestError("; ".join(problems))
+        raise RequestError(reduce(lambda first, next: say("error.several", first=first, next=next), problems))
     return Sampling(**values, seed=seed, stop=tuple(bounds.stop))
 
 
@@ -41,11 +43,12 @@ def _number(name: str, asked: Any, allowed: Range) -> float:
     if asked is None:
         return allowed.default
     whole = isinstance(allowed, IntRange)
-    expected = f"expected a {'whole ' if whole else ''}number from {allowed.min:g} to {allowed.max:g}"
-    if isinstance(asked, bool) or not isinstance(asked, int | float):
-        raise ValueError(f"{name}: {expected}, got {str(asked)[:40]!r}")
-    if not math.isfinite(asked) or not allowed.min <= asked <= allowed.max or (whole and asked != int(asked)):
-        raise ValueError(f"{name}: {expected}, got {asked:g}")
+    number = not isinstance(asked, bool) and isinstance(asked, int | float)
+    within = number and math.isfinite(asked) and allowed.min <= asked <= allowed.max
+    if not within or (whole and asked != int(asked)):
+        found = f"{asked:g}" if number else repr(str(asked)[:40])
+        key = "error.whole_number" if whole else "error.number"
+        raise ValueError(say(key, name=name, min=f"{allowed.min:g}", max=f"{allowed.max:g}", found=found))
     return int(asked) if whole else float(asked)
 
 
@@ -54,5 +57,5 @@ def _seed(asked: Any, configured: int | None) -> int:
         return secrets.randbelow(MAX_SEED) if configured is None else configured
     number = not isinstance(asked, bool) and isinstance(asked, int | float) and math.isfinite(asked)
     if not number or asked != int(asked) or not 0 <= asked <= MAX_SEED:
-        raise ValueError(f"seed: expected a whole number from 0 to {MAX_SEED}, or none, got {str(asked)[:40]!r}")
+        raise ValueError(say("error.seed", max=MAX_SEED, found=repr(str(asked)[:40])))
     return int(asked)

@@ -11,6 +11,7 @@ from streamspace import thoughts
 from streamspace.conversation import Turn
 from streamspace.errors import ModelError, RequestError
 from streamspace.events import Message, Tensor
+from streamspace.texts import say
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,7 @@ class Encoder:
         ids, tensors = self._inputs(rendered, begun, turns)
         return Prompt(tuple(ids), dropped, lead, len(begun), tensors=tensors)
 
-    def _inputs(
-        self, rendered: str, begun: list[int], turns: Sequence[Turn]
-    ) -> tuple[list[int], tuple[Tensor, ...]]:
+    def _inputs(self, rendered: str, begun: list[int], turns: Sequence[Turn]) -> tuple[list[int], tuple[Tensor, ...]]:
         """The token ids of a rendered prompt with what is begun of its reply, and what the model takes beside them."""
         return self._ids(rendered) + begun, ()
 
@@ -131,24 +130,18 @@ class Encoder:
 
     def _check(self, length: int, budget: int) -> None:
         if budget < 1:
-            raise RequestError(
-                f"max_new_tokens: expected less than the model's context window of {self._window:,} tokens, so that a "
-                "prompt fits beside the reply. Lower it"
-            )
+            raise RequestError(say("error.no_room", window=self._window))
         if length > budget:
-            raise RequestError(
-                f"This message is too long: {length:,} tokens with its instructions, and there is room for {budget:,}. "
-                "Shorten it, or lower max_new_tokens"
-            )
+            raise RequestError(say("error.too_many_tokens", tokens=length, room=budget))
 
 
 def template(tokenizer: Any, task: str, model: str) -> None:
     """Raises ModelError when the task needs a chat template and the model has none, or one that doesn't render."""
-    if task != "chat":
+    if task == "completion":
         return
     if not tokenizer.chat_template:
         raise ModelError(
-            f"model.id: expected a model with a chat template for task: chat, got {model!r}, which has none. "
+            f"model.id: expected a model with a chat template for task: {task}, got {model!r}, which has none. "
             "Set task: completion for a base model, or name a .jinja file in model.chat_template"
         )
     try:

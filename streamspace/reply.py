@@ -13,26 +13,31 @@ from typing import Any
 from streamspace import conversation, parameters
 from streamspace.budget import Budget
 from streamspace.config import Config
+from streamspace.conversation import Turn
 from streamspace.engines import Engine
 from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Beat, End, Failure, Phase, Piece, Request, Sampling
 from streamspace.messages import MessageEncoder
 from streamspace.prompt import Encoder, Prompt
 from streamspace.relay import pace, relay
+from streamspace.texts import say
 
 
 @dataclass(frozen=True)
 class Progress:
     """A reply so far: its whole text, what the model is doing, and the end when it has come.
 
-    `dropped` is how many of the oldest messages didn't fit into the prompt.
+    `dropped` is how many of the oldest messages didn't fit into the prompt, `unseen` how many images were left out,
+    `note` how far the model is while it loads.
     """
 
     text: str = ""
     tokens: int = 0
     phase: Phase = "waiting"
     dropped: int = 0
+    unseen: int = 0
     end: End | None = None
+    note: str = ""
 
 
 Replies = AsyncGenerator[Progress, None]
@@ -50,11 +55,6 @@ class Writer:
         self.budget = budget
         """What a reply costs, where GPU seconds are counted."""
 
-    @property
-    def at_once(self) -> int:
-        """Replies at the same time: what the config allows and the engine can do."""
-        return min(self.config.limits.concurrency, self.engine.capacity)
-
     async def chat(
         self,
         message: Any,
@@ -62,15 +62,17 @@ class Writer:
         system_prompt: str | None = None,
         thinking: bool = True,
         begun: str = "",
+        images: Any = None,
         **asked: Any,
     ) -> Replies:
         """Streams the reply to `message`, which comes after `history`; `begun` is a reply that is to go on.
 
+        `images` are uploaded files that come with the message, as Gradio describes them.
         Raises RequestError before the engine is asked, GenerationError when the model fails.
         """
         yield Progress()  # before any work: a cancel that comes sooner would not be heard
         sampling = parameters.choose(self.config.sampling, asked)
-        turns = conversation.read(history, self._message(message), self.config.limits.turns)
+        turns = self._turns(history, self._message(message, empty=bool(images)), images)
         system = self._system(system_prompt)
         encode = partial(self.encoder.chat, system, turns, sampling.max_new_tokens, thinking, begun)
         async with aclosing(self._stream(encode, sampling, begun)) as replies:
@@ -92,7 +94,7 @@ class Writer:
         if not self.budget:
             return None
         with contextlib.suppress(RequestError):
-            turns = conversation.read(history, str(message or ""), self.config.limits.turns)
+            turns = self._turns(history, str(message or ""))
             sampling = parameters.choose(self.config.sampling, {"max_new_tokens": new_tokens})
             system, most = self._system(system_prompt), sampling.max_new_tokens
             prompt = await asyncio.to_thread(self.encoder.chat, system, turns, most)
@@ -101,26 +103,33 @@ class Writer:
 
     async def _stream(self, encode: Callable[[], Prompt], sampling: Sampling, begun: str = "") -> Replies:
         prompt = await asyncio.to_thread(encode)
-        request = Request(prompt.ids, sampling, prompt.continued, messages=prompt.messages)
-        now = Progress(begun or prompt.lead, dropped=prompt.dropped)
+        request = Request(prompt.ids, sampling, prompt.continued, messages=prompt.messages, tensors=prompt.tensors)
+        now = Progress(begun or prompt.lead, dropped=prompt.dropped, unseen=prompt.unseen)
         yield now
         open_stream = partial(self.engine.stream, request)
         async with aclosing(relay(open_stream, lambda: pace(len(now.text)) if now.tokens else 0.0)) as batches:
             async for events in batches:
                 for event in events:
+                    if isinstance(event, Failure):
+                        yield now  # with what came before it
+                        raise GenerationError(event.message)
                     now = _after(now, event)
                 yield now
 
-    def _message(self, message: Any) -> str:
+    def _turns(self, history: Any, message: str, images: Any = None) -> list[Turn]:
+        turns = conversation.read(history, message, self.config.limits.turns, images)
+        if self.config.task != "image-chat" and any(turn.images for turn in turns):
+            raise RequestError(say("error.image_text_only"))
+        return turns
+
+    def _message(self, message: Any, empty: bool = False) -> str:
         most = self.config.limits.prompt_characters
         if not isinstance(message, str):
-            raise RequestError(f"message: expected text, got a value of type {type(message).__name__}")
-        if not message.strip():
-            raise RequestError("Write a message first: this one is empty")
+            raise RequestError(say("error.not_text", type=type(message).__name__))
+        if not (message.strip() or empty):
+            raise RequestError(say("error.empty"))
         if len(message) > most:
-            raise RequestError(
-                f"This message is too long: {len(message):,} characters, and this Space takes {most:,}. Shorten it"
-            )
+            raise RequestError(say("error.too_many_characters", characters=len(message), most=most))
         return message
 
     def _system(self, asked: str | None) -> str:
@@ -128,15 +137,13 @@ class Writer:
             return self.config.system_prompt
         most = self.config.limits.prompt_characters
         if not isinstance(asked, str) or len(asked) > most:
-            raise RequestError(f"system_prompt: expected text of at most {most:,} characters. Shorten it")
+            raise RequestError(say("error.system_prompt", most=most))
         return asked
 
 
-def _after(now: Progress, event: Piece | Beat | End | Failure) -> Progress:
+def _after(now: Progress, event: Piece | Beat | End) -> Progress:
     if isinstance(event, Piece):
         return replace(now, text=now.text + event.text, tokens=event.tokens, phase="writing")
     if isinstance(event, Beat):
         return replace(now, phase=event.phase)
-    if isinstance(event, End):
-        return replace(now, tokens=event.tokens, end=event)
-    raise GenerationError(event.message)
+    return replace(now, tokens=event.tokens, end=event)

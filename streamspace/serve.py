@@ -6,25 +6,27 @@ import os
 
 import gradio as gr
 
-from streamspace.config import Page
+from streamspace.config import Config
 from streamspace.errors import StreamspaceError
-from streamspace.page import look
+from streamspace.images import MOST_MEGABYTES
+from streamspace.page import look, words
 
 
-def serve(page: gr.Blocks, settings: Page) -> None:
+def serve(page: gr.Blocks, config: Config) -> None:
     """Serves until the process ends. Raises StreamspaceError when the port is taken."""
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
         page.launch(
             server_port=int(port) if port else None,  # else Gradio would silently take another one
-            theme=look.theme(settings),
-            head=look.head(settings),
+            theme=look.theme(config.page),
+            head=look.head(config.page),
+            i18n=words.labels(),
             footer_links=["api", "gradio"],
             ssr_mode=False,  # its proxy would hide routes of our own, and swallows some errors
             show_error=False,  # a traceback is not for the visitor
             enable_monitoring=False,  # would be public
             run_history=False,
-            max_file_size="1mb",
+            max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
         )
     except OSError as error:
         if "port" not in str(error):

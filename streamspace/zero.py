@@ -14,16 +14,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from streamspace.budget import SPARE, Budget
 from streamspace.config import Config
 from streamspace.engines import Events
-from streamspace.engines.generate import GenerateEngine
 from streamspace.errors import GpuError
 from streamspace.events import End, Failure, Request
+from streamspace.texts import Phrase, say
+
+if TYPE_CHECKING:  # it brings torch, and whether this is ZeroGPU is asked before
+    from streamspace.engines.generate import GenerateEngine
 
 
 def present() -> bool:
@@ -57,7 +60,7 @@ class ZeroEngine:
                 # Closing at the last event, rather than reading on, also spares us the hang that a failed release is.
                 if stop.is_set() or isinstance(event, End | Failure):
                     return
-            raise GpuError(LOST)
+            raise GpuError(say("error.gpu_lost"))
 
 
 def _duration(request: Request) -> int:
@@ -78,7 +81,7 @@ def _gpu_function(engine: GenerateEngine) -> Any:
             with closing(engine.stream(request, threading.Event())) as events:
                 yield from events
         except Exception as error:
-            yield Failure(f"The GPU worker failed: {type(error).__name__}: {str(error)[:300]}")
+            yield Failure(say("error.gpu_worker", reason=f"{type(error).__name__}: {str(error)[:300]}"))
         finally:
             engine.rest()  # the GPU goes back when this returns, so the model must have ended
 
@@ -94,31 +97,28 @@ def _age() -> float:
         return 0.0
 
 
-LOST = "The GPU was taken back in the middle of the reply. What came so far is kept: press Continue to go on from it"
-EXPLAINED = [
-    (r"exceeded your .*quota \((\d+)s requested vs\. (-?\d+)s left\)\. Try again in (.+?)\.(?:\s|$)",
-     "Your GPU quota for today doesn't reach: this reply asks for {0} s, and {1} s are left. "
-     "Ask for a shorter reply in the settings, or come back in {2}"),
-    (r"exceeded your .*(quota|runs limit)",
-     "Your GPU quota for today is used up. Come back tomorrow, or sign in with an account that has more"),
-    (r"reached its GPU limit", "The GPU time for visitors who aren't signed in is used up. "
-     "Sign in to Hugging Face to use your own, or come back tomorrow"),
-    (r"too many ZeroGPU credits", "Your other replies hold the GPU time you have left. Wait until they are finished"),
-    (r"GPU duration \((\d+)s\) is larger than the maximum",
-     "This reply asks for {0} s of GPU time, more than one call may have. Ask for a shorter reply in the settings; "
-     "the Space's owner can lower gpu.max_seconds"),
-    (r"No GPU was available", "No GPU became free in time. Try again in a moment"),
-    (r"Expired ZeroGPU proxy token", "Your visit has expired. Reload the page, and ask again"),
-    (r"GPU task aborted", LOST),
-]  # fmt: skip
+EXPLAINED = [  # what `spaces` says, and our text for it, which takes what the pattern names
+    (
+        r"exceeded your .*quota \((?P<asked>\d+)s requested vs\. (?P<left>-?\d+)s left\)\. "
+        r"Try again in (?P<wait>.+?)\.(?:\s|$)",
+        "error.gpu_too_little",
+    ),
+    (r"exceeded your .*(?:quota|runs limit)", "error.gpu_used_up"),
+    (r"reached its GPU limit", "error.gpu_anonymous"),
+    (r"too many ZeroGPU credits", "error.gpu_held"),
+    (r"GPU duration \((?P<asked>\d+)s\) is larger than the maximum", "error.gpu_duration"),
+    (r"No GPU was available", "error.gpu_none"),
+    (r"Expired ZeroGPU proxy token", "error.gpu_visit"),
+    (r"GPU task aborted", "error.gpu_lost"),
+]
 
 
-def explain(message: str) -> str:
+def explain(message: str) -> Phrase:
     """What `spaces` says, in plain words with the next step."""
-    for pattern, words in EXPLAINED:
+    for pattern, key in EXPLAINED:
         if found := re.search(pattern, message):
-            return words.format(*found.groups())
-    return f"The GPU worker failed ({message[:200]}). Try again; the Space's log has the details"
+            return say(key, **found.groupdict())
+    return say("error.gpu_failed", reason=message[:200])
 
 
 @contextmanager
@@ -129,9 +129,9 @@ def _explained() -> Iterator[None]:
     except GpuError:
         raise
     except httpx.HTTPError as error:
-        raise GpuError("ZeroGPU can't be reached at the moment. Try again in a minute") from error
+        raise GpuError(say("error.gpu_unreachable")) from error
     except RuntimeError as error:
-        raise GpuError("ZeroGPU doesn't answer as it should at the moment. Try again in a minute") from error
+        raise GpuError(say("error.gpu_silent")) from error
     except Exception as error:
         message = getattr(error, "message", None)
         if not isinstance(message, str):

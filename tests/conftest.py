@@ -105,9 +105,9 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
     return Probe(tmp_path_factory.mktemp("probe"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real headless Chromium."""
+    """A real headless Chromium. Not for the whole session: asyncio tests can't run while Playwright does."""
     from playwright.sync_api import sync_playwright
 
     if CHROMIUM is None:

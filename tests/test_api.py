@@ -16,7 +16,7 @@ import pytest
 from gradio_client import Client
 
 from tests.conftest import Probe
-from tests.running import ROOT, App, clean, free_port
+from tests.running import ROOT, App, clean
 
 LONG = "Count to two hundred"
 
@@ -181,13 +181,3 @@ def test_a_port_in_use_ends_the_app_with_what_to_do(app: App) -> None:
     assert done.stderr.splitlines()[-1] == (
         f"Port {app.port} is in use. End the program that uses it, or choose another: make run PORT=7870"
     )
-
-
-def test_a_model_that_cannot_be_loaded_opens_a_page_that_says_why(start: Callable[..., App]) -> None:
-    running = start(changes={"model.id": "owner/name"})
-    with urllib.request.urlopen(f"{running.url}/config", timeout=10) as answer:
-        page = answer.read().decode()
-    assert "The model could not be loaded" in page
-    assert "owner/name" in page
-    assert "isn't in the cache, and the Hub can't be reached from here" in running.log
-    assert free_port()

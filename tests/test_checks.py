@@ -272,3 +272,16 @@ def test_an_endpoint_says_which_secret_it_needs() -> None:
         "note: a.yaml: endpoint.secret: the Space needs a secret 'ENDPOINT_KEY' with the server's key. Deploy with --secret "
         "ENDPOINT_KEY"
     ]
+
+
+def test_an_upload_beyond_what_a_space_holds_is_named(tmp_path: Path) -> None:
+    for name, size in (("large", 2_300_000_000), ("huge", 51_000_000_000)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)  # a sparse file: nothing is written
+    found = said(files.findings(whole(File("models/tiny/large", tmp_path / "large")), config(), "a.yaml"))
+    assert found == [
+        "warning: a.yaml: 2.3 GB to upload, and a Space's own repository is known to refuse more than 1. Put the model "
+        "into a repository of its own, and name it in model.id"
+    ]
+    found = said(files.findings(whole(File("models/tiny/huge", tmp_path / "huge")), config(), "a.yaml"))
+    assert found[0] == "models/tiny/huge: expected at most 50 GB, got 51 GB"

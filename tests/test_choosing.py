@@ -105,7 +105,7 @@ def test_the_embedded_models_replies_are_batched(caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.INFO)
     writer = build.writer(config())
     assert isinstance(writer.engine, BatchingEngine)
-    assert writer.at_once == 4
+    assert writer.engine.capacity == 4
     assert "Engine: batching because up to 4 replies can share each pass" in caplog.messages
     writer.engine.close()
 

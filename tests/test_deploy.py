@@ -42,8 +42,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
 @pytest.fixture
 def live(first: Repo, hub: Hub) -> Repo:
     """That Space in this test's Hub, running."""
-    space = hub.repos["spaces/owner/demo"] = copy.deepcopy(first)
-    hub.rebuild(space)
+    space = copy.deepcopy(first)
+    hub.add_space(space)
     until = time.monotonic() + 20
     while hub.machines["owner/demo"].stage != "RUNNING" and time.monotonic() < until:
         time.sleep(0.02)
@@ -124,10 +124,9 @@ def test_an_app_that_breaks_is_shown_and_taken_back(here: Checkout, hub: Hub, li
         "The Space stopped at RUNTIME_ERROR: Exit code: 1\n"
         f"Not deployed. owner/demo runs what it ran before ({good.sha[:7]})\n"
     )
-    space = live
-    assert [commit.title for commit in space.commits[-2:]] == ["Deploy config/tiny.yaml", f"Go back to {good.sha[:7]}"]
-    assert space.head.files == good.files
-    assert "NEW" not in space.variables
+    assert [commit.title for commit in live.commits[-2:]] == ["Deploy config/tiny.yaml", f"Go back to {good.sha[:7]}"]
+    assert live.head.files == good.files
+    assert "NEW" not in live.variables
     assert hub.machines["owner/demo"].stage == "RUNNING"
 
 
@@ -283,9 +282,8 @@ def test_no_network_says_so(tmp_path: Path) -> None:
 
 
 def test_a_change_by_somebody_else_meanwhile_is_not_overwritten(here: Checkout, hub: Hub, live: Repo) -> None:
-    space = live
-    theirs = {path: each for path, each in space.head.files.items() if path != "config/cpu.yaml"}
-    hub.upon("preupload", lambda: space.commit(theirs, "Edited in the browser") and None)
+    theirs = {path: each for path, each in live.head.files.items() if path != "config/cpu.yaml"}
+    hub.upon("preupload", lambda: live.commit(theirs, "Edited in the browser") and None)
     here.change("config/tiny.yaml", "title: Streamspace", "title: Renamed")
     said = here.run(*TINY)
     assert said.code == 1
@@ -293,9 +291,9 @@ def test_a_change_by_somebody_else_meanwhile_is_not_overwritten(here: Checkout, 
         "Can't upload the files: somebody else changed 'owner/demo' since this deploy looked at it."
     )
     assert said.err.endswith("Not deployed. The files of owner/demo are as they were\n")
-    assert space.head.title == "Edited in the browser"
+    assert live.head.title == "Edited in the browser"
     deployed(here)
-    assert space.head.title == "Deploy config/tiny.yaml"
+    assert live.head.title == "Deploy config/tiny.yaml"
 
 
 def test_an_upload_that_is_cut_off_can_be_done_again(here: Checkout, hub: Hub) -> None:
@@ -340,17 +338,16 @@ def test_status_logs_and_rollback(here: Checkout, hub: Hub, live: Repo) -> None:
     said = here.run("rollback", "owner/demo")
     assert said.code == 0
     assert said.out.startswith(f"owner/demo: going back to {first.sha[:7]} (Deploy config/tiny.yaml, ")
-    space = live
-    assert (space.head.files, space.variables["SPACE_CONFIG"]) == (first.files, "config/tiny.yaml")
+    assert (live.head.files, live.variables["SPACE_CONFIG"]) == (first.files, "config/tiny.yaml")
     status = here.run("status", "owner/demo")
     assert status.code == 0
     assert status.out.splitlines()[0] == f"owner/demo: RUNNING on cpu-basic, {hub.machines['owner/demo'].url}"
-    assert status.out.splitlines()[1].startswith(f"* {space.head.sha[:7]}  ")
+    assert status.out.splitlines()[1].startswith(f"* {live.head.sha[:7]}  ")
     assert here.run("logs", "owner/demo").out == "serving\n"
     assert here.run("logs", "owner/demo", "--build").out.startswith("===== Build Queued =====\n")
     nothing = here.run("rollback", "owner/demo")
     assert (nothing.code, nothing.err) == (
-        1, f"{space.commits[0].sha[:7]} (initial commit) holds no app. There is no earlier version to go back to\n"
+        1, f"{live.commits[0].sha[:7]} (initial commit) holds no app. There is no earlier version to go back to\n"
     )  # fmt: skip
 
 
@@ -388,6 +385,11 @@ def test_a_trusted_publisher_pushes_without_a_stored_token(here: Checkout, hub: 
     assert (said.code, said.err) == (0, "")
     assert "leave the variables as they are: this token may not read them" in said.out
     assert b"title: Renamed" in live.head.files["README.md"].content
+    switched = here.run("deploy", "owner/demo", "--config", "cpu", token=None, env=keyless)
+    assert switched.err == (
+        "owner/demo runs config/tiny.yaml, and this token may not change that to config/cpu.yaml. Do it once with a token "
+        "of your own: run the same command on your computer, after hf auth login\n"
+    )
     other = here.run("deploy", "owner/other", "--config", "tiny", token=None, env=keyless)
     assert other.err == (
         "Can't create the Space: a Trusted Publisher's token may push to its Space, but not create it or change its "

@@ -9,14 +9,14 @@ import pytest
 
 from streamspace import configfile, upload
 from streamspace.deploy import excerpt, plan, rollback, watch
-from streamspace.deploy.hub import Commit, Runtime
+from streamspace.deploy.state import Commit, Remote, Runtime
 from streamspace.errors import DeployError
 from streamspace.upload import File
 from tests.running import ROOT
 
 WISH = plan.Wish("owner/demo", "config/tiny.yaml", "zero-a10g", variables={"SPACE_CONFIG": "config/tiny.yaml"})
 FILES = [File("app.py", b"print()"), File("models/tiny/w.safetensors", b"w" * 200_000)]
-REMOTE = plan.Remote(
+REMOTE = Remote(
     sha="a" * 40,
     private=False,
     hardware="zero-a10g",
@@ -26,7 +26,7 @@ REMOTE = plan.Remote(
 )
 
 
-def lines(wish: plan.Wish, remote: plan.Remote | None) -> list[str]:
+def lines(wish: plan.Wish, remote: Remote | None) -> list[str]:
     return list(plan.make(wish, FILES, remote).lines())
 
 

@@ -118,11 +118,6 @@ async def test_the_system_prompt_is_the_configs_unless_another_is_given(tiny: An
     assert "system" not in texts[2]
 
 
-async def test_replies_at_once_are_what_both_the_config_and_the_engine_allow(writer: Writer, encoder: Encoder) -> None:
-    assert writer.at_once == 1
-    assert Writer(CONFIG, Scripted(), encoder).at_once == 2
-
-
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
 async def test_a_reply_that_is_left_ends_the_model_within_one_step(writer: Writer, tiny: Any, how: str) -> None:
     def slow(step: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from streamspace import card
 from streamspace.checks.findings import Finding
-from streamspace.checks.platform import DISK_GB
+from streamspace.checks.platform import LARGEST_FILE_GB, REPOSITORY_GB
 from streamspace.config import Config
 from streamspace.upload import File
 
@@ -33,12 +33,14 @@ def findings(files: Sequence[File], config: Config, where: str) -> Iterator[Find
     for file in files:
         yield from _in_one(file)
     total = sum(file.size for file in files) / 1e9
-    if total > DISK_GB / 2:
-        problem = f"{total:.0f} GB to upload, and the smallest Space has a disk of {DISK_GB} GB"
+    if total > REPOSITORY_GB:
+        problem = f"{total:.1f} GB to upload, and a Space's own repository is known to refuse more than {REPOSITORY_GB}"
         yield Finding("warning", where, problem, "Put the model into a repository of its own, and name it in model.id")
 
 
 def _in_one(file: File) -> Iterator[Finding]:
+    if file.size > LARGEST_FILE_GB * 1e9:
+        yield Finding("error", file.path, f"expected at most {LARGEST_FILE_GB} GB, got {file.size / 1e9:.0f} GB")
     content = file.read() if file.size <= READ_UP_TO else b""
     if content.startswith(POINTER):
         yield Finding("error", file.path, "expected the file itself, got a Git LFS pointer to it", "Run: git lfs pull")

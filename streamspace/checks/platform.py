@@ -14,8 +14,8 @@ ZEROGPU_PAGE = "https://huggingface.co/docs/hub/spaces-zerogpu"
 LARGE_WEIGHTS_GIB = 42  # above this, packed weights go to xlarge by themselves (read in spaces 0.51.3)
 SHORT_DESCRIPTION = 60  # characters
 COLORS = ["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
-LARGE_FILE_MB = 10  # from here on a file has to go through LFS, which the upload does by itself
-DISK_GB = 50  # the smallest disk, which also holds the packages and the model's cache
+LARGEST_FILE_GB = 50  # "Storage limits"
+REPOSITORY_GB = 1  # what a Space's own repository is known to hold, from users' reports; models have theirs
 
 
 # GB of memory that a model can have: the machine's without a GPU, else that of one GPU, since the engine uses one.

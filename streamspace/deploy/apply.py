@@ -11,8 +11,9 @@ from streamspace.config import Config
 from streamspace.deploy import smoke, watch
 from streamspace.deploy.excerpt import relevant
 from streamspace.deploy.hub import Space
-from streamspace.deploy.plan import Plan, Remote
+from streamspace.deploy.plan import Plan
 from streamspace.deploy.rollback import go_back
+from streamspace.deploy.state import Remote
 from streamspace.errors import DeployError
 
 Say = Callable[[str], None]

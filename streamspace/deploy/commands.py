@@ -28,14 +28,13 @@ def deploy(options: argparse.Namespace, say: Say) -> int:
     """Checks, plans, prints the plan, carries it out, and proves that the Space answers."""
     path = configfile.locate(options.config) if options.config else configfile.chosen()
     config = configfile.read(path)
-    wish = _wish(options, config, path)
+    space, wish = Space(options.space), _wish(options, config, path)
     found = offline.findings(config, path, wish.hardware)
     for finding in found:
         say(str(finding))
     if errors(found):
         say("Not deployed: mend the above first")
         return 2
-    space = Space(options.space)
     before = space.look()
     steps = plan.make(wish, upload.files(config, path, _model_files(space, config)), before)
     say(f"{wish.space}: the plan, for {wish.config}")
@@ -78,9 +77,9 @@ def go_back(options: argparse.Namespace, say: Say) -> int:
     if "app.py" not in space.files(target.sha):
         raise DeployError(f"{target.sha[:7]} ({target.title}) holds no app. There is no earlier version to go back to")
     say(f"{space.name}: going back to {target.sha[:7]} ({target.title}, {target.when})")
-    setting, variables = rollback.setting(target), space.variables()
-    if setting and variables is not None and variables.get("SPACE_CONFIG") != setting:
-        space.set_variable("SPACE_CONFIG", setting)
+    variables = space.variables()
+    if target.config and variables is not None and variables.get("SPACE_CONFIG") != target.config:
+        space.set_variable("SPACE_CONFIG", target.config)
     sha = rollback.go_back(space, target.sha, history[0].sha, "asked for", say, options.timeout)
     say(f"{space.name} runs {sha[:7]}, with the files of {target.sha[:7]}: {space.address()}")
     return 0
@@ -96,8 +95,6 @@ def remove(options: argparse.Namespace, say: Say) -> int:
 
 
 def _wish(options: argparse.Namespace, config: Config, path: Path) -> plan.Wish:
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", options.space):
-        raise DeployError(f"expected a Space as owner/name, got {options.space!r}")
     return plan.Wish(
         options.space,
         upload.config_path(path),

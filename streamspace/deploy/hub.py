@@ -5,44 +5,27 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi
 from huggingface_hub import errors as hub
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars
 
-from streamspace.deploy.plan import KEPT, Plan, Remote
+from streamspace.deploy.plan import KEPT, Plan
+from streamspace.deploy.state import Commit, Remote, Runtime
 from streamspace.errors import DeployError
 from streamspace.refusals import explained, permitted
 from streamspace.upload import File
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit of the Space, newest first in lists; `message` is what stands under its title."""
-
-    sha: str
-    title: str
-    message: str
-    when: str
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """What runs, or doesn't: the stage in the Hub's words, and the commit it belongs to, where the Hub says it."""
-
-    stage: str
-    sha: str | None
-    hardware: str | None
-    message: str
 
 
 class Space:
     """The Space `owner/name`, through the Hub's own client."""
 
     def __init__(self, name: str, api: HfApi | None = None) -> None:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+            raise DeployError(f"expected a Space as OWNER/NAME, got {name!r}")
         self.name = name
         self.api = api or HfApi()
         disable_progress_bars()
@@ -68,6 +51,7 @@ class Space:
                 hardware=permitted(self._hardware),
                 files=self.files(info.sha or "main"),
                 variables=self.variables(),
+                config=next((commit.config for commit in self.commits() if commit.config), None),
                 secrets=permitted(lambda: frozenset(self.api.get_space_secrets(self.name))),
             )
 

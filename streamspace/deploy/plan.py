@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streamspace.deploy.state import Remote
+from streamspace.errors import DeployError
 from streamspace.upload import File
 
 KEPT = {".gitattributes"}  # the Hub writes it and keeps it: which files are large
@@ -23,18 +25,6 @@ class Wish:
     secrets: Mapping[str, str] = field(default_factory=dict)
     replace_secrets: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Remote:
-    """The Space as it is. `files` maps paths to git or sha256 names; None where the token may not look."""
-
-    sha: str
-    private: bool
-    hardware: str | None
-    files: Mapping[str, str]
-    variables: Mapping[str, str] | None
-    secrets: frozenset[str] | None
 
 
 @dataclass(frozen=True)
@@ -85,9 +75,17 @@ class Plan:
 
 
 def make(wish: Wish, files: Sequence[File], remote: Remote | None) -> Plan:
-    """The steps from `remote` (None: no such Space yet) to `wish` with these files."""
+    """The steps from `remote` (None: no such Space yet) to `wish` with these files.
+
+    Raises DeployError when the Space would go on to run another config.
+    """
     if remote is None:
         return Plan(wish, create=True, secrets=wish.secrets, variables=dict(wish.variables), put=tuple(files))
+    if remote.variables is None and remote.config not in (None, wish.config):
+        raise DeployError(
+            f"{wish.space} runs {remote.config}, and this token may not change that to {wish.config}. "
+            "Do it once with a token of your own: run the same command on your computer, after hf auth login"
+        )
     put = tuple(file for file in files if not _same(file, remote.files.get(file.path)))
     wanted = {file.path for file in files}
     return Plan(

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from streamspace.deploy import watch
-from streamspace.deploy.hub import Commit, Space
+from streamspace.deploy.hub import Space
+from streamspace.deploy.state import Commit
 from streamspace.errors import DeployError
 
 TITLE = "Go back to {sha}"
@@ -14,7 +15,8 @@ TITLE = "Go back to {sha}"
 
 def go_back(space: Space, to: str, head: str, reason: str, say: Callable[[str], None], timeout: float) -> str:
     """Commits the files of `to` on top of `head`, waits until that runs, and returns its sha. Raises DeployError."""
-    message = "\n".join(line for line in (reason, _config_line(space, to)) if line)
+    config = find(space.commits(), to).config
+    message = f"{reason}\nSPACE_CONFIG={config}" if config else reason
     sha = space.put_back(to, head, TITLE.format(sha=to[:7]), message)
     watch.until_live(space, sha, say, timeout)
     return sha
@@ -29,12 +31,6 @@ def previous(commits: Sequence[Commit]) -> str:
     if current + 1 >= len(commits):
         raise DeployError("There is no earlier version to go back to")
     return commits[_origin(current + 1, commits)].sha
-
-
-def setting(commit: Commit) -> str | None:
-    """The SPACE_CONFIG that a commit was deployed with, from its message."""
-    match = re.search(r"^SPACE_CONFIG=(\S+)$", commit.message, re.MULTILINE)
-    return match[1] if match else None
 
 
 def find(commits: Sequence[Commit], sha: str) -> Commit:
@@ -53,8 +49,3 @@ def _origin(index: int, commits: Sequence[Commit]) -> int:
         if match and commits[later].sha.startswith(match[1]):
             return _origin(later, commits)
     return index
-
-
-def _config_line(space: Space, sha: str) -> str:
-    found = setting(find(space.commits(), sha))
-    return f"SPACE_CONFIG={found}" if found else ""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from streamspace.deploy.hub import Runtime
+from streamspace.deploy.state import Runtime
 from streamspace.errors import DeployError
 
 Verdict = Literal["wait", "live", "asleep", "failed"]

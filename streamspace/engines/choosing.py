@@ -30,6 +30,8 @@ def choose(config: Config, zero: bool = False, device: str = "cpu", obstacle: st
         return Chosen("generate", "generate because the config asks for it")
     if config.engine == "batching":
         return _batching_asked(config, zero, obstacle)
+    if config.task == "image-chat":
+        return Chosen("generate", "generate because replies to images can't be batched")
     if zero:
         return Chosen("generate", "generate because on ZeroGPU each reply has a worker process of its own")
     if config.limits.concurrency == 1:

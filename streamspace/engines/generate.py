@@ -16,6 +16,7 @@ from transformers.generation.streamers import BaseStreamer
 from streamspace.engines import BEAT, Events, acquire
 from streamspace.engines.draft import Draft, end_tokens
 from streamspace.events import End, Event, Request, Sampling
+from streamspace.tensors import unpack
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class GenerateEngine:
             self._model.generate(
                 prompt,
                 attention_mask=torch.ones_like(prompt),
+                **{each.name: unpack(each, self._model.device) for each in request.tensors},
                 generation_config=generation_config(self._model.generation_config, request.sampling),
                 streamer=reply,
             )

@@ -1,4 +1,7 @@
-"""Shows a reply's progress as messages of the chatbot and as a line of status; pure functions of values."""
+"""Shows a reply's progress as messages of the chatbot and as a line of status; pure functions of values.
+
+What a function says, it says in the `language` that it is given.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,12 @@ from streamspace import thoughts
 from streamspace.conversation import PROBLEM
 from streamspace.events import End
 from streamspace.reply import Progress
+from streamspace.texts import Phrase, say, translate
 
 Message = dict[str, Any]
 FIGURES = "figures"  # the metadata id of the line under a finished reply
 
-ENDINGS = {
-    "finished": "Finished",
-    "length": "Cut at the longest reply: Continue, or raise it in the settings",
-    "stopped": "Stopped",
-    "time": "Ended by the GPU time it asked for: Continue goes on",
-}
-WHY = {"finished": "finished", "length": "cut at the longest reply", "stopped": "stopped", "time": "out of GPU time"}
 UNFINISHED = {"length", "stopped", "time"}  # a reply that ended so can go on
-PHASES = {"waiting": "Waiting for the model…", "reading": "Reading the prompt…", "writing": "Writing…"}
 
 
 def text(content: str, role: str = "assistant", **metadata: Any) -> Message:
@@ -29,18 +25,20 @@ def text(content: str, role: str = "assistant", **metadata: Any) -> Message:
     return {"role": role, "content": [{"type": "text", "text": content}], "metadata": metadata or None}
 
 
-def messages(progress: Progress, thinking: float = 0.0) -> list[Message]:
+def messages(progress: Progress, thinking: float = 0.0, language: str = "en") -> list[Message]:
     """The reply so far: thoughts (which took `thinking` seconds) in a part of their own, the answer, its figures."""
     parts = thoughts.split(progress.text)
     shown = []
     if parts.thought is not None and parts.thinking and progress.end is None:
-        shown.append(text(parts.thought, title="Thinking…", status="pending"))
+        shown.append(text(parts.thought, title=say("reply.thinking").into(language), status="pending"))
     elif parts.thought is not None:
-        shown.append(text(parts.thought, title="Thoughts", status="done", duration=round(thinking, 1)))
+        title = say("reply.thoughts").into(language)
+        shown.append(text(parts.thought, title=title, status="done", duration=round(thinking, 1)))
     if parts.answer:
         shown.append(text(parts.answer))
     if progress.end:
-        shown.append(text(f'<span class="figures">{html.escape(figures(progress.end))}</span>', id=FIGURES))
+        ended = html.escape(figures(progress.end).into(language))
+        shown.append(text(f'<span class="figures">{ended}</span>', id=FIGURES))
     return shown
 
 
@@ -49,12 +47,15 @@ def failure(message: str) -> Message:
     return text(f"⚠️ {message}", id=PROBLEM)
 
 
-def status(progress: Progress) -> str:
+def status(progress: Progress, language: str = "en") -> str:
     """One line: what is happening, or how it went."""
-    notice = f"The {progress.dropped} oldest messages no longer fit and were left out · " if progress.dropped else ""
-    if not progress.end:
-        return line(notice + PHASES[progress.phase])
-    return line(notice + ENDINGS[progress.end.reason], more=progress.end.reason in UNFINISHED)
+    notice = say("status.dropped", messages=progress.dropped).into(language) if progress.dropped else ""
+    notice += say("status.unseen", images=progress.unseen).into(language) if progress.unseen else ""
+    if progress.end:
+        more = progress.end.reason in UNFINISHED
+        return line(notice + say(f"status.{progress.end.reason}").into(language), more)
+    now = f"{translate(progress.note, language)}…" if progress.note else say(f"status.{progress.phase}").into(language)
+    return line(notice + now)
 
 
 def line(words: str, more: bool = False) -> str:
@@ -62,11 +63,11 @@ def line(words: str, more: bool = False) -> str:
     return f"<p{' data-more' if more else ''}>{html.escape(words)}</p>"
 
 
-def figures(end: End) -> str:
+def figures(end: End) -> Phrase:
     """Tokens, time to the first, speed after it, and why it ended."""
     writing = end.seconds - end.first
-    speed = f", {(end.tokens - 1) / writing:.0f} tokens/s" if end.tokens > 1 and writing > 0 else ""
-    return f"{end.tokens} tokens, the first after {end.first:.2f} s{speed} · {WHY[end.reason]}"
+    speed = say("reply.speed", speed=(end.tokens - 1) / writing) if end.tokens > 1 and writing > 0 else ""
+    return say("reply.figures", tokens=end.tokens, first=end.first, speed=speed, why=say(f"reply.{end.reason}"))
 
 
 def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
@@ -97,6 +98,12 @@ def _metadata(message: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def diagnosis(message: str, language: str = "en") -> str:
+    """Why there is no model to talk to; the message says what the Space's owner does next."""
+    note = html.escape(say("status.for_owner").into(language))
+    return f'<div id="diagnosis" role="alert"><p>⚠️ {html.escape(message)}.</p><p>{note}</p></div>'
+
+
 def problem(message: str) -> str:
     """A problem as the line of status, where there are no bubbles."""
-    return f'<p role="alert">⚠️ {html.escape(message)}</p>'
+    return f"<p>⚠️ {html.escape(message)}</p>"

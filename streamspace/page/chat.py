@@ -11,43 +11,49 @@ from typing import Any
 import gradio as gr
 
 from streamspace import thoughts
-from streamspace.errors import UNEXPECTED, GpuError, StreamspaceError
-from streamspace.page import bubbles, controls, look
-from streamspace.reply import Progress, Replies, Writer
+from streamspace.errors import GpuError, StreamspaceError, unexpected
+from streamspace.opening import Opening
+from streamspace.page import bubbles, controls, imagebox, look
+from streamspace.page.words import label, spoken
+from streamspace.reply import Progress, Replies
+from streamspace.texts import say
 
 log = logging.getLogger(__name__)
 Updates = AsyncGenerator[Any, None]
-SHELF = """<nav aria-label="Conversations"><button data-do="fresh">New conversation</button><ul></ul>
-<p>Kept in this browser only.</p>
-<button data-do="markdown">Export as Markdown</button><button data-do="json">Export as JSON</button></nav>"""
+QUIETLY: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+SHELF = """<nav data-name="conversations"><button data-do="fresh" data-text="new"></button><ul></ul>
+<p data-text="kept"></p>
+<button data-do="markdown" data-text="markdown"></button><button data-do="json" data-text="json"></button></nav>"""
 
 
-def chat(writer: Writer) -> None:
+def chat(writer: Opening) -> None:
     """Builds the page's parts and wires them, inside a Blocks context."""
     config = writer.config
+    counted = writer.writer is not None and writer.writer.budget is not None
     with gr.Sidebar(open=False, width=280):
         gr.HTML(SHELF, elem_id="shelf", padding=False)
     bot = gr.Chatbot(
-        elem_id="conversation", label="Conversation", show_label=False, scale=1, height="60dvh", layout="bubble",
+        elem_id="conversation", label=label("conversation"), show_label=False, scale=1, height="60dvh", layout="bubble",
         buttons=["copy"], latex_delimiters=look.LATEX, allow_tags=False, editable="user",
         examples=[{"text": example} for example in config.page.examples],
     )  # fmt: skip
+    problem = gr.HTML(elem_id="problem", padding=False, visible=False)
     with gr.Row(elem_id="about"):
         status = gr.HTML(elem_id="status", padding=False)
-        resume = gr.Button("Continue", size="sm", scale=0, elem_id="continue")
-        clear = gr.Button("Clear", size="sm", scale=0, elem_id="clear")
+        resume = gr.Button(label("continue"), size="sm", scale=0, elem_id="continue")
+        clear = gr.Button(label("clear"), size="sm", scale=0, elem_id="clear")
     with gr.Row(elem_id="asking"):
-        box = gr.Textbox(
-            placeholder=config.page.placeholder, label="Message", show_label=False, container=False,
+        box = (imagebox.box if config.task == "image-chat" else gr.Textbox)(
+            placeholder=config.page.placeholder, label=label("message"), show_label=False, container=False,
             lines=1, max_lines=8, scale=1, autofocus=True, elem_id="message",
         )  # fmt: skip
-        send = gr.Button("Send", variant="primary", scale=0, elem_id="send")
-        stop = gr.Button("Stop", variant="stop", scale=0, elem_id="stop")
-    place = gr.Button("Open the conversation", visible="hidden", elem_id="place")
-    cost = gr.HTML(elem_id="cost", padding=False, visible=writer.budget is not None)
-    with gr.Accordion("Settings", open=False, elem_id="settings"):
-        system = gr.Textbox(config.system_prompt, label="System prompt", lines=2, max_lines=8)
-        thinking = gr.Checkbox(True, label="Think first", visible=writer.encoder.can_think)
+        send = gr.Button(label("send"), variant="primary", scale=0, elem_id="send")
+        stop = gr.Button(label("stop"), variant="stop", scale=0, elem_id="stop")
+    place = gr.Button( visible="hidden", elem_id="place")
+    cost = gr.HTML(elem_id="cost", padding=False, visible=counted)
+    with gr.Accordion(label("settings"), open=False, elem_id="settings"):
+        system = gr.Textbox(config.system_prompt, label=label("system_prompt"), lines=2, max_lines=8)
+        thinking = gr.Checkbox(True, label=label("think_first"), visible=False)
         knobs = controls.sampling(config.sampling)
 
     runs: list[Any] = []
@@ -56,10 +62,10 @@ def chat(writer: Writer) -> None:
         """After what happens in the browser, the handler; and the page is idle again however it ends."""
         answering = started.success(
             handler, [bot, system, thinking, *knobs], [bot, status], show_progress="hidden", api_visibility="private",
-            concurrency_id="model", concurrency_limit=writer.at_once, trigger_mode="multiple",
+            concurrency_id="model", concurrency_limit=writer.config.limits.concurrency, trigger_mode="multiple",
         )  # fmt: skip
-        answering.then(None, bot, js="(m) => streamspace.idle(m)")
-        answering.failure(None, bot, bot, js="(m) => { streamspace.idle(m); return [m]; }")
+        answering.then(None, [bot, status], [bot, status], js="(m, s) => streamspace.idle(m, s)")
+        answering.failure(None, [bot, status], [bot, status], js="(m, s) => streamspace.failed(m, s)")
         runs.append(answering)
 
     reply, go_on = _handlers(writer)
@@ -77,30 +83,51 @@ def chat(writer: Writer) -> None:
     bot.undo(None, bot, [bot, box, status], js="(m) => streamspace.undo(m)")
     place.click(None, None, [bot, box, status], js="() => streamspace.shelf.opened()")
     _page().load(None, None, bot, js="() => streamspace.shelf.restore()")
+    _page().load(_opened(writer), None, [status, thinking, problem], concurrency_limit=None, **QUIETLY)
     stop.click(None, bot, [bot, status], js="(m) => streamspace.stop(m)", cancels=runs)
     clear.click(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)
-    if writer.budget:
+    if counted:
         _show_cost(writer, [bot, box, system, knobs[0]], cost, [box.blur, knobs[0].change, *(run.then for run in runs)])
 
 
-def _handlers(writer: Writer) -> tuple[Callable[..., Updates], Callable[..., Updates]]:
+def _handlers(writer: Opening) -> tuple[Callable[..., Updates], Callable[..., Updates]]:
     """What answers the visitor's last message, and what goes on from the reply that it has."""
 
-    async def reply(messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
+    async def reply(request: gr.Request, messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
         earlier, question, _ = bubbles.last_exchange(messages)
-        replies = writer.chat(question, earlier, system, thinking, **controls.asked(values))
-        async with aclosing(_shown(replies, messages)) as updates:
+        images = imagebox.files(messages, earlier)
+        replies = writer.chat(question, earlier, system, thinking, images=images, **controls.asked(values))
+        async with aclosing(_shown(replies, messages, spoken(request))) as updates:
             async for update in updates:
                 yield update
 
-    async def go_on(messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
+    async def go_on(request: gr.Request, messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
         earlier, question, begun = bubbles.last_exchange(messages)
-        replies = writer.chat(question, earlier, system, thinking, begun, **controls.asked(values))
-        async with aclosing(_shown(replies, messages[: len(earlier) + 1])) as updates:
+        images = imagebox.files(messages, earlier)
+        replies = writer.chat(question, earlier, system, thinking, begun, images, **controls.asked(values))
+        async with aclosing(_shown(replies, messages[: len(earlier) + 1], spoken(request))) as updates:
             async for update in updates:
                 yield update
 
     return reply, go_on
+
+
+def _opened(writer: Opening) -> Callable[[gr.Request], Updates]:
+    """What a visit shows by itself: how far the model is, then what it can do, or why it isn't there."""
+
+    async def opened(request: gr.Request) -> Updates:
+        language = spoken(request)
+        writer.begin()
+        try:
+            async for note in writer.wait():
+                yield bubbles.status(Progress(phase="loading", note=note), language), gr.skip(), gr.skip()
+        except StreamspaceError as error:
+            yield "", gr.skip(), gr.update(value=bubbles.diagnosis(error.into(language), language), visible=True)
+            return
+        can_think = writer.writer is not None and writer.writer.encoder.can_think
+        yield "", gr.update(visible=can_think), gr.update(visible=False)
+
+    return opened
 
 
 class Stopwatch:
@@ -118,32 +145,32 @@ class Stopwatch:
         return self._took
 
 
-async def _shown(replies: Replies, before: list[Any]) -> Updates:
+async def _shown(replies: Replies, before: list[Any], language: str) -> Updates:
     """The chatbot's value and the line of status for each step of a reply; a problem is shown where it would be."""
     shown, thinking = Progress(), Stopwatch()
     try:
         async with aclosing(replies):
             async for progress in replies:
                 changed, shown = progress != shown, progress
-                reply = bubbles.messages(shown, thinking.seconds(shown))
-                yield ([*before, *reply], bubbles.status(shown)) if changed else gr.skip()
+                reply = bubbles.messages(shown, thinking.seconds(shown), language)
+                yield ([*before, *reply], bubbles.status(shown, language)) if changed else gr.skip()
     except StreamspaceError as error:
         kept = bubbles.line("", more=isinstance(error, GpuError) and bool(shown.text))
-        yield [*before, *bubbles.messages(shown), bubbles.failure(str(error))], kept
+        yield [*before, *bubbles.messages(shown, language=language), bubbles.failure(error.into(language))], kept
     except Exception:
         log.exception("A reply failed")
-        yield [*before, *bubbles.messages(shown), bubbles.failure(UNEXPECTED)], ""
+        yield [*before, *bubbles.messages(shown, language=language), bubbles.failure(unexpected().into(language))], ""
 
 
-def _show_cost(writer: Writer, inputs: list[Any], cost: Any, events: list[Any]) -> None:
+def _show_cost(writer: Opening, inputs: list[Any], cost: Any, events: list[Any]) -> None:
     """The GPU seconds that the next message will ask for, whenever what they depend on has changed."""
 
-    async def seconds(messages: list[Any], text: str, system: str, new_tokens: float) -> str:
-        asked = await writer.cost(text, messages, system, new_tokens)
-        return bubbles.line(f"The next reply asks for up to {asked} s of your GPU quota") if asked else ""
+    async def seconds(request: gr.Request, messages: list[Any], box: Any, system: str, new_tokens: float) -> str:
+        asked = await writer.cost(imagebox.text(box), messages, system, new_tokens)
+        return bubbles.line(say("status.cost", seconds=asked).into(spoken(request))) if asked else ""
 
     for event in (_page().load, *events):
-        event(seconds, inputs, cost, queue=False, show_progress="hidden", api_visibility="private")
+        event(seconds, inputs, cost, queue=False, **QUIETLY)
 
 
 def _page() -> gr.Blocks:
@@ -156,7 +183,9 @@ def _page() -> gr.Blocks:
 def _edited(messages: list[Any], edit: gr.EditData) -> list[Any]:
     """The conversation up to a message of the visitor's that was changed, with the change."""
     index = edit.index if isinstance(edit.index, int) else edit.index[0]
-    return [*messages[:index], bubbles.text(str(edit.value), role="user")]
+    message = bubbles.text(str(edit.value), role="user")
+    message["content"] = [*imagebox.parts(messages[index]), *message["content"]]
+    return [*messages[:index], message]
 
 
 def _picked(choice: gr.SelectData) -> str:

@@ -9,50 +9,58 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.errors import UNEXPECTED, StreamspaceError
+from streamspace.errors import StreamspaceError, unexpected
+from streamspace.opening import Opening
 from streamspace.page import bubbles, controls
-from streamspace.reply import Progress, Writer
+from streamspace.page.words import label, spoken
+from streamspace.reply import Progress
 
 log = logging.getLogger(__name__)
 
 
-def completion(writer: Writer) -> None:
+def completion(writer: Opening) -> None:
     """Builds the page's parts and wires them, inside a Blocks context."""
     config = writer.config
     prompt = gr.Textbox(
-        label="Text", placeholder=config.page.placeholder, lines=6, max_lines=16, autofocus=True, elem_id="message"
+        label=label("text"),
+        placeholder=config.page.placeholder,
+        lines=6,
+        max_lines=16,
+        autofocus=True,
+        elem_id="message",
     )
     with gr.Row(elem_id="asking"):
-        send = gr.Button("Generate", variant="primary", elem_id="send")
-        stop = gr.Button("Stop", variant="stop", elem_id="stop")
-        clear = gr.Button("Clear", elem_id="clear")
+        send = gr.Button(label("generate"), variant="primary", elem_id="send")
+        stop = gr.Button(label("stop"), variant="stop", elem_id="stop")
+        clear = gr.Button(label("clear"), elem_id="clear")
     output = gr.Textbox(
-        label="Continuation", lines=8, max_lines=24, interactive=False, buttons=["copy"], elem_id="continuation"
+        label=label("continuation"), lines=8, max_lines=24, interactive=False, buttons=["copy"], elem_id="continuation"
     )
     status = gr.HTML(elem_id="status", padding=False)
     if config.page.examples:
         gr.Examples(
-            [[example] for example in config.page.examples], prompt, label="Beginnings", api_visibility="private"
+            [[example] for example in config.page.examples], prompt, label=label("beginnings"), api_visibility="private"
         )
-    with gr.Accordion("Settings", open=False, elem_id="settings"):
+    with gr.Accordion(label("settings"), open=False, elem_id="settings"):
         knobs = controls.sampling(config.sampling)
 
-    async def reply(text: str, *values: Any) -> AsyncGenerator[Any, None]:
+    async def reply(request: gr.Request, text: str, *values: Any) -> AsyncGenerator[Any, None]:
+        language = spoken(request)
         shown = Progress()
         try:
             async with aclosing(writer.complete(text, **controls.asked(values))) as replies:
                 async for progress in replies:
                     changed, shown = progress != shown, progress
-                    yield (shown.text, bubbles.status(shown)) if changed else gr.skip()
+                    yield (shown.text, bubbles.status(shown, language)) if changed else gr.skip()
         except StreamspaceError as error:
-            yield shown.text, bubbles.problem(str(error))
+            yield shown.text, bubbles.problem(error.into(language))
         except Exception:
             log.exception("A reply failed")
-            yield shown.text, bubbles.problem(UNEXPECTED)
+            yield shown.text, bubbles.problem(unexpected().into(language))
 
     run = send.click(None, prompt, status, js="(t) => streamspace.start(t)").success(
         reply, [prompt, *knobs], [output, status], show_progress="hidden", api_visibility="private",
-        concurrency_id="model", concurrency_limit=writer.at_once, trigger_mode="multiple",
+        concurrency_id="model", concurrency_limit=config.limits.concurrency, trigger_mode="multiple",
     )  # fmt: skip
     run.then(None, js="() => streamspace.idle()")
     run.failure(None, None, output, js="() => streamspace.idle()")

@@ -1,8 +1,20 @@
 // A turn's part in the browser: what happens before the server is asked and after it has answered.
 // Each function takes the values of an event's inputs and returns those of its outputs; a throw ends the event there.
 (() => {
-  const state = { running: false };
-  const STOPPED = "<p data-more>Stopped.</p>";
+  const state = { running: false, stopped: false };
+
+  // The page's texts in the browser's language, as serve.py hands them to Gradio; {name} is put in from the values.
+  const say = (key, values = {}) => {
+    const all = window.gradio_config.i18n_translations;
+    const texts = all[navigator.language] ?? all[navigator.language.split("-")[0]] ?? all.en;
+    return texts[`page.${key}`].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  };
+
+  // What Python wrote without words gets them here.
+  const word = (part) => {
+    for (const found of part.querySelectorAll("[data-text]")) found.textContent = say(found.dataset.text);
+    for (const found of part.querySelectorAll("[data-name]")) found.setAttribute("aria-label", say(found.dataset.name));
+  };
 
   const setRunning = (running) => {
     state.running = running;
@@ -11,6 +23,7 @@
 
   const begin = (allowed) => {
     if (state.running || !allowed) throw new Error("nothing to do now");
+    state.stopped = false;
     setRunning(true);
   };
 
@@ -19,10 +32,17 @@
     (messages ?? []).map((m) =>
       m.metadata?.status === "pending" ? { ...m, metadata: { ...m.metadata, status: "done" } } : m);
 
+  const stopped = () => `<p data-more>${say("stopped")}</p>`;
+
   const lastQuestion = (messages) => (messages ?? []).findLastIndex((m) => m.role === "user");
 
   const textOf = (message) =>
     typeof message.content === "string" ? message.content : message.content.map((part) => part.text ?? "").join("");
+
+  // A box for images holds {text, files}, the plain one a text; a message holds files as parts of their own.
+  const written = (value) => (typeof value === "string" ? { text: value, files: [] } : value ?? { text: "", files: [] });
+  const boxed = (text, files) => (document.querySelector("#message.multimodal-textbox") ? { text, files } : text);
+  const filesOf = (message) => (Array.isArray(message.content) ? message.content.flatMap((part) => part.file ?? []) : []);
 
   const kept = (messages) => {
     window.streamspace.shelf.keep(messages);
@@ -30,12 +50,18 @@
   };
 
   window.streamspace = {
+    say,
+    word,
     textOf,
+    boxed,
     // The visitor's message appears at once; the box and the line of status are empty for the next.
-    send(text, messages) {
-      begin(text?.trim());
-      const message = { role: "user", content: [{ type: "text", text }], metadata: null, options: null };
-      return ["", kept([...settled(messages), message]), ""];
+    send(value, messages) {
+      const { text, files } = written(value);
+      begin(text?.trim() || files.length);
+      const content = files.map((file) => ({ type: "file", file }));
+      if (text?.trim()) content.push({ type: "text", text });
+      const message = { role: "user", content, metadata: null, options: null };
+      return [boxed("", []), kept([...settled(messages), message]), ""];
     },
     // Back to the visitor's last message, to have it answered again.
     rewind(messages) {
@@ -47,7 +73,7 @@
     undo(messages) {
       const last = lastQuestion(messages);
       if (state.running || last < 0) throw new Error("nothing to undo");
-      return [kept(messages.slice(0, last)), textOf(messages[last]), ""];
+      return [kept(messages.slice(0, last)), boxed(textOf(messages[last]), filesOf(messages[last])), ""];
     },
     // On from what there is of the last reply; a note of why it ended goes.
     resume(messages) {
@@ -55,12 +81,25 @@
       return [settled(messages).filter((m) => !m.metadata?.id), ""];
     },
     stop(messages) {
+      state.stopped = true;
       setRunning(false);
-      return [kept(settled(messages)), STOPPED];
+      return [kept(settled(messages)), stopped()];
     },
-    idle(messages) {
+    // However a reply ended. An update that was under way when it was stopped must not have the last word.
+    idle(messages, status) {
       setRunning(false);
-      if (messages) kept(settled(messages));
+      if (!messages) return window.streamspace.speak(document.querySelector("#continuation textarea").value);
+      kept(settled(messages));
+      const reply = messages.slice(lastQuestion(messages) + 1);
+      window.streamspace.speak(reply.filter((m) => !m.metadata?.title && m.metadata?.id !== "figures").map(textOf).join(" "));
+      return [settled(messages), state.stopped ? stopped() : status];
+    },
+    // The run never reached the handler (the queue is full, the server is gone): said where the reply would be.
+    failed(messages, status) {
+      setRunning(false);
+      const unanswered = messages.at(-1)?.role === "user";
+      const note = { role: "assistant", content: [{ type: "text", text: `⚠️ ${say("busy")}` }], metadata: { id: "problem" }, options: null };
+      return [kept(unanswered ? [...messages, note] : settled(messages)), status];
     },
     clear() {
       setRunning(false);
@@ -69,11 +108,11 @@
     // The same for a text, on a page without bubbles.
     start(text) {
       begin(text?.trim());
-      return "<p>Starting…</p>";
+      return `<p>${say("starting")}</p>`;
     },
     stopText() {
       setRunning(false);
-      return STOPPED;
+      return stopped();
     },
     clearText() {
       setRunning(false);

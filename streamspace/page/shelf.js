@@ -27,7 +27,7 @@
   const titled = (messages) => {
     const first = messages.find((m) => m.role === "user");
     const text = first ? streamspace.textOf(first).replace(/\s+/g, " ").trim() : "";
-    return text.length > TITLE ? `${text.slice(0, TITLE - 1)}…` : text || "Untitled";
+    return text.length > TITLE ? `${text.slice(0, TITLE - 1)}…` : text || streamspace.say("untitled");
   };
 
   const element = (tag, attributes, text) => {
@@ -44,8 +44,9 @@
       const item = element("li", { "data-id": conversation.id });
       const open = element("button", { "data-do": "open" }, conversation.title);
       if (conversation.id === shelf.current) open.setAttribute("aria-current", "true");
-      const rename = element("button", { "data-do": "rename", "aria-label": `Rename ${conversation.title}`, title: "Rename" }, "✎");
-      const remove = element("button", { "data-do": "remove", "aria-label": `Delete ${conversation.title}`, title: "Delete" }, "✕");
+      const named = (key) => streamspace.say(key, { title: conversation.title });
+      const rename = element("button", { "data-do": "rename", "aria-label": named("rename"), title: named("rename") }, "✎");
+      const remove = element("button", { "data-do": "remove", "aria-label": named("delete"), title: named("delete") }, "✕");
       item.append(open, rename, remove);
       return item;
     }));
@@ -59,7 +60,7 @@
   };
 
   const rename = (shelf, conversation, item) => {
-    const input = element("input", { value: conversation.title, "aria-label": "New title", maxlength: 80 });
+    const input = element("input", { value: conversation.title, "aria-label": streamspace.say("new_title"), maxlength: 80 });
     const done = (save) => {
       const title = input.value.trim();
       if (save && title) Object.assign(conversation, { title, named: true });
@@ -107,7 +108,7 @@
     const parts = said(conversation).map((m) => {
       const text = streamspace.textOf(m);
       if (m.metadata?.title) return `<details><summary>${m.metadata.title}</summary>\n\n${text}\n\n</details>`;
-      return `## ${m.role === "user" ? "You" : "Assistant"}\n\n${text}`;
+      return `## ${streamspace.say(m.role === "user" ? "you" : "assistant")}\n\n${text}`;
     });
     return `# ${conversation.title}\n\n${parts.join("\n\n")}\n`;
   };
@@ -146,11 +147,12 @@
     // When the page opens: where the visitor left.
     restore() {
       const shelf = read();
+      streamspace.word(document.querySelector("#shelf"));
       show(shelf);
       return [current(shelf)?.messages ?? []];
     },
     opened() {
-      return [opening, "", ""];
+      return [opening, streamspace.boxed("", []), ""];
     },
   };
 })();

@@ -1,45 +1,38 @@
-"""The page: built from a config and a writer, or from the reason why there is none."""
+"""The whole page of a task, with the API endpoint of the same name."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 
 import gradio as gr
 
 from streamspace import api
-from streamspace.config import Config, Page
+from streamspace.config import Page
+from streamspace.opening import Opening
 from streamspace.page.chat import chat
 from streamspace.page.completion import completion
-from streamspace.reply import Writer
+from streamspace.page.uploads import OwnFiles
 
-Part = Callable[[Writer], None]
-TASKS: dict[str, tuple[Part, Callable[[Writer], object], str]] = {
+HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
+Part = Callable[[Opening], None]
+TASKS: dict[str, tuple[Part, Callable[[Opening], object], str]] = {
     "chat": (chat, api.chat, "chat"),
     "completion": (completion, api.complete, "complete"),
+    "image-chat": (chat, api.image_chat, "chat"),
 }
 
 
-def build(writer: Writer) -> gr.Blocks:
+def build(writer: Opening) -> gr.Blocks:
     """The page of the config's task, with the API endpoint of the same name: one queue and one limit for both."""
     config = writer.config
     part, endpoint, name = TASKS[config.task]
-    with gr.Blocks(title=config.page.title, fill_height=True, analytics_enabled=False) as page:
+    with OwnFiles(
+        title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)
+    ) as page:
         _heading(config.page)
         part(writer)
-        gr.api(endpoint(writer), api_name=name, concurrency_id="model", concurrency_limit=writer.at_once)  # type: ignore[arg-type]
-    return page.queue(max_size=config.limits.queue, default_concurrency_limit=writer.at_once)
-
-
-def diagnosis(config: Config, problem: str) -> gr.Blocks:
-    """The page when there is no model to talk to: which, why, and what its owner does next."""
-    with gr.Blocks(title=config.page.title, analytics_enabled=False) as page:
-        _heading(config.page)
-        gr.HTML(
-            f'<div id="diagnosis" role="alert"><h2>The model could not be loaded</h2><p>{html.escape(problem)}.</p>'
-            "<p>This is for the owner of the Space: mend it, restart the Space, and the page comes back.</p></div>"
-        )
-    return page
+        gr.api(endpoint(writer), api_name=name, concurrency_id="model", concurrency_limit=config.limits.concurrency)  # type: ignore[arg-type]
+    return page.queue(max_size=config.limits.queue, default_concurrency_limit=config.limits.concurrency)
 
 
 def _heading(page: Page) -> None:

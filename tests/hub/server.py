@@ -58,7 +58,7 @@ class Hub:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def end(self) -> None:
         for machine in self.machines.values():
@@ -72,6 +72,14 @@ class Hub:
         repo.commit({path: blob(path, content) for path, content in files.items()}, "Upload the model")
         self.repos[f"models/{name}"] = repo
         return repo
+
+    def add_space(self, repo: Repo) -> None:
+        """A Space with its history, which starts to run."""
+        self.repos[f"spaces/{repo.name}"] = repo
+        self.large |= {
+            each.sha256: each.content for commit in repo.commits for each in commit.files.values() if each.large
+        }
+        self.rebuild(repo)
 
     def refuse(self, pattern: str, status: int, said: str, times: int = 1, **headers: str) -> None:
         """Answers matching requests with a status and what the Hub says."""

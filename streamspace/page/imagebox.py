@@ -1,0 +1,33 @@
+"""The box of a page whose model reads images: a message with its images, attached, pasted or dropped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from streamspace.images import SUFFIXES
+
+
+def box(**settings: Any) -> gr.MultimodalTextbox:
+    """The box, in the place of the plain one and with its settings. Its value is {"text": ..., "files": [...]}."""
+    return gr.MultimodalTextbox(
+        sources=["upload"], file_types=SUFFIXES, file_count="multiple", submit_btn=False,
+        max_plain_text_length=1_000_000, **settings,  # a long text that is pasted stays text
+    )  # fmt: skip
+
+
+def text(value: Any) -> str:
+    """The text in a box, whichever of the two it is."""
+    return str((value.get("text") if isinstance(value, dict) else value) or "")
+
+
+def parts(message: Any) -> list[dict[str, Any]]:
+    """The parts of a chatbot's message that hold an uploaded file."""
+    content = message.get("content") if isinstance(message, dict) else None
+    return [part for part in content or [] if isinstance(part, dict) and isinstance(part.get("file"), dict)]
+
+
+def files(messages: list[Any], earlier: list[Any]) -> list[dict[str, Any]]:
+    """The images of the message that comes after the `earlier` ones."""
+    return [part["file"] for message in messages[len(earlier) :][:1] for part in parts(message)]
