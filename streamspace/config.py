@@ -70,6 +70,8 @@ class Page(Part):
     placeholder: str = Field("Ask anything", description="Grey text in the empty box.")
     examples: list[Text] = Field([], max_length=8, description="Prompts offered while the conversation is empty.")
     accent: Color = Field("blue", description="Colour of the buttons and links.")
+    logo: Text | None = Field(None, description="An image file of the repository, shown beside the title.")
+    footer: str = Field("", description="A line under the page, in Markdown, for example a note on privacy.")
     width: int = Field(920, ge=480, le=1600, description="Widest the page gets, in CSS pixels.")
 
 
@@ -91,6 +93,7 @@ class Model(Part):
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3"] = Field(
         "auto", description="Attention implementation; `auto` is transformers' choice."
     )
+    license: str = Field("", description="The model's licence, shown under the page beside its name.")
     adapter: Adapter | None = Field(None, description="LoRA adapter on top of the model.")
     quantization: Literal["none", "int8"] = Field(
         "none", description="`int8`: the linear layers, dynamically, on CPU. Ready-quantized weights need `none`."

@@ -49,7 +49,7 @@ def chat(writer: Opening) -> None:
         )  # fmt: skip
         send = gr.Button(label("send"), variant="primary", scale=0, elem_id="send")
         stop = gr.Button(label("stop"), variant="stop", scale=0, elem_id="stop")
-    place = gr.Button( visible="hidden", elem_id="place")
+    place = gr.Button(visible="hidden", elem_id="place")
     cost = gr.HTML(elem_id="cost", padding=False, visible=counted)
     with gr.Accordion(label("settings"), open=False, elem_id="settings"):
         system = gr.Textbox(config.system_prompt, label=label("system_prompt"), lines=2, max_lines=8)

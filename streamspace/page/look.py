@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from streamspace.config import Page
+from streamspace.configfile import ROOT
+from streamspace.errors import ConfigError
 
 HERE = Path(__file__).parent
 SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
@@ -43,6 +47,15 @@ LATEX: list[dict[str, str | bool]] = [
     {"left": "\\[", "right": "\\]", "display": True},
     {"left": "\\(", "right": "\\)", "display": False},
 ]
+
+
+def logo(name: str) -> str:
+    """An image file of the repository as a data URL, so that no path has to be opened. Raises ConfigError."""
+    file = ROOT / name
+    kind = mimetypes.guess_type(name)[0] or ""
+    if not kind.startswith("image/") or not file.is_file():
+        raise ConfigError([f"page.logo: expected an image file of the repository, found none at {name!r}"])
+    return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
 def theme(page: Page) -> Any:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import os
 from collections.abc import Callable
 
 import gradio as gr
 
 from streamspace import api
-from streamspace.config import Page
+from streamspace.config import Config, Page
 from streamspace.opening import Opening
+from streamspace.page import look
 from streamspace.page.chat import chat
 from streamspace.page.completion import completion
 from streamspace.page.uploads import OwnFiles
@@ -26,14 +29,34 @@ def build(writer: Opening) -> gr.Blocks:
     """The page of the config's task, with the API endpoint of the same name: one queue and one limit for both."""
     config = writer.config
     part, endpoint, name = TASKS[config.task]
-    with OwnFiles(
-        title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)
-    ) as page:
+    with OwnFiles(title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
         _heading(config.page)
         part(writer)
+        _footer(config)
+        page.load(js="() => streamspace.word(document.querySelector('#origin'))")
         gr.api(endpoint(writer), api_name=name, concurrency_id="model", concurrency_limit=config.limits.concurrency)  # type: ignore[arg-type]
     return page.queue(max_size=config.limits.queue, default_concurrency_limit=config.limits.concurrency)
 
 
 def _heading(page: Page) -> None:
-    gr.Markdown(f"# {page.title}\n\n{page.description}", elem_id="heading")
+    with gr.Row(elem_id="top"):
+        if page.logo:
+            gr.HTML(f'<img src="{look.logo(page.logo)}" alt="">', elem_id="logo", padding=False)
+        gr.Markdown(f"# {page.title}\n\n{page.description}", elem_id="heading")
+
+
+def _footer(config: Config) -> None:
+    """The model with its licence, the ways to a Space of one's own, and the forker's line."""
+    model, space = config.model, os.environ.get("SPACE_ID")
+    name = html.escape(model.id)
+    on_hub = not model.id.startswith((".", "/", "~"))
+    parts = [f'<a href="https://huggingface.co/{name}">{name}</a>' if on_hub else name]
+    if model.license:
+        parts[0] += f" ({html.escape(model.license)})"
+    if space:
+        link = f"https://huggingface.co/spaces/{html.escape(space)}"
+        parts.append(f'<a href="{link}?duplicate=true" data-text="duplicate"></a>')
+        parts.append(f'<a href="{link}/tree/main" data-text="source"></a>')
+    gr.HTML(f"<p>{' · '.join(parts)}</p>", elem_id="origin", padding=False)
+    if config.page.footer:
+        gr.Markdown(config.page.footer, elem_id="footer")
