@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def embedded(tokens: int, rounds: int) -> list[Row]:
-    """One visitor, the embedded model: the plain app and this one."""
+    """One visitor, the embedded model: the plain app, and this one with either engine."""
     tokenizer = Tokenizer.from_file(str(ROOT / TINY / "tokenizer.json"))
     load = Load(TINY, QUESTION, tokens)
-    with running(["naive", "generate"], load, at_once=1) as contestants:
+    with running(["naive", "generate", "batching"], load, at_once=4) as contestants:
         return rows(contestants, load, [1], rounds, lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
 
 

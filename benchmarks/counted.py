@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.util
 import os
 import resource
 import runpy
@@ -10,33 +12,53 @@ import threading
 import time
 from pathlib import Path
 
-from transformers import AutoModelForCausalLM
-
 from benchmarks.meter import CPU, DELAY, PEAK, STEPS, Meter
 
 PER_MB = 1024**2 if sys.platform == "darwin" else 1024  # getrusage counts bytes there, kilobytes elsewhere
 
 
 def main() -> None:
-    """Puts a hook on the forward pass of whichever model the app loads, then becomes the app."""
+    """Counts for the app named in the environment, and becomes it."""
     meter = Meter(Path(os.environ["METER"]))
-    load = AutoModelForCausalLM.from_pretrained
-
-    def step(*_) -> None:
-        meter[STEPS] += 1
-        if meter[DELAY]:
-            time.sleep(meter[DELAY])
-
-    def load_hooked(*args, **settings):
-        loaded = load(*args, **settings)
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
-        model.register_forward_pre_hook(step)
-        return loaded
-
-    AutoModelForCausalLM.from_pretrained = load_hooked
+    sys.meta_path.insert(0, Hook(meter))
     threading.Thread(target=report, args=(meter,), daemon=True).start()
     sys.argv = [os.environ["APP"]]
     runpy.run_path(os.environ["APP"], run_name="__main__")
+
+
+class Hook(importlib.abc.MetaPathFinder):
+    """Sees to it that whichever model the app loads is counted, once the app itself imports what loads it.
+
+    Not sooner: an app may set what torch reads when it is imported.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+
+    def find_spec(self, name, path, target=None):
+        if name != "transformers.models.auto.auto_factory":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+        spec.loader.exec_module = lambda module: (execute(module), self.patch(module._BaseAutoModelClass))
+        return spec
+
+    def patch(self, auto: type) -> None:
+        load = auto.from_pretrained.__func__
+
+        def from_pretrained(cls, *args, **settings):
+            loaded = load(cls, *args, **settings)
+            model = loaded[0] if isinstance(loaded, tuple) else loaded
+            model.register_forward_pre_hook(self.step)
+            return loaded
+
+        auto.from_pretrained = classmethod(from_pretrained)
+
+    def step(self, *_) -> None:
+        self.meter[STEPS] += 1
+        if self.meter[DELAY]:
+            time.sleep(self.meter[DELAY])
 
 
 def report(meter: Meter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -53,6 +54,7 @@ def rows(
     alone = {one.name: (_bytes_per_token(one, load, count), steps_after_stop(one, load)) for one in contestants}
     found = []
     for visitors in crowds:
+        print(f"{visitors} at once", file=sys.stderr)
         taken: dict[str, list[Round]] = {contestant.name: [] for contestant in contestants}
         for _ in range(rounds):
             for contestant in contestants:

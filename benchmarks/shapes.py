@@ -15,7 +15,7 @@ def build(folder: Path, tokenizer: Path) -> Path:
 
     torch.manual_seed(0)
     shape = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=768, intermediate_size=2304, num_hidden_layers=12, num_attention_heads=12,
+        vocab_size=VOCABULARY, hidden_size=768, intermediate_size=2560, num_hidden_layers=12, num_attention_heads=12,
         num_key_value_heads=4, max_position_embeddings=2048, tie_word_embeddings=True,
         bos_token_id=0, eos_token_id=None, pad_token_id=3,
     )  # fmt: skip

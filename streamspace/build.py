@@ -22,6 +22,8 @@ def writer(config: Config, tell: Callable[[str], None] = log.info) -> Writer:
     """
     if config.endpoint:
         return _remote(config, config.endpoint)
+    # Read once, when torch is imported: a thread that waits by spinning takes its core from one that works.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from streamspace import local  # brings torch, which a model on a server doesn't need
 
     return local.writer(config, tell)

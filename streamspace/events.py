@@ -32,10 +32,14 @@ class Message:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor that the model takes beside its prompt, such as the pixels of images; `data` is row by row."""
+    """A tensor that the model takes beside its prompt, such as the pixels of images.
+
+    `data` is row by row, in the number format `stored`; the model takes it as `dtype`.
+    """
 
     name: str
     dtype: str
+    stored: str
     shape: tuple[int, ...]
     data: bytes
 

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from streamspace.config import Model
 from streamspace.errors import ModelError
 from streamspace.fetching import ROOT, fetch, fetch_adapter, first_line
+from streamspace.packing import pack
 from streamspace.placement import Placement
 
 log = logging.getLogger(__name__)
@@ -50,14 +51,18 @@ def load(
         model = _model(settings, folder, placement, AutoModelForImageTextToText if images else AutoModelForCausalLM)
         if settings.adapter:
             model = _adapted(model, settings)
+        parameters = model.num_parameters()
+        model = model.eval()
         if settings.quantization == "int8":
             model = _int8(model)
-        model = model.to(placement.device).eval()
+        elif placement.device == "cpu" and not images:
+            model = pack(model)
+        model = model.to(placement.device)
     _settle(model, tokenizer)
     window = _context_window(model, tokenizer)
     log.info(
         "Model %s: %.1fM parameters, context window %d tokens, ready after %.1f s",
-        settings.id, model.num_parameters() / 1e6, window, time.monotonic() - started,
+        settings.id, parameters / 1e6, window, time.monotonic() - started,
     )  # fmt: skip
     return Loaded(model, tokenizer, window, processor)
 

@@ -89,12 +89,14 @@ class Writer:
             async for progress in replies:
                 yield progress
 
-    async def cost(self, message: Any, history: Any, system_prompt: str, new_tokens: float) -> int | None:
+    async def cost(
+        self, message: Any, history: Any, system_prompt: str, new_tokens: float, images: Any = None
+    ) -> int | None:
         """The GPU seconds that such a reply would ask for; None where nobody counts them, or it would be refused."""
         if not self.budget:
             return None
         with contextlib.suppress(RequestError):
-            turns = self._turns(history, str(message or ""))
+            turns = self._turns(history, str(message or ""), images)
             sampling = parameters.choose(self.config.sampling, {"max_new_tokens": new_tokens})
             system, most = self._system(system_prompt), sampling.max_new_tokens
             prompt = await asyncio.to_thread(self.encoder.chat, system, turns, most)

@@ -27,8 +27,9 @@ class App:
         changes: dict[str, Any] | None = None,
         script: str = "app.py",
         env: dict[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self.log_file = folder / f"app-{self.port}.log"

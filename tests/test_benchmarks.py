@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.simulate import LOADS, Server, late, plot, servers, table, waits
 
 
 def test_stop_ends_this_apps_model_and_leaves_the_naive_one_running(
@@ -15,12 +16,44 @@ def test_stop_ends_this_apps_model_and_leaves_the_naive_one_running(
 ) -> None:
     file = tmp_path / "results.json"
     assert main(["--quick", "--json", str(file)]) == 0
-    naive, ours = json.loads(file.read_text("utf-8"))["rows"]
-    assert [naive["app"], ours["app"]] == ["naive", "generate"]
-    assert ours["steps_after_stop"] <= 1
+    naive, *ours = json.loads(file.read_text("utf-8"))["rows"]
+    assert [row["app"] for row in (naive, *ours)] == ["naive", "generate", "batching"]
+    assert all(row["steps_after_stop"] <= 1 for row in ours)
     assert naive["steps_after_stop"] > 10
-    assert 0 < ours["kilobytes_per_1000_tokens"] < naive["kilobytes_per_1000_tokens"]
+    assert all(row["kilobytes_per_1000_tokens"] > 0 for row in (naive, *ours))
     header, _, *rows, empty, written = capsys.readouterr().out.splitlines()
     assert header.startswith("| app ")
-    assert [row.split()[1] for row in rows] == ["naive", "generate"]
+    assert [row.split()[1] for row in rows] == ["naive", "generate", "batching"]
     assert (empty, written) == ("", f"Written to {file}")
+
+
+ONE = Server("one", places=1, alone=0.02, each=0.0)
+MANY = Server("many", places=16, alone=0.02, each=0.005)
+
+
+def test_a_simulated_visitor_who_is_alone_waits_for_one_pass() -> None:
+    assert sorted(waits(ONE, per_hour=0.01))[300] == pytest.approx(0.02)
+
+
+def test_a_simulated_queue_grows_with_the_load_and_places_shorten_it() -> None:
+    assert late(ONE, 30) < late(ONE, 240) < late(ONE, 960)
+    assert late(MANY, 960) < late(ONE, 960)
+
+
+def test_the_simulation_takes_its_passes_from_a_benchmark(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    rows = [("naive", 1, 10), ("generate", 1, 20), ("generate", 4, 20), ("batching", 1, 20), ("batching", 4, 50)]
+    file.write_text(
+        json.dumps({"rows": [{"app": app, "visitors": n, "tokens_per_second": speed} for app, n, speed in rows]})
+    )
+    generate, batching = servers(file)
+    assert (generate.places, generate.seconds(1)) == (1, 0.05)
+    assert (batching.places, batching.seconds(1)) == (4, 0.05)
+    assert batching.seconds(4) == pytest.approx(4 / 50)
+
+
+def test_the_simulation_is_shown_as_a_table_and_a_plot() -> None:
+    found = {"generate": [0.1] * len(LOADS), "batching": [0.2] * len(LOADS)}
+    assert table(found).splitlines()[0] == "| questions an hour | generate | batching |"
+    assert plot(found).startswith("<svg ")
+    assert plot(found).count("<polyline") == 2

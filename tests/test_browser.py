@@ -210,6 +210,8 @@ def test_the_settings_reach_the_model(visit: Callable[[App], Visitor], app: App)
     box = visitor.page.locator("input[aria-label*='Longest reply'][type=number]")
     box.fill("16")
     box.press("Tab")
+    slider = "document.querySelector(\"input[aria-label*='Longest reply'][type=range]\")"
+    visitor.page.wait_for_function(f"{slider}.value === '16'")
     visitor.say(LONG)
     visitor.wait(visitor.finished)
     assert "16 tokens" in visitor.page.inner_text("#conversation .figures")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streamspace.page.markup import MARK
 from tests.running import App
 from tests.test_browser import Visitor
 
@@ -61,7 +62,7 @@ HOSTILE = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def away() -> Iterator[Outside]:
     """A server elsewhere."""
     with Outside(("127.0.0.1", 0), Noting) as server:
@@ -101,7 +102,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """An app whose model says back whatever it is told."""
     folder = tmp_path_factory.mktemp("echo")
     (folder / "script.yaml").write_text(yaml.safe_dump({}))
-    running = App(folder, {"limits.prompt_characters": 100_000}, "tests/scripted_app.py", {"SCRIPT": str(folder / "script.yaml")})
+    running = App(folder, {"limits.prompt_characters": 100_000, "limits.prompt_tokens": 100_000}, "tests/scripted_app.py", {"SCRIPT": str(folder / "script.yaml")})
     yield running
     running.end()
 
@@ -128,6 +129,11 @@ class Watched(Visitor):
         assert self.page.evaluate(COVERED) == []
         assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
+    def fresh(self) -> None:
+        """An empty conversation."""
+        self.page.click("#clear")
+        self.wait(lambda: not self.questions())
+
     def press_everything(self) -> None:
         """Presses all that can be pressed in the bubbles."""
         self.page.evaluate(PRESS)
@@ -136,7 +142,7 @@ class Watched(Visitor):
 
 SCHEMES = """() => [...document.querySelectorAll("#conversation [href], #conversation [*|href]")]
   .map((e) => e.getAttribute("href") ?? e.getAttribute("xlink:href") ?? "")
-  .filter((href) => !/^(https?:|mailto:|#|\\/|$)/i.test(href.trim()))"""
+  .filter((href) => !/^(https?:|mailto:|about:blank|#|\\/|$)/i.test(href.trim()))"""
 # What is seen at a grid of points outside the bubbles must be the page's own.
 COVERED = """() => {
   const found = new Set(), box = document.querySelector("#conversation").getBoundingClientRect();
@@ -149,13 +155,15 @@ COVERED = """() => {
 }"""
 PRESS = """() => { for (const part of document.querySelectorAll(
   "#conversation .prose a, #conversation .prose button, #conversation .prose input, #conversation .prose svg *")) {
-    if (part.matches("a[href^='http'], a[href^='/'], a[href='#'], a[href='']")) continue;
+    const link = part.closest("a");
+    const goal = link?.getAttribute("href") ?? link?.getAttribute("xlink:href") ?? "";
+    if (/^(http|[/#]|$)/.test(goal) && link) continue; // a link that is pressed may lead elsewhere
     part.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
     part.focus?.();
 } }"""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def watch(browser: Any) -> Iterator[Callable[..., Watched]]:
     contexts = []
 
@@ -171,11 +179,16 @@ def watch(browser: Any) -> Iterator[Callable[..., Watched]]:
         context.close()
 
 
+@pytest.fixture(scope="module")
+def visitor(watch: Callable[..., Watched], echo: App) -> Watched:
+    """One window for the whole file: what one text does to it, the next one meets."""
+    return watch(echo)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_written_stays_in_its_bubble(
-    watch: Callable[..., Watched], echo: App, away: Outside, name: str
-) -> None:
-    visitor = watch(echo)  # the text is the visitor's message and then, piece by piece, the model's reply
+def test_what_is_written_stays_in_its_bubble(visitor: Watched, away: Outside, name: str) -> None:
+    visitor.fresh()
+    # The text is the visitor's message and then, piece by piece, the model's reply.
     visitor.say(away.place(HOSTILE[name]))
     visitor.wait(visitor.finished)
     visitor.assert_unharmed()
@@ -183,7 +196,7 @@ def test_what_is_written_stays_in_its_bubble(
     visitor.assert_unharmed()
     assert away.asked == []
     visitor.say("and now?")
-    visitor.wait(lambda: visitor.finished() and "and now?" in visitor.replies()[-1])
+    visitor.wait(lambda: visitor.finished() and "and now?" in visitor.replies()[-1], 60)
 
 
 def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], echo: App, away: Outside) -> None:
@@ -207,10 +220,10 @@ def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], ech
     assert away.asked == []
 
 
-@pytest.mark.parametrize("text", ["a<b and c>d", "if (x < y && y > z) { <T>(t) => t }", "1 <2> 3 </b> & &amp; <think>", "<img"])
-def test_no_text_is_lost_to_angle_brackets(watch: Callable[..., Watched], echo: App, text: str) -> None:
-    visitor = watch(echo)
+@pytest.mark.parametrize("text", ["a<b and c>d", "if (x < y && y > z) { <T>(t) => t }", "1 <2> 3 </b> & <think>", "<img"])
+def test_no_text_is_lost_to_angle_brackets(visitor: Watched, text: str) -> None:
+    visitor.fresh()
     visitor.say(text)
     visitor.wait(visitor.finished)
-    assert visitor.questions() == [text]
-    assert [reply.strip() for reply in visitor.replies()] == [text]
+    assert [question.replace(MARK, "") for question in visitor.questions()] == [text]
+    assert [reply.replace(MARK, "").strip() for reply in visitor.replies()] == [text]

@@ -224,6 +224,13 @@ def test_a_tensor_is_the_same_after_its_journey(dtype: torch.dtype) -> None:
     assert torch.equal(again, tensor)
 
 
+def test_a_mask_travels_as_a_byte_each() -> None:
+    mask = torch.ones(1, 20, 10, dtype=torch.int64)
+    packed = pack("mask", mask)
+    assert (packed.dtype, packed.stored, len(packed.data)) == ("int64", "uint8", 200)
+    assert torch.equal(unpack(packed, "cpu"), mask)
+
+
 def test_a_conversation_of_text_carries_no_pixels(loaded: Loaded) -> None:
     prompt = encoder(loaded).chat("", [Turn("user", ASK)], 60)
     assert len(pickle.dumps(Request(prompt.ids, GREEDY, tensors=prompt.tensors))) < 1000
@@ -246,13 +253,14 @@ async def test_the_streamed_reply_is_what_generate_writes(
 
 
 def test_the_model_really_looks_at_the_image(loaded: Loaded, folder: Path) -> None:
-    texts = {
-        written(loaded, encoder(loaded).chat("", [Turn("user", ASK, (str(vision.picture(folder, color=color)),))], 60))[
-            0
-        ]
-        for color in ("red", "green")
-    }
-    assert len(texts) == 2
+    def scores(color: str) -> torch.Tensor:
+        prompt = encoder(loaded).chat("", [Turn("user", ASK, (str(vision.picture(folder, color=color)),))], 60)
+        pixels = {each.name: unpack(each, "cpu") for each in prompt.tensors}
+        with torch.no_grad():
+            return loaded.model(input_ids=torch.tensor([prompt.ids]), **pixels).logits[0, -1]
+
+    assert torch.equal(scores("red"), scores("red"))
+    assert not torch.allclose(scores("red"), scores("green"), atol=1e-3)
 
 
 def test_a_begun_reply_to_an_image_goes_on_to_the_same_end(loaded: Loaded, folder: Path) -> None:
@@ -478,9 +486,9 @@ def test_a_damaged_upload_is_told_word_for_word(client: Client, tmp_path: Path) 
     assert client.predict(ASK, max_new_tokens=16, api_name="/chat")
 
 
-def posted(space: App, history: list[Any], images: list[Any]) -> str:
+def posted(space: App, history: list[Any], *images: Any) -> str:
     """What the API answers to a client that sends what it likes; gradio_client would upload a file by itself."""
-    body = json.dumps({"data": [ASK, history, *[None] * 7, True, images]}).encode()
+    body = json.dumps({"data": [ASK, history, *[None] * 7, True, *images]}).encode()
     call = urllib.request.Request(f"{space.url}/gradio_api/call/chat", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(call, timeout=10) as answer:
         event = json.load(answer)["event_id"]
@@ -488,29 +496,35 @@ def posted(space: App, history: list[Any], images: list[Any]) -> str:
         return str(answer.read().decode("unicode-escape"))
 
 
-def test_an_address_is_never_fetched_and_no_other_file_is_read(space: App) -> None:
+@pytest.fixture
+def site() -> Iterator[tuple[str, list[str]]]:
+    """The address of an image on another site, and what that site has been asked for."""
     asked: list[str] = []
 
     class Site(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Site) as site:
-        threading.Thread(target=site.serve_forever, daemon=True).start()
-        for path in (f"http://127.0.0.1:{site.server_port}/cat.png", "https://example.org/cat.png", "/etc/passwd"):
-            expected = f"images: expected files that were uploaded to this Space, got '{path}'. With gradio_client,"
-            for found in (
-                file(Path("x")) | {"path": path},
-                {"path": path},
-            ):  # with Gradio's mark of a file, and without
-                history = [
-                    {"role": "user", "content": [{"type": "file", "file": found}, {"type": "text", "text": ASK}]}
-                ]
-                assert expected in posted(space, [], [found])
-                assert expected in posted(space, history, [])
-        site.shutdown()
-    assert asked == []
-    assert "Traceback" not in space.log
+    with http.server.HTTPServer(("127.0.0.1", 0), Site) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/cat.png", asked
+        running.shutdown()
+
+
+@pytest.mark.parametrize("where", ["the site", "https://example.org/cat.png", "/etc/passwd"])
+@pytest.mark.parametrize("task", ["text", "images"])
+def test_an_address_is_never_fetched_and_no_other_file_is_read(
+    request: pytest.FixtureRequest, site: tuple[str, list[str]], where: str, task: str
+) -> None:
+    space = request.getfixturevalue("space" if task == "images" else "app")
+    path = site[0] if where == "the site" else where
+    expected = f"images: expected files that were uploaded to this Space, got '{path}'. With gradio_client,"
+    for found in (file(Path("x")) | {"path": path}, {"path": path}):  # with Gradio's mark of a file, and without
+        history = [{"role": "user", "content": [{"type": "file", "file": found}, {"type": "text", "text": ASK}]}]
+        assert expected in posted(space, history)
+        if task == "images":
+            assert expected in posted(space, [], [found])
+    assert site[1] == []
 
 
 @pytest.fixture
@@ -579,6 +593,8 @@ def test_an_undone_message_comes_back_with_its_image(visit: Callable[..., Visito
     visitor.page.wait_for_selector("#message .thumbnail-image")
     visitor.say(ASK)
     visitor.wait(visitor.finished)
+    for broken in ("Share", "Edit"):  # the one would send the image elsewhere, the other fails in Gradio
+        assert not visitor.page.is_visible(f"#conversation [aria-label={broken}]")
     visitor.page.click("[aria-label=Undo]")
     visitor.page.wait_for_selector("#message .thumbnail-image")
     assert visitor.page.input_value("#message textarea") == ASK

@@ -16,6 +16,7 @@ streamspace.config
 streamspace.configfile
 streamspace.generated
 streamspace.placement
+streamspace.cores
 streamspace.events
 streamspace.thoughts
 streamspace.conversation
@@ -28,6 +29,7 @@ streamspace.engines
 streamspace.engines.choosing
 streamspace.engines.trial
 streamspace.tensors
+streamspace.engines.mishaps
 streamspace.engines.endpoint
 streamspace.engines.draft
 streamspace.engines.generate
@@ -38,6 +40,7 @@ streamspace.budget
 streamspace.zero
 streamspace.probe
 streamspace.fetching
+streamspace.packing
 streamspace.loading
 streamspace.images
 streamspace.imageprompt
@@ -47,6 +50,7 @@ streamspace.build
 streamspace.opening
 streamspace.page
 streamspace.page.words
+streamspace.page.markup
 streamspace.page.look
 streamspace.page.controls
 streamspace.page.bubbles

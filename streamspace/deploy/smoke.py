@@ -41,7 +41,7 @@ class Busy(DeployError):
 
 def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
     """The reply of the app at `address`. Raises DeployError when there is none, Busy when it can't be had now."""
-    name, words = ("chat", "message") if config.task == "chat" else ("complete", "prompt")
+    name, words = ("chat", "message") if config.task != "completion" else ("complete", "prompt")
     tokens = config.sampling.max_new_tokens
     body = {words: QUESTION, "max_new_tokens": max(tokens.min, min(64, tokens.max))}
     url = f"{address}/gradio_api/call/v2/{name}"

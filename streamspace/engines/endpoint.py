@@ -9,19 +9,16 @@ import threading
 import time
 from typing import Any
 
-import httpx2  # huggingface_hub's
-from huggingface_hub import AsyncInferenceClient, InferenceTimeoutError
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub import AsyncInferenceClient
 
 from streamspace.config import Endpoint
 from streamspace.decode import StopStrings
-from streamspace.engines import BEAT, Events, acquire
+from streamspace.engines import BEAT, Events, acquire, mishaps
 from streamspace.events import Beat, End, Event, Failure, Piece, Reason, Request
 from streamspace.thoughts import CLOSE, OPEN
 
 log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try; only until the first token has come
-PASSING = (408, 429, 500, 502, 503, 504)  # answers that another try may change
 NO_KEY = "none"  # without a key huggingface_hub would send the machine's own Hub token to whichever server this is
 
 
@@ -59,9 +56,9 @@ class EndpointEngine:
             try:
                 return await self._read(request, reply)
             except Exception as error:
-                if pause is None or reply.begun or not _passing(error):
-                    log.warning("The model's server failed: %s", error)
-                    return reply.put(Failure(self._explain(error)))
+                if pause is None or reply.begun or not mishaps.passing(error):
+                    log.warning("The model's server failed: %s", mishaps.first_line(error))
+                    return reply.put(Failure(mishaps.explain(error, self._model, self._settings)))
                 await asyncio.sleep(pause)
 
     async def _read(self, request: Request, reply: _Reply) -> None:
@@ -74,28 +71,6 @@ class EndpointEngine:
                 if not reply.take(chunk):
                     return
         reply.end()
-
-    def _explain(self, error: Exception) -> str:
-        """What went wrong, in a sentence for the visitor: without the server's address, which may be private."""
-        again = "Try again in a moment"
-        if isinstance(error, InferenceTimeoutError | httpx2.TimeoutException):
-            return f"The model's server sent nothing for {self._settings.timeout:g} seconds. {again}"
-        if isinstance(error, httpx2.TransportError):
-            return f"The model's server can't be reached. {again}"
-        if isinstance(error, OfflineModeIsEnabled):
-            return "The model's server is out of reach while HF_HUB_OFFLINE is set. The Space's owner: unset it"
-        if not isinstance(error, HfHubHTTPError):
-            return f"The model's server failed while it was answering: {_first_line(error)}"
-        status = error.response.status_code
-        if status in (401, 403):
-            return f"The model's server refuses this Space's key. Its owner: see the secret {self._settings.secret}"
-        if status == 404:
-            return f"The model's server has no model {self._model!r}. The Space's owner: see model.id and endpoint.url"
-        if status == 429:
-            return f"The model's server has too much to do. {again}"
-        if status >= 500:
-            return f"The model's server failed (HTTP {status}). {again}"
-        return f"The model's server refused the request (HTTP {status}). Shorten the conversation, or start a new one"
 
 
 def _payload(request: Request, model: str) -> dict[str, Any]:
@@ -204,14 +179,3 @@ class _Reply:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
-
-
-def _passing(error: Exception) -> bool:
-    """Whether another try may succeed: the server is starting, or has too much to do."""
-    if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in PASSING
-    return isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ReadTimeout)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

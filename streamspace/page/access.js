@@ -9,7 +9,11 @@
     "#conversation [role=log]": () => ({ "aria-live": "off", "aria-label": say("conversation"), tabindex: "0" }),
     "#conversation [data-testid=user]": () => ({ role: "group", "aria-label": say("you") }),
     "#conversation [data-testid=bot]": () => ({ role: "group", "aria-label": say("assistant") }),
+    "#conversation .edit-textarea": () => ({ "aria-label": say("message") }),
     "#conversation .examples": () => ({ role: "group", "aria-label": say("beginnings") }),
+    "#conversation .example": (button) => ({ "aria-label": button.textContent.trim() }),
+    "#conversation .message-buttons svg[aria-label]": (icon) => ({ "aria-label": icon.parentElement.closest("[aria-label]")?.ariaLabel ?? "" }),
+    "footer": () => ({ "aria-label": "Gradio" }),
     "#conversation [aria-label='Copy message']": () => ({ "aria-label": say("copy"), title: say("copy") }),
     "#conversation .copy_code_button": () => ({ "aria-label": say("copy"), title: say("copy") }),
     "#conversation [data-testid=user] .image-frame img": () => ({ alt: say("image") }), // names its button, too

@@ -11,6 +11,7 @@ from typing import Any
 from streamspace import thoughts
 from streamspace.conversation import PROBLEM
 from streamspace.events import End
+from streamspace.page import markup
 from streamspace.reply import Progress
 from streamspace.texts import Phrase, say, translate
 
@@ -30,12 +31,12 @@ def messages(progress: Progress, thinking: float = 0.0, language: str = "en") ->
     parts = thoughts.split(progress.text)
     shown = []
     if parts.thought is not None and parts.thinking and progress.end is None:
-        shown.append(text(parts.thought, title=say("reply.thinking").into(language), status="pending"))
+        shown.append(text(markup.shown(parts.thought), title=say("reply.thinking").into(language), status="pending"))
     elif parts.thought is not None:
         title = say("reply.thoughts").into(language)
-        shown.append(text(parts.thought, title=title, status="done", duration=round(thinking, 1)))
+        shown.append(text(markup.shown(parts.thought), title=title, status="done", duration=round(thinking, 1)))
     if parts.answer:
-        shown.append(text(parts.answer))
+        shown.append(text(markup.shown(parts.answer)))
     if progress.end:
         ended = html.escape(figures(progress.end).into(language))
         shown.append(text(f'<span class="figures">{ended}</span>', id=FIGURES))
@@ -44,7 +45,7 @@ def messages(progress: Progress, thinking: float = 0.0, language: str = "en") ->
 
 def failure(message: str) -> Message:
     """A problem, where the reply would be. The id keeps it out of later prompts."""
-    return text(f"⚠️ {message}", id=PROBLEM)
+    return text(f"⚠️ {markup.shown(message)}", id=PROBLEM)
 
 
 def status(progress: Progress, language: str = "en") -> str:
@@ -72,7 +73,7 @@ def figures(end: End) -> Phrase:
 
 def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
     """What was said before the visitor's last message, that message, and what there is of its reply."""
-    listed = messages if isinstance(messages, list) else []
+    listed = markup.written(messages) if isinstance(messages, list) else []
     roles = [message.get("role") if isinstance(message, dict) else None for message in listed]
     if "user" not in roles:
         return [], "", ""

@@ -13,7 +13,7 @@ import gradio as gr
 from streamspace import thoughts
 from streamspace.errors import GpuError, StreamspaceError, unexpected
 from streamspace.opening import Opening
-from streamspace.page import bubbles, controls, imagebox, look
+from streamspace.page import bubbles, controls, imagebox, look, markup
 from streamspace.page.words import label, spoken
 from streamspace.reply import Progress, Replies
 from streamspace.texts import say
@@ -166,7 +166,8 @@ def _show_cost(writer: Opening, inputs: list[Any], cost: Any, events: list[Any])
     """The GPU seconds that the next message will ask for, whenever what they depend on has changed."""
 
     async def seconds(request: gr.Request, messages: list[Any], box: Any, system: str, new_tokens: float) -> str:
-        asked = await writer.cost(imagebox.text(box), messages, system, new_tokens)
+        text, images = imagebox.asked(box)
+        asked = await writer.cost(text, messages, system, new_tokens, images)
         return bubbles.line(say("status.cost", seconds=asked).into(spoken(request))) if asked else ""
 
     for event in (_page().load, *events):
@@ -183,8 +184,7 @@ def _page() -> gr.Blocks:
 def _edited(messages: list[Any], edit: gr.EditData) -> list[Any]:
     """The conversation up to a message of the visitor's that was changed, with the change."""
     index = edit.index if isinstance(edit.index, int) else edit.index[0]
-    message = bubbles.text(str(edit.value), role="user")
-    message["content"] = [*imagebox.parts(messages[index]), *message["content"]]
+    message = bubbles.text(markup.shown(markup.written(str(edit.value))), role="user")
     return [*messages[:index], message]
 
 

@@ -17,17 +17,14 @@ def box(**settings: Any) -> gr.MultimodalTextbox:
     )  # fmt: skip
 
 
-def text(value: Any) -> str:
-    """The text in a box, whichever of the two it is."""
-    return str((value.get("text") if isinstance(value, dict) else value) or "")
-
-
-def parts(message: Any) -> list[dict[str, Any]]:
-    """The parts of a chatbot's message that hold an uploaded file."""
-    content = message.get("content") if isinstance(message, dict) else None
-    return [part for part in content or [] if isinstance(part, dict) and isinstance(part.get("file"), dict)]
+def asked(value: Any) -> tuple[str, list[dict[str, Any]]]:
+    """The text and the images in a box, whichever of the two it is."""
+    if not isinstance(value, dict):
+        return str(value or ""), []
+    return str(value.get("text") or ""), [{"path": path} for path in value.get("files") or []]
 
 
 def files(messages: list[Any], earlier: list[Any]) -> list[dict[str, Any]]:
     """The images of the message that comes after the `earlier` ones."""
-    return [part["file"] for message in messages[len(earlier) :][:1] for part in parts(message)]
+    content = [part for message in messages[len(earlier) :][:1] for part in message.get("content") or []]
+    return [part["file"] for part in content if isinstance(part, dict) and isinstance(part.get("file"), dict)]

@@ -69,7 +69,7 @@ def theme(page: Page) -> Any:
 def head(page: Page) -> str:
     """What goes into the page's <head>. The styles stand here, since Gradio scopes what it is given as css."""
     style = (HERE / "page.css").read_text("utf-8")
-    script = "\n".join((HERE / name).read_text("utf-8") for name in ("page.js", "shelf.js", "access.js"))
+    script = "\n".join((HERE / name).read_text("utf-8") for name in ("markup.js", "page.js", "shelf.js", "access.js"))
     return (
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f"<style>:root {{ --streamspace-width: {page.width}px; }}\n{style}</style>\n"

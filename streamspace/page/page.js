@@ -1,6 +1,7 @@
 // A turn's part in the browser: what happens before the server is asked and after it has answered.
 // Each function takes the values of an event's inputs and returns those of its outputs; a throw ends the event there.
 (() => {
+  const { marked, textOf } = window.streamspace;
   const state = { running: false, stopped: false };
 
   // The page's texts in the browser's language, as serve.py hands them to Gradio; {name} is put in from the values.
@@ -17,8 +18,11 @@
   };
 
   const setRunning = (running) => {
+    const { activeElement } = document;
+    const left = activeElement.closest("#send, #stop, #continue") && activeElement.matches(":focus-visible");
     state.running = running;
     document.body.classList.toggle("running", running);
+    if (left) document.querySelector(running ? "#stop" : "#message textarea").focus(); // the keyboard's button has gone
   };
 
   const begin = (allowed) => {
@@ -36,9 +40,6 @@
 
   const lastQuestion = (messages) => (messages ?? []).findLastIndex((m) => m.role === "user");
 
-  const textOf = (message) =>
-    typeof message.content === "string" ? message.content : message.content.map((part) => part.text ?? "").join("");
-
   // A box for images holds {text, files}, the plain one a text; a message holds files as parts of their own.
   const written = (value) => (typeof value === "string" ? { text: value, files: [] } : value ?? { text: "", files: [] });
   const boxed = (text, files) => (document.querySelector("#message.multimodal-textbox") ? { text, files } : text);
@@ -49,17 +50,16 @@
     return messages;
   };
 
-  window.streamspace = {
+  Object.assign(window.streamspace, {
     say,
     word,
-    textOf,
     boxed,
     // The visitor's message appears at once; the box and the line of status are empty for the next.
     send(value, messages) {
       const { text, files } = written(value);
       begin(text?.trim() || files.length);
       const content = files.map((file) => ({ type: "file", file }));
-      if (text?.trim()) content.push({ type: "text", text });
+      if (text?.trim()) content.push({ type: "text", text: marked(text) });
       const message = { role: "user", content, metadata: null, options: null };
       return [boxed("", []), kept([...settled(messages), message]), ""];
     },
@@ -118,5 +118,5 @@
       setRunning(false);
       return ["", "", ""];
     },
-  };
+  });
 })();

@@ -7,7 +7,8 @@
   const read = () => {
     try {
       const found = JSON.parse(localStorage.getItem(KEY));
-      if (Array.isArray(found?.conversations)) return found;
+      const whole = (c) => typeof c?.id === "string" && typeof c.title === "string" && Array.isArray(c.messages);
+      if (Array.isArray(found?.conversations)) return { ...found, conversations: found.conversations.filter(whole) };
     } catch { /* damaged, or storage is forbidden: begin anew */ }
     return { current: null, conversations: [] };
   };
@@ -40,6 +41,8 @@
   const show = (shelf) => {
     const list = document.querySelector("#shelf ul");
     if (!list) return;
+    const { activeElement } = document;
+    const focused = list.contains(activeElement) && { ...activeElement.dataset, ...activeElement.closest("li").dataset };
     list.replaceChildren(...shelf.conversations.map((conversation) => {
       const item = element("li", { "data-id": conversation.id });
       const open = element("button", { "data-do": "open" }, conversation.title);
@@ -50,6 +53,13 @@
       item.append(open, rename, remove);
       return item;
     }));
+    if (focused) focus(focused.id, focused.do);
+  };
+
+  // A keyboard stays where it was, or where there is something to go on with.
+  const focus = (id, what) => {
+    const item = document.querySelector(`#shelf [data-id="${CSS.escape(id)}"]`);
+    (item?.querySelector(`[data-do=${what ?? "open"}]`) ?? document.querySelector("#shelf [data-do=fresh]")).focus();
   };
 
   // The chatbot's value is Gradio's: a hidden button's event puts a conversation into it.
@@ -64,10 +74,10 @@
     const done = (save) => {
       const title = input.value.trim();
       if (save && title) Object.assign(conversation, { title, named: true });
-      write(shelf);
-      document.querySelector(`#shelf [data-id="${conversation.id}"] [data-do=open]`)?.focus();
+      write(shelf); // which focuses the title, as it has no input
     };
     input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === "Escape") event.preventDefault(); // else it presses what is focused next
       if (event.key === "Enter") done(true);
       if (event.key === "Escape") done(false);
     });
@@ -83,7 +93,7 @@
     },
     open(shelf, conversation) {
       write({ ...shelf, current: conversation.id });
-      place(conversation.messages);
+      place(streamspace.sound(conversation.messages));
     },
     rename,
     remove(shelf, conversation) {
@@ -149,7 +159,7 @@
       const shelf = read();
       streamspace.word(document.querySelector("#shelf"));
       show(shelf);
-      return [current(shelf)?.messages ?? []];
+      return [streamspace.sound(current(shelf)?.messages ?? [])];
     },
     opened() {
       return [opening, streamspace.boxed("", []), ""];

@@ -1,0 +1,134 @@
+"""Takes docs/screenshots again: the real app with the embedded model, in a real browser, wide and narrow, light and dark.
+
+`make screenshots` runs it. Look at what it has made before you commit it.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.conftest import CHROMIUM, FLAGS  # noqa: E402
+from tests.running import App  # noqa: E402
+from tests.test_browser import Visitor  # noqa: E402
+
+FOLDER = ROOT / "docs/screenshots"
+VIEWS = {
+    "": ("light", 1280, 800), "-dark": ("dark", 1280, 800), "-phone": ("light", 390, 800), "-phone-dark": ("dark", 390, 800)
+}  # fmt: skip
+COLORS = 96  # of the palette; a page of text needs no more
+
+
+def empty(visitor: Visitor) -> None:
+    """Before the first question."""
+
+
+def writing(visitor: Visitor) -> None:
+    """While a reply is written."""
+    visitor.say("Count to two hundred")
+    visitor.wait(lambda: len("".join(visitor.replies())) > 120)
+
+
+def chat(visitor: Visitor) -> None:
+    """After a reply, with its figures."""
+    _ask(visitor, "How do I change the model?")
+
+
+def thoughts(visitor: Visitor) -> None:
+    """A reply with its thoughts unfolded."""
+    _ask(visitor, "Is 9.11 larger than 9.9?")
+    if visitor.page.get_attribute(".thought-group .title", "aria-expanded") == "false":
+        visitor.page.click(".thought-group .title")
+
+
+def error(visitor: Visitor) -> None:
+    """A question that is refused."""
+    visitor.say("Could you go through all of this with me, please? " * 12)
+    visitor.wait(lambda: "⚠" in "".join(visitor.replies()) and visitor.idle())
+
+
+def long(visitor: Visitor) -> None:
+    """A long conversation, and others at the side where there is room."""
+    for texts in (["What is ZeroGPU?"], ["Show me a table"], ["Hello", "What is streaming?", "Show me a table"]):
+        if visitor.questions():
+            visitor.page.evaluate("document.querySelector('#shelf [data-do=fresh]').click()")
+            visitor.wait(lambda: not visitor.questions())
+        for text in texts:
+            _ask(visitor, text)
+    if visitor.page.viewport_size["width"] > 1000:
+        visitor.page.click(".sidebar .toggle-button")
+
+
+def completion(visitor: Visitor) -> None:
+    """The page of a base model."""
+    visitor.page.fill("#message textarea", "A Space is")
+    visitor.page.click("#send")
+    visitor.wait(visitor.finished)
+
+
+def diagnosis(visitor: Visitor) -> None:
+    """A model that isn't there."""
+    visitor.page.wait_for_selector("#diagnosis")
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with _browser() as browser:
+        _shoot(browser, {}, [empty, writing, chat, thoughts, long])
+        _shoot(browser, {"limits.prompt_characters": 500}, [error])
+        _shoot(browser, {"task": "completion"}, [completion])
+        _shoot(browser, {"model.id": "./models/elsewhere"}, [diagnosis])
+    size = sum(path.stat().st_size for path in FOLDER.glob("*.png"))
+    print(f"{len(list(FOLDER.glob('*.png')))} screenshots, {size / 1e6:.1f} MB, in {FOLDER.relative_to(ROOT)}")
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+def _shoot(browser: Any, changes: dict[str, Any], scenes: list[Callable[[Visitor], None]]) -> None:
+    """One app, and all its scenes in all views."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(Path(folder), changes)
+        try:
+            for scene in scenes:
+                for name, (scheme, width, height) in VIEWS.items():
+                    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+                    visitor = Visitor(context.new_page(), app.url)
+                    visitor.page.wait_for_timeout(1000)
+                    scene(visitor)
+                    visitor.page.mouse.move(0, height - 1)
+                    visitor.page.wait_for_timeout(50 if scene is writing else 800)
+                    _save(visitor.page.screenshot(), FOLDER / f"{scene.__name__}{name}.png")
+                    context.close()
+        finally:
+            app.end()
+
+
+def _ask(visitor: Visitor, text: str) -> None:
+    visitor.say(text)
+    visitor.wait(visitor.finished)
+
+
+def _save(shot: bytes, path: Path) -> None:
+    image = Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+    image.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""How many cores a container may really use: more threads than that wait for each other at every step of a model."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000" is two cores' time, "max 100000" is all there is
+
+
+def count(environ: Mapping[str, str] = os.environ, quota: Path = QUOTA) -> tuple[int, str]:
+    """The cores, and what says so: the process's own, the container's share of time, or what a Space announces."""
+    found = {"this process may use so many cores": _visible()}
+    if share := _share(quota):
+        found["the container's share of time is so much"] = share
+    if announced := environ.get("CPU_CORES", ""):
+        found["the Space says so"] = int(announced) if announced.isdigit() else _visible()
+    reason = min(found, key=lambda name: found[name])
+    return max(found[reason], 1), reason
+
+
+def _visible() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _share(quota: Path) -> int | None:
+    try:
+        granted, period = quota.read_text("utf-8").split()
+        return math.ceil(int(granted) / int(period))
+    except (OSError, ValueError):
+        return None
