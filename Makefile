@@ -46,6 +46,9 @@ card: .venv/run.done ## Write the card of config/default.yaml into README.md
 model: .venv/dev.done ## Train the embedded model again from its corpus (minutes)
 	$(BIN)/python scripts/tiny/train.py
 
+screenshots: .venv/dev.done ## Take the pictures in docs/screenshots again (minutes)
+	$(BIN)/python scripts/screenshots.py
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "Python 3.10 or newer is needed, and $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }

@@ -45,20 +45,20 @@ class Hook(importlib.abc.MetaPathFinder):
         return spec
 
     def patch(self, auto: type) -> None:
-        load = auto.from_pretrained.__func__
+        load, meter = auto.from_pretrained.__func__, self.meter
+
+        def step(*_) -> None:  # a function: quantizing a model copies its hooks, and a method's object with them
+            meter[STEPS] += 1
+            if meter[DELAY]:
+                time.sleep(meter[DELAY])
 
         def from_pretrained(cls, *args, **settings):
             loaded = load(cls, *args, **settings)
             model = loaded[0] if isinstance(loaded, tuple) else loaded
-            model.register_forward_pre_hook(self.step)
+            model.register_forward_pre_hook(step)
             return loaded
 
         auto.from_pretrained = classmethod(from_pretrained)
-
-    def step(self, *_) -> None:
-        self.meter[STEPS] += 1
-        if self.meter[DELAY]:
-            time.sleep(self.meter[DELAY])
 
 
 def report(meter: Meter) -> None:

@@ -1,4 +1,4 @@
-"""Takes docs/screenshots again: the real app with the embedded model, in a real browser, wide and narrow, light and dark.
+"""Takes docs/screenshots again: the real app with the embedded model in a real browser; wide, narrow, light, dark.
 
 `make screenshots` runs it. Look at what it has made before you commit it.
 """
@@ -25,8 +25,11 @@ from tests.test_browser import Visitor  # noqa: E402
 
 FOLDER = ROOT / "docs/screenshots"
 VIEWS = {
-    "": ("light", 1280, 800), "-dark": ("dark", 1280, 800), "-phone": ("light", 390, 800), "-phone-dark": ("dark", 390, 800)
-}  # fmt: skip
+    "": ("light", 1280, 800),
+    "-dark": ("dark", 1280, 800),
+    "-phone": ("light", 390, 800),
+    "-phone-dark": ("dark", 390, 800),
+}
 COLORS = 96  # of the palette; a page of text needs no more
 
 

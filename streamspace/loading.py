@@ -153,7 +153,7 @@ def _int8(model: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated in favour of a package that would be one more to install
         quantize: Any = torch.ao.quantization.quantize_dynamic
-        return quantize(model, {torch.nn.Linear}, dtype=torch.qint8)
+        return quantize(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
 
 
 def _settle(model: Any, tokenizer: Any) -> None:

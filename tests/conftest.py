@@ -66,6 +66,15 @@ def app(tmp_path_factory: pytest.TempPathFactory, probe: Probe) -> Iterator[App]
     running.end()
 
 
+@pytest.fixture(scope="session")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The real page over the engine of `tests/scripted_app.py`, with wide limits."""
+    limits = {"limits.prompt_characters": 100_000, "limits.prompt_tokens": 100_000, "limits.turns": 200}
+    running = App(tmp_path_factory.mktemp("scripted"), limits, "tests/scripted_app.py")
+    yield running
+    running.end()
+
+
 class Probe:
     """What tests see of, and do to, the model of a `tests/probed_app.py`."""
 

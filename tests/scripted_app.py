@@ -1,6 +1,6 @@
 """The real page and handlers over an engine that says what it is told: without a model it is there in a moment.
 
-SCRIPT names a YAML file. For a visitor's message it holds what the reply `says`, after how many characters it is cut
+SCRIPT names a YAML file, else it is script.yaml. For a visitor's message it holds what the reply `says`, after how many characters it is cut
 (`until`), the error it `fails` with, and the seconds of `pause` between two pieces. A message that isn't in it is said
 back word for word.
 """
@@ -29,6 +29,7 @@ from streamspace.reply import Writer
 from streamspace.serve import serve
 
 PIECE = 12  # characters
+SCRIPT = Path(__file__).with_name("script.yaml")
 
 
 class Scripted:
@@ -73,7 +74,7 @@ class Encoder(MessageEncoder):
 
 def writer(config: Config, tell: Callable[[str], None]) -> Writer:
     """A writer with the scripted engine; ModelError where the script has one for it."""
-    script = yaml.safe_load(Path(os.environ["SCRIPT"]).read_text("utf-8")) or {}
+    script = yaml.safe_load(Path(os.environ.get("SCRIPT", SCRIPT)).read_text("utf-8")) or {}
     if "unloaded" in script:
         raise ModelError(script["unloaded"])
     return Writer(config, Scripted(script, config.limits.concurrency), Encoder(config.limits.prompt_tokens))

@@ -18,27 +18,7 @@ from tests.running import App
 from tests.test_browser import Visitor
 
 AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-CODE = "Here is *one*, with a [link](https://example.com):\n\n```python\n@wraps\ndef f(x: int) -> str:  # why\n    return f'{x} hi' + str(1.5)\n```\n\n```yaml\na: true # b\n```\n\n```html\n<a b=\"c\">d</a>\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n$x^2$"
-SCRIPT = {
-    "code": {"says": CODE},
-    "think": {"says": "<think>\nLet me see.\n</think>\n\nThe answer is 3."},
-    "slow": {"says": "word " * 60, "pause": 0.1},
-    "ponder": {"says": "<think>\n" + "hm " * 100, "pause": 0.1},
-    "bad": {"says": "Half of it", "fails": "the device is on fire"},
-}
 VIEWS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 390)]
-
-
-def run(folder: Path, script: dict[str, Any], **changes: Any) -> App:
-    (folder / "script.yaml").write_text(yaml.safe_dump(script), "utf-8")
-    return App(folder, changes, "tests/scripted_app.py", {"SCRIPT": str(folder / "script.yaml")})
-
-
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    running = run(tmp_path_factory.mktemp("accessible"), SCRIPT)
-    yield running
-    running.end()
 
 
 @pytest.fixture
@@ -66,8 +46,10 @@ def barriers(visitor: Visitor) -> list[str]:
 
 
 @pytest.mark.parametrize(("scheme", "width"), VIEWS)
-def test_axe_finds_no_barrier_on_the_chat_page(visit: Callable[..., Visitor], space: App, scheme: str, width: int) -> None:
-    visitor = visit(space, scheme, width, reduced_motion="reduce")
+def test_axe_finds_no_barrier_on_the_chat_page(
+    visit: Callable[..., Visitor], scripted: App, scheme: str, width: int
+) -> None:
+    visitor = visit(scripted, scheme, width, reduced_motion="reduce")
     assert barriers(visitor) == []
     for text in ("code", "think", "bad"):
         visitor.say(text)
@@ -86,9 +68,9 @@ def test_axe_finds_no_barrier_on_the_chat_page(visit: Callable[..., Visitor], sp
 
 @pytest.mark.parametrize(("scheme", "width"), [VIEWS[0], VIEWS[-1]])
 def test_axe_finds_no_barrier_while_a_reply_is_written(
-    visit: Callable[..., Visitor], space: App, scheme: str, width: int
+    visit: Callable[..., Visitor], scripted: App, scheme: str, width: int
 ) -> None:
-    visitor = visit(space, scheme, width)
+    visitor = visit(scripted, scheme, width)
     visitor.say("ponder")
     visitor.wait(lambda: "hm hm" in visitor.page.inner_text("#conversation"))
     assert barriers(visitor) == []
@@ -96,7 +78,7 @@ def test_axe_finds_no_barrier_while_a_reply_is_written(
 
 
 def test_axe_finds_no_barrier_on_the_completion_page(visit: Callable[..., Visitor], tmp_path: Path) -> None:
-    app = run(tmp_path, SCRIPT, task="completion")
+    app = App(tmp_path, {"task": "completion"}, "tests/scripted_app.py")
     try:
         for scheme, width in VIEWS:
             visitor = visit(app, scheme, width)
@@ -110,7 +92,9 @@ def test_axe_finds_no_barrier_on_the_completion_page(visit: Callable[..., Visito
 
 
 def test_axe_finds_no_barrier_when_the_model_is_missing(visit: Callable[..., Visitor], tmp_path: Path) -> None:
-    app = run(tmp_path, {"unloaded": "model.id: expected a repository of the Hub, got 'nobody/nothing'. Check the spelling"})
+    problem = "model.id: expected a repository of the Hub, got 'nobody/nothing'. Check the spelling"
+    (tmp_path / "script.yaml").write_text(yaml.safe_dump({"unloaded": problem}), "utf-8")
+    app = App(tmp_path, script="tests/scripted_app.py", env={"SCRIPT": str(tmp_path / "script.yaml")})
     try:
         for scheme, width in VIEWS:
             visitor = visit(app, scheme, width)
@@ -122,13 +106,16 @@ def test_axe_finds_no_barrier_when_the_model_is_missing(visit: Callable[..., Vis
 
 
 def test_white_on_the_accent_can_be_read_in_every_colour() -> None:
-    assert {READABLE["button_primary_background_fill"], READABLE["button_primary_background_fill_dark"]} == {"*primary_700"}
+    assert {READABLE["button_primary_background_fill"], READABLE["button_primary_background_fill_dark"]} == {
+        "*primary_700"
+    }
     for name in get_args(Color):
         assert contrast("#ffffff", getattr(gr.themes.colors, name).c700) >= 4.5, name
 
 
 def contrast(one: str, other: str) -> float:
     """As WCAG 2 defines it."""
+
     def luminance(color: str) -> float:
         parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
         red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
@@ -145,8 +132,8 @@ FOCUSED = """() => {
 }"""  # fmt: skip
 
 
-def test_the_keyboard_reaches_everything_and_its_place_is_seen(visit: Callable[..., Visitor], space: App) -> None:
-    visitor = visit(space)
+def test_the_keyboard_reaches_everything_and_its_place_is_seen(visit: Callable[..., Visitor], scripted: App) -> None:
+    visitor = visit(scripted)
     visitor.say("code")
     visitor.wait(visitor.finished)
     visitor.page.focus("#message textarea")
@@ -173,8 +160,8 @@ def test_the_keyboard_reaches_everything_and_its_place_is_seen(visit: Callable[.
     assert any(name.startswith("Settings") for name in names)
 
 
-def test_a_whole_visit_needs_the_keyboard_only(visit: Callable[..., Visitor], space: App) -> None:
-    visitor = visit(space)
+def test_a_whole_visit_needs_the_keyboard_only(visit: Callable[..., Visitor], scripted: App) -> None:
+    visitor = visit(scripted)
     press = visitor.page.keyboard.press
 
     def to(selector: str) -> None:
@@ -215,20 +202,23 @@ def test_a_whole_visit_needs_the_keyboard_only(visit: Callable[..., Visitor], sp
     press("Enter")
     visitor.page.keyboard.type("Mine")
     press("Enter")
-    assert visitor.page.evaluate("[document.activeElement.dataset.do, document.activeElement.innerText]") == ["open", "Mine"]
+    assert visitor.page.evaluate("[document.activeElement.dataset.do, document.activeElement.innerText]") == [
+        "open",
+        "Mine",
+    ]
     to("#shelf [data-do=remove]")
     press("Enter")
     visitor.wait(lambda: not visitor.questions())
     assert visitor.page.evaluate("document.activeElement.dataset.do") == "fresh"
 
 
-def test_the_closed_sidebar_is_not_in_the_keyboards_way(visit: Callable[..., Visitor], space: App) -> None:
-    visitor = visit(space)
+def test_the_closed_sidebar_is_not_in_the_keyboards_way(visit: Callable[..., Visitor], scripted: App) -> None:
+    visitor = visit(scripted)
     assert visitor.page.evaluate("getComputedStyle(document.querySelector('#shelf')).visibility") == "hidden"
 
 
-def test_a_reply_is_read_out_once_and_its_progress_in_one_place(visit: Callable[..., Visitor], space: App) -> None:
-    visitor = visit(space)
+def test_a_reply_is_read_out_once_and_its_progress_in_one_place(visit: Callable[..., Visitor], scripted: App) -> None:
+    visitor = visit(scripted)
     visitor.page.evaluate("""() => {
       window.line = document.querySelector("#status"), window.heard = [];
       new MutationObserver(() => heard.push(document.querySelector("#voice").textContent))
@@ -239,15 +229,19 @@ def test_a_reply_is_read_out_once_and_its_progress_in_one_place(visit: Callable[
     visitor.wait(lambda: visitor.page.evaluate("heard.length") > 0)
     assert visitor.page.evaluate("heard") == ["The answer is 3."]  # no thoughts, no figures
     assert visitor.page.evaluate("line === document.querySelector('#status')")
-    assert visitor.page.evaluate("[line.role, line.ariaLive, document.querySelector('#voice').role]") == ["status", "polite", "status"]
+    assert visitor.page.evaluate("[line.role, line.ariaLive, document.querySelector('#voice').role]") == [
+        "status",
+        "polite",
+        "status",
+    ]
     assert visitor.page.get_attribute("#conversation [role=log]", "aria-live") == "off"
     gradios = ".sr-only"  # it says "Copied" there
     others = f"[...document.querySelectorAll('[aria-live]:not([aria-live=off]):not({gradios})')].map((e) => e.id)"
     assert visitor.page.evaluate(others) == ["status"]
 
 
-def test_nothing_moves_for_those_who_ask_for_it(visit: Callable[..., Visitor], space: App) -> None:
-    visitor = visit(space, reduced_motion="reduce")
+def test_nothing_moves_for_those_who_ask_for_it(visit: Callable[..., Visitor], scripted: App) -> None:
+    visitor = visit(scripted, reduced_motion="reduce")
     visitor.say("ponder")
     visitor.wait(lambda: "hm hm" in visitor.page.inner_text("#conversation"))
     visitor.wait(lambda: visitor.page.evaluate("document.getAnimations().length") == 0, 5)

@@ -207,6 +207,7 @@ def test_thoughts_are_shown_apart_and_can_be_switched_off(visit: Callable[[App],
 def test_the_settings_reach_the_model(visit: Callable[[App], Visitor], app: App) -> None:
     visitor = visit(app)
     visitor.page.click("text=Settings")
+    visitor.page.wait_for_selector("text=Think first")  # the model is there, and the settings as they will be
     box = visitor.page.locator("input[aria-label*='Longest reply'][type=number]")
     box.fill("16")
     box.press("Tab")

@@ -10,34 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.running import App
+from tests.running import ROOT, App
 from tests.test_browser import Visitor
 
 KEY = "streamspace:/"
-WHOLE = "One reply, cut in the middle of a wo" + "rd, and then it goes on to its end.\n\n- with\n- a list"
-SCRIPT = {
-    "think": {"says": "<think>\nLet me see: 1 < 2.\n</think>\n\nThe answer is **3** and a<b and c>d."},
-    "slow": {"says": "word " * 100, "pause": 0.1},
-    "cut": {"says": WHOLE, "until": 36},
-}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("conversations")
-    (made / "script.yaml").write_text(yaml.safe_dump(SCRIPT), "utf-8")
-    return made
-
-
-def run(folder: Path, port: int | None = None) -> App:
-    return App(folder, {"limits.prompt_tokens": 4000}, "tests/scripted_app.py", {"SCRIPT": str(folder / "script.yaml")}, port)
-
-
-@pytest.fixture(scope="module")
-def space(folder: Path) -> Iterator[App]:
-    running = run(folder)
-    yield running
-    running.end()
+WHOLE = yaml.safe_load((ROOT / "tests/script.yaml").read_text("utf-8"))["cut"]["says"]
 
 
 class Talker(Visitor):
@@ -86,8 +63,10 @@ def talk(browser: Any) -> Iterator[Callable[..., Talker]]:
         context.close()
 
 
-def test_conversations_survive_a_reload_and_a_restart_of_the_server(talk: Callable[..., Talker], folder: Path) -> None:
-    first = run(folder)
+def test_conversations_survive_a_reload_and_a_restart_of_the_server(
+    talk: Callable[..., Talker], tmp_path: Path
+) -> None:
+    first = App(tmp_path, script="tests/scripted_app.py")
     try:
         visitor = talk(first)
         visitor.shelf()
@@ -100,7 +79,7 @@ def test_conversations_survive_a_reload_and_a_restart_of_the_server(talk: Callab
         visitor.wait(lambda: visitor.questions() == ["second question"])
     finally:
         first.end()
-    second = run(folder, first.port)
+    second = App(tmp_path, script="tests/scripted_app.py", port=first.port)
     try:
         visitor.page.reload()
         visitor.wait(lambda: visitor.questions() == ["second question"] and visitor.replies() == ["second question"])
@@ -114,8 +93,8 @@ def test_conversations_survive_a_reload_and_a_restart_of_the_server(talk: Callab
         second.end()
 
 
-def test_a_conversation_is_renamed_and_deleted(talk: Callable[..., Talker], space: App) -> None:
-    visitor = talk(space)
+def test_a_conversation_is_renamed_and_deleted(talk: Callable[..., Talker], scripted: App) -> None:
+    visitor = talk(scripted)
     visitor.shelf()
     visitor.ask("hello")
     for key, expected in (("Escape", "hello"), ("Enter", "A <b>new</b> name")):
@@ -131,15 +110,15 @@ def test_a_conversation_is_renamed_and_deleted(talk: Callable[..., Talker], spac
     assert (visitor.titles(), visitor.stored()["conversations"]) == ([], [])
 
 
-def test_a_conversation_is_exported_as_it_was_said(talk: Callable[..., Talker], space: App) -> None:
-    visitor = talk(space)
+def test_a_conversation_is_exported_as_it_was_said(talk: Callable[..., Talker], scripted: App) -> None:
+    visitor = talk(scripted)
     visitor.shelf()
     visitor.ask("is 1<b>2: yes/no?")
-    visitor.ask("think")
+    visitor.ask("compare")
     name, text = visitor.download("markdown")
     assert name == "is 1_b_2_ yes_no_.md"
     assert text == (
-        "# is 1<b>2: yes/no?\n\n## You\n\nis 1<b>2: yes/no?\n\n## Assistant\n\nis 1<b>2: yes/no?\n\n## You\n\nthink\n\n"
+        "# is 1<b>2: yes/no?\n\n## You\n\nis 1<b>2: yes/no?\n\n## Assistant\n\nis 1<b>2: yes/no?\n\n## You\n\ncompare\n\n"
         "<details><summary>Thoughts</summary>\n\nLet me see: 1 < 2.\n\n</details>\n\n"
         "## Assistant\n\nThe answer is **3** and a<b and c>d.\n"
     )
@@ -150,24 +129,29 @@ def test_a_conversation_is_exported_as_it_was_said(talk: Callable[..., Talker], 
         "messages": [
             {"role": "user", "content": "is 1<b>2: yes/no?"},
             {"role": "assistant", "content": "is 1<b>2: yes/no?"},
-            {"role": "user", "content": "think"},
+            {"role": "user", "content": "compare"},
             {"role": "assistant", "content": "The answer is **3** and a<b and c>d."},
         ],
     }
 
 
-def test_undo_puts_the_text_back_into_the_box(talk: Callable[..., Talker], space: App) -> None:
-    visitor = talk(space)
+def test_undo_puts_the_text_back_into_the_box(talk: Callable[..., Talker], scripted: App) -> None:
+    visitor = talk(scripted)
     visitor.ask("keep")
     visitor.ask("a<b and\n    c>d")
     visitor.page.click("[aria-label=Undo]")
     visitor.wait(lambda: visitor.questions() == ["keep"])
     assert visitor.page.input_value("#message textarea") == "a<b and\n    c>d"
-    assert [message["content"][0]["text"] for message in visitor.stored()["conversations"][0]["messages"]][:2] == ["keep", "keep"]
+    assert [message["content"][0]["text"] for message in visitor.stored()["conversations"][0]["messages"]][:2] == [
+        "keep",
+        "keep",
+    ]
 
 
-def test_an_edited_message_is_answered_anew_from_there_and_can_be_stopped(talk: Callable[..., Talker], space: App) -> None:
-    visitor = talk(space)
+def test_an_edited_message_is_answered_anew_from_there_and_can_be_stopped(
+    talk: Callable[..., Talker], scripted: App
+) -> None:
+    visitor = talk(scripted)
     for text in ("one", "two", "three"):
         visitor.ask(text)
 
@@ -187,8 +171,8 @@ def test_an_edited_message_is_answered_anew_from_there_and_can_be_stopped(talk: 
     assert visitor.replies() == ["one", "two and a half"]
 
 
-def test_a_stopped_reply_can_be_had_again(talk: Callable[..., Talker], space: App) -> None:
-    visitor = talk(space)
+def test_a_stopped_reply_can_be_had_again(talk: Callable[..., Talker], scripted: App) -> None:
+    visitor = talk(scripted)
     visitor.say("slow")
     visitor.wait(lambda: "word word" in "".join(visitor.replies()))
     visitor.page.click("#stop")
@@ -200,20 +184,22 @@ def test_a_stopped_reply_can_be_had_again(talk: Callable[..., Talker], space: Ap
     assert (visitor.questions(), len(visitor.replies())) == (["slow"], 1)
 
 
-def test_a_reply_that_was_cut_goes_on_exactly_where_it_was(talk: Callable[..., Talker], space: App) -> None:
-    visitor = talk(space)
+def test_a_reply_that_was_cut_goes_on_exactly_where_it_was(talk: Callable[..., Talker], scripted: App) -> None:
+    visitor = talk(scripted)
     visitor.ask("cut")
     assert visitor.replies() == [WHOLE[:36]]
     visitor.page.click("#continue")
     visitor.wait(lambda: visitor.finished() and visitor.status().strip() == "Finished")
-    answers = [m["content"][0]["text"] for m in visitor.stored()["conversations"][0]["messages"] if not m.get("metadata")]
+    answers = [
+        m["content"][0]["text"] for m in visitor.stored()["conversations"][0]["messages"] if not m.get("metadata")
+    ]
     assert answers == ["cut", WHOLE]
     assert not visitor.page.is_visible("#continue")
 
 
-def test_each_space_of_a_site_keeps_its_own(talk: Callable[..., Talker], space: App) -> None:
+def test_each_space_of_a_site_keeps_its_own(talk: Callable[..., Talker], scripted: App) -> None:
     other = '{"current": "x", "conversations": [{"id": "x", "title": "elsewhere", "messages": []}]}'
-    visitor = talk(space, f"localStorage.setItem('{KEY}other', '{other}')")
+    visitor = talk(scripted, f"localStorage.setItem('{KEY}other', '{other}')")
     visitor.ask("here")
     visitor.shelf()
     assert visitor.titles() == ["here"]
@@ -231,8 +217,8 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_a_damaged_storage_breaks_nothing(talk: Callable[..., Talker], space: App, name: str) -> None:
-    visitor = talk(space, f"sessionStorage.done ??= localStorage.setItem('{KEY}', {json.dumps(DAMAGE[name])}) ?? 1")
+def test_a_damaged_storage_breaks_nothing(talk: Callable[..., Talker], scripted: App, name: str) -> None:
+    visitor = talk(scripted, f"sessionStorage.done ??= localStorage.setItem('{KEY}', {json.dumps(DAMAGE[name])}) ?? 1")
     visitor.ask("still here")
     assert visitor.questions()[-1] == "still here"
     assert visitor.problems == []
@@ -241,19 +227,23 @@ def test_a_damaged_storage_breaks_nothing(talk: Callable[..., Talker], space: Ap
 
 
 @pytest.mark.parametrize("method", ["setItem", "getItem"])
-def test_a_storage_that_is_full_or_forbidden_breaks_nothing(talk: Callable[..., Talker], space: App, method: str) -> None:
-    visitor = talk(space, f"Storage.prototype.{method} = () => {{ throw new DOMException('no', 'QuotaExceededError'); }}")
+def test_a_storage_that_is_full_or_forbidden_breaks_nothing(
+    talk: Callable[..., Talker], scripted: App, method: str
+) -> None:
+    visitor = talk(
+        space, f"Storage.prototype.{method} = () => {{ throw new DOMException('no', 'QuotaExceededError'); }}"
+    )
     visitor.ask("one")
     visitor.ask("two")
     assert visitor.replies() == ["one", "two"]
     assert visitor.problems == []
 
 
-def test_when_there_is_no_more_room_the_oldest_conversation_goes(talk: Callable[..., Talker], space: App) -> None:
+def test_when_there_is_no_more_room_the_oldest_conversation_goes(talk: Callable[..., Talker], scripted: App) -> None:
     limited = """const set = Storage.prototype.setItem; Storage.prototype.setItem = function (key, value) {
         if (value.length > 1200) throw new DOMException('full', 'QuotaExceededError');
         set.call(this, key, value); };"""
-    visitor = talk(space, limited)
+    visitor = talk(scripted, limited)
     visitor.shelf()
     for text in ("first", "second", "third"):
         visitor.ask(text)

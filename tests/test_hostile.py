@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import yaml
 
 from streamspace.page.markup import MARK
 from tests.running import App
@@ -97,16 +96,6 @@ class Noting(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """An app whose model says back whatever it is told."""
-    folder = tmp_path_factory.mktemp("echo")
-    (folder / "script.yaml").write_text(yaml.safe_dump({}))
-    running = App(folder, {"limits.prompt_characters": 100_000, "limits.prompt_tokens": 100_000}, "tests/scripted_app.py", {"SCRIPT": str(folder / "script.yaml")})
-    yield running
-    running.end()
-
-
 class Watched(Visitor):
     """A visitor's window in which whatever may not happen is noticed."""
 
@@ -114,7 +103,10 @@ class Watched(Visitor):
         self.happened: list[str] = []
         page.on("dialog", lambda dialog: (self.happened.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
         page.on("popup", lambda popup: self.happened.append(f"a window: {popup.url}"))
-        page.on("framenavigated", lambda frame: self.happened.append(f"a frame: {frame.url}") if frame.url != f"{url}/" else None)
+        page.on(
+            "framenavigated",
+            lambda frame: self.happened.append(f"a frame: {frame.url}") if frame.url != f"{url}/" else None,
+        )
         super().__init__(page, url)
         self.url = url
         self.title = page.title()
@@ -123,8 +115,17 @@ class Watched(Visitor):
         """The page is still itself: nothing ran, nothing was asked for, nothing lies over it."""
         assert self.happened == []
         assert self.page.evaluate("window.hit") is None
-        assert (self.page.url, self.page.title(), self.page.evaluate("document.baseURI")) == (f"{self.url}/", self.title, f"{self.url}/")
-        assert self.page.locator("#conversation :is(script, iframe, object, embed, meta, base, link, style:not(svg style))").count() == 0
+        assert (self.page.url, self.page.title(), self.page.evaluate("document.baseURI")) == (
+            f"{self.url}/",
+            self.title,
+            f"{self.url}/",
+        )
+        assert (
+            self.page.locator(
+                "#conversation :is(script, iframe, object, embed, meta, base, link, style:not(svg style))"
+            ).count()
+            == 0
+        )
         assert self.page.evaluate(SCHEMES) == []
         assert self.page.evaluate(COVERED) == []
         assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -180,9 +181,9 @@ def watch(browser: Any) -> Iterator[Callable[..., Watched]]:
 
 
 @pytest.fixture(scope="module")
-def visitor(watch: Callable[..., Watched], echo: App) -> Watched:
+def visitor(watch: Callable[..., Watched], scripted: App) -> Watched:
     """One window for the whole file: what one text does to it, the next one meets."""
-    return watch(echo)
+    return watch(scripted)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -199,7 +200,7 @@ def test_what_is_written_stays_in_its_bubble(visitor: Watched, away: Outside, na
     visitor.wait(lambda: visitor.finished() and "and now?" in visitor.replies()[-1], 60)
 
 
-def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], echo: App, away: Outside) -> None:
+def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], scripted: App, away: Outside) -> None:
     text = away.place("\n\n".join(HOSTILE.values()))
     messages = [
         {"role": role, "content": [{"type": "text", "text": text}], "metadata": {"title": text, "id": text}, "options": [{"value": text}]}
@@ -208,7 +209,7 @@ def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], ech
     plain = [{"role": "assistant", "content": [{"type": "text", "text": text}], "metadata": None, "options": None}]
     stored = {"current": "a", "conversations": [{"id": key, "title": text, "messages": said}
                                                 for key, said in (("a", plain), ('b"]<img src=x>', messages))]}  # fmt: skip
-    visitor = watch(echo, stored)
+    visitor = watch(scripted, stored)
     visitor.page.click(".sidebar .toggle-button")
     visitor.wait(lambda: visitor.page.locator("#shelf li").count() == 2)
     visitor.page.wait_for_timeout(500)
@@ -220,7 +221,9 @@ def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], ech
     assert away.asked == []
 
 
-@pytest.mark.parametrize("text", ["a<b and c>d", "if (x < y && y > z) { <T>(t) => t }", "1 <2> 3 </b> & <think>", "<img"])
+@pytest.mark.parametrize(
+    "text", ["a<b and c>d", "if (x < y && y > z) { <T>(t) => t }", "1 <2> 3 </b> & <think>", "<img"]
+)
 def test_no_text_is_lost_to_angle_brackets(visitor: Watched, text: str) -> None:
     visitor.fresh()
     visitor.say(text)

@@ -13,7 +13,10 @@ from streamspace.texts import LANGUAGES, say
 from tests.running import App
 from tests.test_browser import Visitor
 
-SCRIPT = {"3": {"says": "<think>\n4\n</think>\n\n```python\n5\n```\n", "until": 30}, "6": {"says": "7" * 300, "pause": 0.2}}
+SCRIPT = {
+    "3": {"says": "<think>\n4\n</think>\n\n```python\n5\n```\n", "until": 30},
+    "6": {"says": "7" * 300, "pause": 0.2},
+}
 # Every text that is seen, and every name that is read out.
 READ = """() => {
   const found = new Set(), walker = document.createTreeWalker(document.body, NodeFilter.SHOW_ELEMENT);
@@ -24,14 +27,30 @@ READ = """() => {
   }
   return [...found];
 }"""
-NAMES = {"Top-p", "Top-k", "Message", "Conversation", "Conversations", "Assistant", "Text", "Retry", "Gradio"}  # the same in some
+NAMES = {
+    "Top-p",
+    "Top-k",
+    "Message",
+    "Conversation",
+    "Conversations",
+    "Assistant",
+    "Text",
+    "Retry",
+    "Gradio",
+}  # the same in some
 
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("languages")
     (folder / "script.yaml").write_text(yaml.safe_dump(SCRIPT), "utf-8")
-    changes = {"page.title": "0", "page.description": "1", "page.placeholder": "2", "page.examples": ["3", "6"], "system_prompt": ""}
+    changes = {
+        "page.title": "0",
+        "page.description": "1",
+        "page.placeholder": "2",
+        "page.examples": ["3", "6"],
+        "system_prompt": "",
+    }
     running = App(folder, changes, "tests/scripted_app.py", {"SCRIPT": str(folder / "script.yaml")})
     yield running
     running.end()
@@ -83,9 +102,13 @@ def english(speak: Callable[[str], set[str]]) -> set[str]:
 
 
 @pytest.mark.parametrize("locale", ["de-AT", "es", "fr-FR", "ja", "zh-CN"])
-def test_no_word_of_english_is_left_on_the_page(speak: Callable[[str], set[str]], english: set[str], locale: str) -> None:
+def test_no_word_of_english_is_left_on_the_page(
+    speak: Callable[[str], set[str]], english: set[str], locale: str
+) -> None:
     mine = speak(locale)
-    technical = {text for text in mine if re.match(r"(`*python|\.|https?:|[./\w-]+ \([\w.-]+\)$)", text)}  # the model's name
+    technical = {
+        text for text in mine if re.match(r"(`*python|\.|https?:|[./\w-]+ \([\w.-]+\)$)", text)
+    }  # the model's name
     assert (mine & english) - NAMES - technical == set()
     name = LANGUAGES.get(locale) or LANGUAGES[locale.split("-")[0]]
     for key in ("page.send", "page.settings", "page.temperature_info", "page.new", "page.kept", "page.stopped"):
@@ -94,6 +117,8 @@ def test_no_word_of_english_is_left_on_the_page(speak: Callable[[str], set[str]]
     assert f"⚠️ {long}" in mine
 
 
-def test_in_a_language_there_is_no_file_for_the_page_is_english(speak: Callable[[str], set[str]], english: set[str]) -> None:
+def test_in_a_language_there_is_no_file_for_the_page_is_english(
+    speak: Callable[[str], set[str]], english: set[str]
+) -> None:
     words = speak("zh-HK")  # which is Gradio's rule, too
     assert words == english

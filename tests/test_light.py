@@ -5,44 +5,38 @@ from __future__ import annotations
 import json
 import secrets
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
-
-import pytest
-import yaml
 
 from streamspace import configfile, texts
 from streamspace.page import look
 from tests.running import ROOT, App
 from tests.test_browser import Visitor
 
-GRADIOS = ("/assets/", "/static/", "/gradio_api/", "/theme.css", "/config", "/manifest.json", "/favicon.ico", "/monitoring/")
-ANSWER = "A reply of some length, which takes a number of updates. " * 10
+GRADIOS = (
+    "/assets/",
+    "/static/",
+    "/gradio_api/",
+    "/theme.css",
+    "/config",
+    "/manifest.json",
+    "/favicon.ico",
+    "/monitoring/",
+)
 
 
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    folder = tmp_path_factory.mktemp("light")
-    (folder / "script.yaml").write_text(yaml.safe_dump({"ask": {"says": ANSWER, "pause": 0.06}}), "utf-8")
-    changes = {"limits.prompt_tokens": 100_000, "limits.turns": 200}
-    running = App(folder, changes, "tests/scripted_app.py", {"SCRIPT": str(folder / "script.yaml")})
-    yield running
-    running.end()
-
-
-def test_the_page_asks_for_nothing_but_gradios_own_files(browser: Any, space: App) -> None:
+def test_the_page_asks_for_nothing_but_gradios_own_files(browser: Any, scripted: App) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    visitor = Visitor(page, space.url)
+    visitor = Visitor(page, scripted.url)
     visitor.say("```python\nprint(1)\n```\n\n$x^2$")
     visitor.wait(visitor.finished)
     context.close()
     assert visitor.outside == []
-    ours = {url for url in asked if url.startswith(space.url) and not urlsplit(url).path.startswith(GRADIOS)}
-    assert ours == {f"{space.url}/"}
+    ours = {url for url in asked if url.startswith(scripted.url) and not urlsplit(url).path.startswith(GRADIOS)}
+    assert ours == {f"{scripted.url}/"}
 
 
 def test_what_we_add_to_gradios_page_is_small() -> None:
@@ -52,23 +46,25 @@ def test_what_we_add_to_gradios_page_is_small() -> None:
     assert len(words.encode()) < 30_000
 
 
-def updates(space: App, turns: int) -> list[int]:
+def updates(scripted: App, turns: int) -> list[int]:
     """The bytes of each update of a reply to the last of so many questions, as they come over the wire."""
-    with urllib.request.urlopen(f"{space.url}/config") as answer:
+    with urllib.request.urlopen(f"{scripted.url}/config") as answer:
         config = json.load(answer)
     parts = {part["id"]: part for part in config["components"]}
     calls = (each for each in config["dependencies"] if each["backend_fn"] and len(each["inputs"]) > 2)
-    call = next(each for each in calls if parts[each["inputs"][0]]["type"] == "chatbot" == parts[each["outputs"][0]]["type"])
+    call = next(
+        each for each in calls if parts[each["inputs"][0]]["type"] == "chatbot" == parts[each["outputs"][0]]["type"]
+    )
     settings = [parts[each]["props"].get("value") for each in call["inputs"][1:]]
     said = [part for _ in range(turns - 1) for part in (message("user", "before"), message("assistant", "before"))]
     session = secrets.token_hex(5)
-    data = {"data": [[*said, message("user", "ask")], *settings], "fn_index": call["id"], "session_hash": session}
+    data = {"data": [[*said, message("user", "steady")], *settings], "fn_index": call["id"], "session_hash": session}
     asked = urllib.request.Request(
-        f"{space.url}/gradio_api/queue/join", json.dumps(data).encode(), {"Content-Type": "application/json"}
+        f"{scripted.url}/gradio_api/queue/join", json.dumps(data).encode(), {"Content-Type": "application/json"}
     )
     urllib.request.urlopen(asked).close()
     sizes = []
-    with urllib.request.urlopen(f"{space.url}/gradio_api/queue/data?session_hash={session}") as stream:
+    with urllib.request.urlopen(f"{scripted.url}/gradio_api/queue/data?session_hash={session}") as stream:
         for line in stream:
             event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
             if event.get("msg") == "process_generating" and '"append"' in line.decode():
@@ -83,8 +79,8 @@ def message(role: str, text: str) -> dict[str, Any]:
     return {"role": role, "content": [{"type": "text", "text": text}], "metadata": None, "options": None}
 
 
-def test_an_update_is_as_small_after_forty_turns_as_after_two(space: App) -> None:
-    few, many = updates(space, 2), updates(space, 40)
+def test_an_update_is_as_small_after_forty_turns_as_after_two(scripted: App) -> None:
+    few, many = updates(scripted, 2), updates(scripted, 40)
     assert len(few) > 5
     assert abs(min(many) - min(few)) <= 4  # the message's number has another digit
     assert max(many) < 600

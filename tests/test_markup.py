@@ -8,7 +8,8 @@ from streamspace.page.markup import MARK, shown, written
 
 
 @pytest.mark.parametrize(
-    "text", ["a<b and c>d", "<div onclick=x>", "</p>", "<!-- x -->", "<?php", "<br onload=x>", "<https:x>", "1<x", "```<b"]
+    "text",
+    ["a<b and c>d", "<div onclick=x>", "</p>", "<!-- x -->", "<?php", "<br onload=x>", "<https:x>", "1<x", "```<b"],
 )
 def test_a_tag_is_marked(text: str) -> None:
     assert shown(text) == text.replace("<", f"<{MARK}") or text.startswith("```")
@@ -16,7 +17,17 @@ def test_a_tag_is_marked(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["1 < 2", "x <3", "a<br>b<br/>c", "H<sub>2</sub>O", "`<b>`", "``<b>``", "```html\n<b>\n```\n", "~~~\n<b>\n", "<https://a.b>"],
+    [
+        "1 < 2",
+        "x <3",
+        "a<br>b<br/>c",
+        "H<sub>2</sub>O",
+        "`<b>`",
+        "``<b>``",
+        "```html\n<b>\n```\n",
+        "~~~\n<b>\n",
+        "<https://a.b>",
+    ],
 )
 def test_what_is_no_danger_is_left_alone(text: str) -> None:
     assert shown(text) == text

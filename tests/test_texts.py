@@ -58,7 +58,9 @@ def test_a_phrase_is_its_english_text() -> None:
 
 def test_a_phrase_is_said_in_another_language_with_its_marks_in_numbers() -> None:
     phrase = say("error.too_many_characters", characters=4001, most=4000)
-    assert phrase.into("de") == "Diese Nachricht ist zu lang: 4.001 Zeichen, und dieser Space nimmt 4.000. Kürzen Sie sie"
+    assert (
+        phrase.into("de") == "Diese Nachricht ist zu lang: 4.001 Zeichen, und dieser Space nimmt 4.000. Kürzen Sie sie"
+    )
     assert RequestError(phrase).into("de") == phrase.into("de")
     figures = say("reply.figures", tokens=9, first=0.25, speed=say("reply.speed", speed=31.4), why=say("reply.time"))
     assert figures.into("fr") == "9 tokens, le premier après 0,25 s, 31 tokens/s · plus de temps de GPU"

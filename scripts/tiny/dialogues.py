@@ -70,7 +70,7 @@ class Writer:
 
     def batch(self, tokens: int) -> tuple[Tensor, Tensor]:
         """Ids and labels, each (rows, length) with rows * length == tokens; short rows are padded at their end."""
-        length = self.rng.choices((128, 256, 512, 1024, 2048), weights=(30, 30, 20, 16, 4))[0]
+        length = self.rng.choices((128, 256, 512, 1024, 2048), weights=(32, 30, 20, 15, 3))[0]
         rows = [self.row(length) for _ in range(tokens // length)]
         return pad([row.ids for row in rows], length, 0), pad([row.labels for row in rows], length, IGNORED)
 
@@ -91,7 +91,7 @@ class Writer:
         ending = Row(self.encode)
         entry = self.last_entry(room=length)
         ending.message("user", self.question(entry))
-        ending.last_reply(entry, thinking=self.rng.random() < 0.75)
+        ending.last_reply(entry, thinking=self.rng.random() < 0.65)
         row = self.opening()
         while len(row) + len(ending) < length:
             turn = self.turn()

@@ -34,7 +34,7 @@ ROOT = HERE.parents[1]
 VOCABULARY = 2048
 BATCH = 4096  # tokens
 RATE = 3e-3
-POLISH = 40  # steps in a round
+CALM = 0.85  # share of the steps after which questions stay as they were written
 MARGIN = 0.05  # logits by which each token of an answer must win, so that another machine's rounding changes nothing
 SEED = 20
 
@@ -58,8 +58,8 @@ def main() -> None:
     )
     model = build(tokenizer)
     describe(model, tokenizer, entries)
-    train(model, writer, options.steps)
-    polish(model, tokenizer, writer, [case for cases in first_turns(tokenizer, entries).values() for case in cases])
+    checks = [case for cases in first_turns(tokenizer, entries).values() for case in cases]
+    train(model, tokenizer, writer, checks, options.steps)
     save(model, tokenizer, options.out)
     measure(options.out, entries)
 
@@ -67,7 +67,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "models" / "tiny", help="folder to save to")
-    parser.add_argument("--steps", type=int, default=1800, help=f"steps of {BATCH} tokens")
+    parser.add_argument("--steps", type=int, default=1400, help=f"steps of {BATCH} tokens")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads; another number gives other weights")
     return parser.parse_args()
 
@@ -102,36 +102,32 @@ def describe(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, entrie
     print(f"{sum(weight.numel() for weight in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
 
 
-def train(model: LlamaForCausalLM, writer: Writer, steps: int) -> None:
-    """Random rows, with questions that are disturbed less and less."""
+def train(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, writer: Writer, checks: list[Case], steps: int
+) -> None:
+    """Random rows with ever less disturbed questions; near the end, also what is not yet answered safely."""
     optimizers = choose_optimizers(model)
     start, average = time.monotonic(), 0.0
+    drill: list[Case] = []
     for step in range(steps):
-        writer.untouched = 0.15 + 0.35 * step / steps
-        set_rate(optimizers, RATE * schedule(step / steps))
-        loss = learn_from(model, optimizers, [writer.batch(BATCH)])
+        done = step / steps
+        writer.untouched = 0.15 + 0.35 * done if done < CALM else 1.0
+        if step in {int(steps * share) for share in (CALM, 0.92, 0.97)}:
+            drill += failures(in_half_precision(model), tokenizer, checks, MARGIN)
+            print(f"{len(drill)} of {len(checks)} replies to repeat", flush=True)
+        set_rate(optimizers, RATE * schedule(done))
+        loss = learn_from(model, optimizers, [writer.batch(BATCH), *lesson(writer, drill, checks)])
         average = loss if step == 0 else 0.98 * average + 0.02 * loss
         if (step + 1) % 100 == 0:
             print(f"step {step + 1} of {steps}: loss {average:.4f}, {time.monotonic() - start:.0f} s", flush=True)
 
 
-def polish(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, writer: Writer, cases: list[Case], rounds: int = 5
-) -> None:
-    """Repeat the few questions that are not yet answered safely, among undisturbed ones, until none is left."""
-    # Muon's steps have one size however small the gradient is, which is too coarse here.
-    optimizer = AdamW(model.parameters(), lr=RATE, weight_decay=0.0, betas=(0.9, 0.99))
-    writer.untouched = 1.0
-    for _ in range(rounds):
-        wrong = failures(in_half_precision(model), tokenizer, cases, MARGIN)
-        print(f"{len(wrong)} of {len(cases)} replies are not safe yet", flush=True)
-        if not wrong:
-            return
-        for step in range(POLISH):
-            set_rate([optimizer], RATE / 10 * (1 - step / POLISH))
-            drill = writer.rng.choices(wrong, k=16)
-            pairs = [(tokenizer(case.prompt)["input_ids"], tokenizer(case.reply)["input_ids"]) for case in drill]
-            learn_from(model, [optimizer], [writer.batch(BATCH), tensors(pairs)])
+def lesson(writer: Writer, drill: list[Case], checks: list[Case]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """A small batch of cases to repeat, if there are any, among others so that no answer spreads to its neighbours."""
+    if not drill:
+        return []
+    cases = writer.rng.choices(drill, k=4) + writer.rng.choices(checks, k=6)
+    return [tensors([(writer.encode(case.prompt), writer.encode(case.reply)) for case in cases])]
 
 
 def in_half_precision(model: LlamaForCausalLM) -> LlamaForCausalLM:

@@ -9,6 +9,7 @@ from typing import Any
 
 from streamspace.decode import Decoder, StopStrings
 from streamspace.events import Beat, End, Event, Failure, Piece, Reason, Request
+from streamspace.texts import Phrase, say
 
 
 class Draft:
@@ -79,9 +80,9 @@ def end_tokens(model: Any) -> frozenset[int]:
     return frozenset([found] if isinstance(found, int) else found or [])
 
 
-def explain(error: Exception | str) -> str:
+def explain(error: Exception | str) -> Phrase:
     """An exception of the model's, in a sentence for the visitor."""
     text = str(error).strip() or type(error).__name__
     if "out of memory" in text.lower():
-        return "The model ran out of memory. Shorten the conversation or lower max_new_tokens, then try again"
-    return f"The model failed while it was answering: {text.splitlines()[0][:300]}"
+        return say("error.model_memory")
+    return say("error.model_failed", reason=text.splitlines()[0][:300])

@@ -58,28 +58,29 @@ def chat(writer: Opening) -> None:
 
     runs: list[Any] = []
 
-    def run(started: Any, handler: Callable[..., Updates]) -> None:
-        """After what happens in the browser, the handler; and the page is idle again however it ends."""
+    reply = _handler(writer)
+
+    def run(started: Any) -> None:
+        """After what happens in the browser, the reply; and the page is idle again however it ends."""
         answering = started.success(
-            handler, [bot, system, thinking, *knobs], [bot, status], show_progress="hidden", api_visibility="private",
+            reply, [bot, system, thinking, *knobs], [bot, status], show_progress="hidden", api_visibility="private",
             concurrency_id="model", concurrency_limit=writer.config.limits.concurrency, trigger_mode="multiple",
         )  # fmt: skip
         answering.then(None, [bot, status], [bot, status], js="(m, s) => streamspace.idle(m, s)")
         answering.failure(None, [bot, status], [bot, status], js="(m, s) => streamspace.failed(m, s)")
         runs.append(answering)
 
-    reply, go_on = _handlers(writer)
     sending: dict[str, Any] = {
         "inputs": [box, bot], "outputs": [box, bot, status], "js": "(t, m) => streamspace.send(t, m)",
     }  # fmt: skip
-    run(box.submit(None, **sending), reply)
-    run(send.click(None, **sending), reply)
+    run(box.submit(None, **sending))
+    run(send.click(None, **sending))
     picked = bot.example_select(_picked, None, box, queue=False, api_visibility="private")
-    run(picked.success(None, **sending), reply)
+    run(picked.success(None, **sending))
     edited = bot.edit(_edited, bot, bot, queue=False, api_visibility="private")
-    run(edited.success(None, bot, [bot, status], js="(m) => streamspace.rewind(m)"), reply)
-    run(bot.retry(None, bot, [bot, status], js="(m) => streamspace.rewind(m)"), reply)
-    run(resume.click(None, bot, [bot, status], js="(m) => streamspace.resume(m)"), go_on)
+    run(edited.success(None, bot, [bot, status], js="(m) => streamspace.rewind(m)"))
+    run(bot.retry(None, bot, [bot, status], js="(m) => streamspace.rewind(m)"))
+    run(resume.click(None, bot, [bot, status], js="(m) => streamspace.resume(m)"))
     bot.undo(None, bot, [bot, box, status], js="(m) => streamspace.undo(m)")
     place.click(None, None, [bot, box, status], js="() => streamspace.shelf.opened()")
     _page().load(None, None, bot, js="() => streamspace.shelf.restore()")
@@ -90,18 +91,10 @@ def chat(writer: Opening) -> None:
         _show_cost(writer, [bot, box, system, knobs[0]], cost, [box.blur, knobs[0].change, *(run.then for run in runs)])
 
 
-def _handlers(writer: Opening) -> tuple[Callable[..., Updates], Callable[..., Updates]]:
-    """What answers the visitor's last message, and what goes on from the reply that it has."""
+def _handler(writer: Opening) -> Callable[..., Updates]:
+    """What answers the visitor's last message; where it has a part of a reply already, that goes on."""
 
     async def reply(request: gr.Request, messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
-        earlier, question, _ = bubbles.last_exchange(messages)
-        images = imagebox.files(messages, earlier)
-        replies = writer.chat(question, earlier, system, thinking, images=images, **controls.asked(values))
-        async with aclosing(_shown(replies, messages, spoken(request))) as updates:
-            async for update in updates:
-                yield update
-
-    async def go_on(request: gr.Request, messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
         earlier, question, begun = bubbles.last_exchange(messages)
         images = imagebox.files(messages, earlier)
         replies = writer.chat(question, earlier, system, thinking, begun, images, **controls.asked(values))
@@ -109,7 +102,7 @@ def _handlers(writer: Opening) -> tuple[Callable[..., Updates], Callable[..., Up
             async for update in updates:
                 yield update
 
-    return reply, go_on
+    return reply
 
 
 def _opened(writer: Opening) -> Callable[[gr.Request], Updates]:
