@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
-from benchmarks import overhead, shapes, table
+from benchmarks import overhead, table
 from benchmarks.contestants import Load, running
 from benchmarks.measure import Row, rows
 from tests.running import ROOT
@@ -23,12 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the chosen comparison, prints the table and says where the JSON is."""
     options = _parser().parse_args(arguments)
     if options.overhead:
-        print(overhead.lines(overhead.speeds(TINY, tokens=200, rounds=5)))
+        with shape() as model:
+            print(overhead.lines(overhead.speeds(model, tokens=48, rounds=5)))
         return 0
     if options.full:
         measured = crowds(options.visitors, options.rounds)
     else:
-        measured = embedded(tokens=64, rounds=1) if options.quick else embedded(tokens=512, rounds=5)
+        measured = embedded(tokens=64, rounds=1) if options.quick else embedded(tokens=256, rounds=5)
     print(table.markdown(measured))
     print(f"\nWritten to {table.save(measured, options.json)}")
     return 0
@@ -44,11 +47,20 @@ def embedded(tokens: int, rounds: int) -> list[Row]:
 
 def crowds(visitors: Sequence[int], rounds: int) -> list[Row]:
     """Many visitors at once, a random model of a usual size that never ends a reply: every engine."""
-    with TemporaryDirectory() as folder:
-        load = Load(str(shapes.build(Path(folder), ROOT / TINY)), QUESTION, tokens=32)
+    with shape() as model:
+        load = Load(model, QUESTION, tokens=32)
         names = ["naive", "generate", "batching", "batching int8"]
         with running(names, load, at_once=max(visitors)) as contestants:
             return rows(contestants, load, visitors, rounds, lambda _: load.tokens)
+
+
+@contextmanager
+def shape() -> Iterator[str]:
+    """The folder of a random model, for as long as the context lasts."""
+    with TemporaryDirectory() as folder:
+        build = [sys.executable, "-c", f"from benchmarks import shapes; shapes.build({folder!r}, {str(ROOT / TINY)!r})"]
+        subprocess.run(build, check=True, cwd=ROOT)  # not here: torch reads the environment when it is imported
+        yield folder
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import threading
 import time
@@ -25,6 +26,7 @@ def speeds(model: str, tokens: int, rounds: int) -> dict[str, float]:
 
 
 def _runs(model: str, tokens: int) -> Iterator[tuple[str, Callable[[], int]]]:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the app does, before torch is imported
     import torch
 
     from streamspace.config import Config

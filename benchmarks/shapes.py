@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig
+
 VOCABULARY = 32_000
 
 
-def build(folder: Path, tokenizer: Path) -> Path:
-    """Saves the model into `folder`, with the tokenizer given grown to a usual size. It never ends a reply."""
-    import torch
-    from transformers import AutoModelForCausalLM, LlamaConfig
-
+def build(to: str, like: str) -> None:
+    """Saves the model into a folder, with another model's tokenizer grown to a usual size. It never ends a reply."""
+    folder, tokenizer = Path(to), Path(like)
     torch.manual_seed(0)
     shape = LlamaConfig(
         vocab_size=VOCABULARY, hidden_size=768, intermediate_size=2560, num_hidden_layers=12, num_attention_heads=12,
@@ -27,4 +28,3 @@ def build(folder: Path, tokenizer: Path) -> Path:
     words = grown["model"]["vocab"]
     words |= {f"Ġw{number}": number for number in range(len(words), VOCABULARY)}  # no merge leads to them
     (folder / "tokenizer.json").write_text(json.dumps(grown, ensure_ascii=False), "utf-8")
-    return folder

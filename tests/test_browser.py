@@ -207,7 +207,8 @@ def test_thoughts_are_shown_apart_and_can_be_switched_off(visit: Callable[[App],
 def test_the_settings_reach_the_model(visit: Callable[[App], Visitor], app: App) -> None:
     visitor = visit(app)
     visitor.page.click("text=Settings")
-    visitor.page.wait_for_selector("text=Think first")  # the model is there, and the settings as they will be
+    visitor.page.wait_for_selector("text=Think first")  # the model is there
+    visitor.page.wait_for_load_state("networkidle")
     box = visitor.page.locator("input[aria-label*='Longest reply'][type=number]")
     box.fill("16")
     box.press("Tab")
@@ -216,7 +217,7 @@ def test_the_settings_reach_the_model(visit: Callable[[App], Visitor], app: App)
     visitor.say(LONG)
     visitor.wait(visitor.finished)
     assert "16 tokens" in visitor.page.inner_text("#conversation .figures")
-    assert visitor.status().strip() == say("status.length")
+    assert visitor.status().strip() == ENDINGS["length"]
 
 
 def test_nothing_is_sent_from_an_empty_box(visit: Callable[[App], Visitor], app: App) -> None:

@@ -231,7 +231,7 @@ def test_a_storage_that_is_full_or_forbidden_breaks_nothing(
     talk: Callable[..., Talker], scripted: App, method: str
 ) -> None:
     visitor = talk(
-        space, f"Storage.prototype.{method} = () => {{ throw new DOMException('no', 'QuotaExceededError'); }}"
+        scripted, f"Storage.prototype.{method} = () => {{ throw new DOMException('no', 'QuotaExceededError'); }}"
     )
     visitor.ask("one")
     visitor.ask("two")

@@ -20,7 +20,7 @@
     "#message.multimodal-textbox textarea": () => ({ "aria-label": say("message") }),
     "#message .upload-button": () => ({ "aria-label": say("attach"), title: say("attach") }),
     "#message .delete-button": () => ({ "aria-label": say("detach"), title: say("detach") }),
-    "#conversation pre, #conversation .table-wrap": () => ({ tabindex: "0" }), // can be scrolled, so must be reached
+    "#conversation pre, #conversation .prose table": () => ({ tabindex: "0" }), // can be scrolled, so must be reached
     ".thought-group > .title": (title) => ({ "aria-expanded": String(title.nextElementSibling !== null) }),
     ".thought-group > .title button": () => ({ disabled: "", "aria-hidden": "true" }), // its parent is a button already
     ".sidebar .toggle-button": (button) => ({

@@ -21,6 +21,8 @@ from streamspace.texts import say
 log = logging.getLogger(__name__)
 Updates = AsyncGenerator[Any, None]
 QUIETLY: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+# Seen by the styles, which then show the switch: a part that Gradio makes visible takes its neighbours' values along.
+THINKS = "<span data-thinks></span>"
 SHELF = """<nav data-name="conversations"><button data-do="fresh" data-text="new"></button><ul></ul>
 <p data-text="kept"></p>
 <button data-do="markdown" data-text="markdown"></button><button data-do="json" data-text="json"></button></nav>"""
@@ -37,7 +39,7 @@ def chat(writer: Opening) -> None:
         buttons=["copy"], latex_delimiters=look.LATEX, allow_tags=False, editable="user",
         examples=[{"text": example} for example in config.page.examples],
     )  # fmt: skip
-    problem = gr.HTML(elem_id="problem", padding=False, visible=False)
+    model = gr.HTML(elem_id="model", padding=False)
     with gr.Row(elem_id="about"):
         status = gr.HTML(elem_id="status", padding=False)
         resume = gr.Button(label("continue"), size="sm", scale=0, elem_id="continue")
@@ -53,7 +55,7 @@ def chat(writer: Opening) -> None:
     cost = gr.HTML(elem_id="cost", padding=False, visible=counted)
     with gr.Accordion(label("settings"), open=False, elem_id="settings"):
         system = gr.Textbox(config.system_prompt, label=label("system_prompt"), lines=2, max_lines=8)
-        thinking = gr.Checkbox(True, label=label("think_first"), visible=False)
+        thinking = gr.Checkbox(True, label=label("think_first"), elem_id="thinking")
         knobs = controls.sampling(config.sampling)
 
     runs: list[Any] = []
@@ -84,7 +86,7 @@ def chat(writer: Opening) -> None:
     bot.undo(None, bot, [bot, box, status], js="(m) => streamspace.undo(m)")
     place.click(None, None, [bot, box, status], js="() => streamspace.shelf.opened()")
     _page().load(None, None, bot, js="() => streamspace.shelf.restore()")
-    _page().load(_opened(writer), None, [status, thinking, problem], concurrency_limit=None, **QUIETLY)
+    _page().load(_opened(writer), None, [status, model], concurrency_limit=None, **QUIETLY)
     stop.click(None, bot, [bot, status], js="(m) => streamspace.stop(m)", cancels=runs)
     clear.click(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)
     if counted:
@@ -113,12 +115,12 @@ def _opened(writer: Opening) -> Callable[[gr.Request], Updates]:
         writer.begin()
         try:
             async for note in writer.wait():
-                yield bubbles.status(Progress(phase="loading", note=note), language), gr.skip(), gr.skip()
+                yield bubbles.status(Progress(phase="loading", note=note), language), gr.skip()
         except StreamspaceError as error:
-            yield "", gr.skip(), gr.update(value=bubbles.diagnosis(error.into(language), language), visible=True)
+            yield "", bubbles.diagnosis(error.into(language), language)
             return
         can_think = writer.writer is not None and writer.writer.encoder.can_think
-        yield "", gr.update(visible=can_think), gr.update(visible=False)
+        yield "", THINKS if can_think else ""
 
     return opened
 
