@@ -17,6 +17,7 @@ from streamspace.conversation import Turn
 from streamspace.engines import Engine
 from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Beat, End, Failure, Phase, Piece, Request, Sampling
+from streamspace.line import Line
 from streamspace.messages import MessageEncoder
 from streamspace.prompt import Encoder, Prompt
 from streamspace.relay import pace, relay
@@ -28,7 +29,7 @@ class Progress:
     """A reply so far: its whole text, what the model is doing, and the end when it has come.
 
     `dropped` is how many of the oldest messages didn't fit into the prompt, `unseen` how many images were left out,
-    `note` how far the model is while it loads.
+    `note` how far the model is while it loads, `place` how many turns away the reply's is.
     """
 
     text: str = ""
@@ -38,6 +39,7 @@ class Progress:
     unseen: int = 0
     end: End | None = None
     note: str = ""
+    place: int = 0
 
 
 Replies = AsyncGenerator[Progress, None]
@@ -54,6 +56,7 @@ class Writer:
         self.encoder = encoder
         self.budget = budget
         """What a reply costs, where GPU seconds are counted."""
+        self._line = Line(min(config.limits.concurrency, engine.capacity), config.limits.queue)
 
     async def chat(
         self,
@@ -105,6 +108,18 @@ class Writer:
 
     async def _stream(self, encode: Callable[[], Prompt], sampling: Sampling, begun: str = "") -> Replies:
         prompt = await asyncio.to_thread(encode)
+        ticket = self._line.join()
+        try:
+            while place := self._line.place(ticket):
+                yield Progress(place=place)
+                await self._line.move(ticket)
+            async with aclosing(self._written(prompt, sampling, begun)) as replies:
+                async for progress in replies:
+                    yield progress
+        finally:
+            self._line.leave(ticket)
+
+    async def _written(self, prompt: Prompt, sampling: Sampling, begun: str) -> Replies:
         request = Request(prompt.ids, sampling, prompt.continued, messages=prompt.messages, tensors=prompt.tensors)
         now = Progress(begun or prompt.lead, dropped=prompt.dropped, unseen=prompt.unseen)
         yield now

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported: see docs/decisions/
 from tests.running import ROOT, App
 
 CHROMIUM = next(

@@ -217,7 +217,7 @@ def test_the_settings_reach_the_model(visit: Callable[[App], Visitor], app: App)
     visitor.say(LONG)
     visitor.wait(visitor.finished)
     assert "16 tokens" in visitor.page.inner_text("#conversation .figures")
-    assert visitor.status().strip() == ENDINGS["length"]
+    assert visitor.status().strip() == say("status.length")
 
 
 def test_nothing_is_sent_from_an_empty_box(visit: Callable[[App], Visitor], app: App) -> None:

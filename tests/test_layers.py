@@ -44,6 +44,7 @@ streamspace.packing
 streamspace.loading
 streamspace.images
 streamspace.imageprompt
+streamspace.line
 streamspace.reply
 streamspace.local
 streamspace.build

@@ -55,8 +55,10 @@ def status(progress: Progress, language: str = "en") -> str:
     if progress.end:
         more = progress.end.reason in UNFINISHED
         return line(notice + say(f"status.{progress.end.reason}").into(language), more)
-    now = f"{translate(progress.note, language)}…" if progress.note else say(f"status.{progress.phase}").into(language)
-    return line(notice + now)
+    if progress.note:
+        return line(f"{notice}{translate(progress.note, language)}…")
+    now = say("status.place", place=progress.place) if progress.place else say(f"status.{progress.phase}")
+    return line(notice + now.into(language))
 
 
 def line(words: str, more: bool = False) -> str:

@@ -66,7 +66,7 @@ def chat(writer: Opening) -> None:
         """After what happens in the browser, the reply; and the page is idle again however it ends."""
         answering = started.success(
             reply, [bot, system, thinking, *knobs], [bot, status], show_progress="hidden", api_visibility="private",
-            concurrency_id="model", concurrency_limit=writer.config.limits.concurrency, trigger_mode="multiple",
+            concurrency_limit=None, trigger_mode="multiple",
         )  # fmt: skip
         answering.then(None, [bot, status], [bot, status], js="(m, s) => streamspace.idle(m, s)")
         answering.failure(None, [bot, status], [bot, status], js="(m, s) => streamspace.failed(m, s)")

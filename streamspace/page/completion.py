@@ -60,7 +60,7 @@ def completion(writer: Opening) -> None:
 
     run = send.click(None, prompt, status, js="(t) => streamspace.start(t)").success(
         reply, [prompt, *knobs], [output, status], show_progress="hidden", api_visibility="private",
-        concurrency_id="model", concurrency_limit=config.limits.concurrency, trigger_mode="multiple",
+        concurrency_limit=None, trigger_mode="multiple",
     )  # fmt: skip
     run.then(None, js="() => streamspace.idle()")
     run.failure(None, None, output, js="() => streamspace.idle()")

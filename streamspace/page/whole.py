@@ -26,7 +26,7 @@ TASKS: dict[str, tuple[Part, Callable[[Opening], object], str]] = {
 
 
 def build(writer: Opening) -> gr.Blocks:
-    """The page of the config's task, with the API endpoint of the same name: one queue and one limit for both."""
+    """The page of the config's task, with the API endpoint of the same name."""
     config = writer.config
     part, endpoint, name = TASKS[config.task]
     with OwnFiles(title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
@@ -34,8 +34,9 @@ def build(writer: Opening) -> gr.Blocks:
         part(writer)
         _footer(config)
         page.load(js="() => streamspace.word(document.querySelector('#origin'))")
-        gr.api(endpoint(writer), api_name=name, concurrency_id="model", concurrency_limit=config.limits.concurrency)  # type: ignore[arg-type]
-    return page.queue(max_size=config.limits.queue, default_concurrency_limit=config.limits.concurrency)
+        gr.api(endpoint(writer), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
+    # Who is served and who waits is `line`'s: it tells each visitor the place, and is the same for page and API.
+    return page.queue(max_size=config.limits.queue, default_concurrency_limit=None)
 
 
 def _heading(page: Page) -> None:
