@@ -39,7 +39,7 @@ def test_a_line_that_is_full_says_how_many_wait() -> None:
     tickets = [line.join() for _ in range(3)]
     with pytest.raises(RequestError) as caught:
         line.join()
-    assert str(caught.value) == "This Space is busy: 2 visitors are waiting already. Try again in a moment"
+    assert str(caught.value) == "This Space is busy, and its queue of 2 is full. Try again in a moment"
     line.leave(tickets[1])
     line.join()
 
@@ -107,7 +107,7 @@ def test_a_waiting_visitor_sees_the_place_and_can_leave(
         second.say("ping")
         second.wait(lambda: second.status().strip() == "Number 1 in the queue…")
         third.say("ping")
-        third.wait(lambda: "This Space is busy: 1 visitors are waiting already" in "".join(third.replies()))
+        third.wait(lambda: "its queue of 1 is full" in "".join(third.replies()))
         second.page.click("#stop")
         second.wait(second.idle)
         third.say("ping")
