@@ -73,6 +73,8 @@ def config_path(path: Path) -> str:
 def _names(config: Config) -> Iterator[str]:
     yield from ALWAYS
     yield from IF_PRESENT
+    if config.page.logo:
+        yield config.page.logo
     if config.endpoint:
         return
     adapter = config.model.adapter

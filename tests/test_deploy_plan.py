@@ -93,6 +93,14 @@ def test_the_upload_is_an_allow_list_with_the_local_model_and_its_card() -> None
     assert found["README.md"].read().startswith(b"---\ntitle: Streamspace\n")
 
 
+def test_the_logo_goes_along() -> None:
+    tiny = configfile.read(ROOT / "config/tiny.yaml")
+    config = tiny.model_copy(update={"page": tiny.page.model_copy(update={"logo": "docs/screenshots/chat.png"})})
+    names = {file.path for file in upload.files(config, ROOT / "config/tiny.yaml")}
+    assert "docs/screenshots/chat.png" in names
+    assert "docs/architecture.md" not in names
+
+
 def test_a_model_of_the_hub_leaves_the_local_one_at_home() -> None:
     path = ROOT / "config/default.yaml"
     assert not [file for file in upload.files(configfile.read(path), path) if file.path.startswith("models/")]

@@ -1,0 +1,44 @@
+"""What the config does to the page: logo, footer, accent, and the way to a Space of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from streamspace.errors import ConfigError
+from streamspace.page import look
+from tests.running import App
+
+
+def test_the_model_its_licence_and_the_ways_to_an_own_space_are_visible(
+    start: Callable[..., App], browser: Any
+) -> None:
+    changes = {
+        "page.footer": "Replies are **not** stored.",
+        "page.logo": "docs/screenshots/chat.png",
+        "page.accent": "purple",
+    }
+    app = start(changes=changes, env={"SPACE_ID": "owner/name"})
+    page = browser.new_page(locale="de-DE")
+    page.goto(app.url)
+    page.wait_for_selector("text=Diesen Space duplizieren")
+    links = page.eval_on_selector_all("#origin a", "found => found.map(a => [a.textContent, a.href])")
+    space = "https://huggingface.co/spaces/owner/name"
+    assert links == [["Diesen Space duplizieren", f"{space}?duplicate=true"], ["Quelltext", f"{space}/tree/main"]]
+    assert "./models/tiny (apache-2.0)" in page.inner_text("#origin")
+    assert page.inner_text("#footer").strip() == "Replies are not stored."
+    assert page.eval_on_selector("#logo img", "image => image.complete && image.naturalWidth > 0")
+    red, green, blue = page.eval_on_selector(
+        "#send", "b => getComputedStyle(b).backgroundColor.match(/\\d+/g).map(Number)"
+    )[:3]
+    assert blue > red > green  # purple
+    page.close()
+
+
+def test_a_logo_that_is_no_image_file_is_told() -> None:
+    for name in ("docs/nope.png", "README.md"):
+        with pytest.raises(ConfigError) as caught:
+            look.logo(name)
+        assert str(caught.value) == f"page.logo: expected an image file of the repository, found none at {name!r}"
