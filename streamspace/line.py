@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from streamspace.errors import RequestError
+from streamspace.relay import wait
 from streamspace.texts import say
 
 
@@ -39,8 +39,7 @@ class Line:
     async def move(self, ticket: Ticket, seconds: float = 0.5) -> None:
         """Waits until the line has moved, but no longer than that, so that one who has gone is noticed."""
         ticket.moved.clear()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(ticket.moved.wait(), seconds)
+        await wait(ticket.moved, seconds)
 
     def leave(self, ticket: Ticket) -> None:
         """Takes the ticket out, served or not; those behind it move up."""

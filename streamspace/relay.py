@@ -87,7 +87,7 @@ class _Mailbox(Generic[T]):
     async def take(self) -> list[T]:
         """All events since the last time; none after a beat of silence."""
         self._reader_seen = time.monotonic()
-        await _wait(self._filled, BEAT)
+        await wait(self._filled, BEAT)
         self._filled.clear()
         with self._lock:
             events, self._events = self._events, []
@@ -95,7 +95,7 @@ class _Mailbox(Generic[T]):
 
     async def pause(self, seconds: float) -> None:
         """Waits so long, or until the stream is complete: its last words are not held back."""
-        await _wait(self._closed, seconds)
+        await wait(self._closed, seconds)
 
     def ended(self) -> bool:
         """Whether the stream is complete and all of it was taken. Raises the stream's exception, if it had one."""
@@ -112,6 +112,14 @@ class _Mailbox(Generic[T]):
         return False
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Waits for an event, but no longer than that.
+
+    Not `asyncio.wait_for`: before Python 3.12 it returns as if nothing had happened when a cancel comes in the moment
+    of the event, so that a Stop is lost.
+    """
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({waiting}, timeout=seconds)
+    finally:
+        waiting.cancel()

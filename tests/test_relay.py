@@ -111,6 +111,21 @@ async def test_a_cancelled_reader_closes_the_stream() -> None:
     assert await asyncio.to_thread(closed.wait, 5)
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancel_in_the_very_moment_of_an_event_is_not_lost(turns: int) -> None:
+    event = asyncio.Event()
+    waiting = asyncio.ensure_future(module.wait(event, 10))
+    await asyncio.sleep(0.01)
+    event.set()
+    for _ in range(turns):  # of the event loop, between the event and the cancel
+        await asyncio.sleep(0)
+    if waiting.done():
+        return
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 async def test_a_reader_that_never_comes_back_loses_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEASE", 0.2)
     closed = threading.Event()
