@@ -12,13 +12,14 @@ from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
-from benchmarks import overhead, table
+from benchmarks import overhead, passes, table
 from benchmarks.contestants import Load, running
 from benchmarks.measure import Row, rows
 from tests.running import ROOT
 
 TINY = "./models/tiny"
 QUESTION = "Count to two hundred"
+SHORT, LONG = 64, 512  # tokens of the replies by which the overhead is measured
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.overhead:
         with shape() as model:
-            print(overhead.lines(overhead.speeds(model, tokens=48, rounds=5)))
+            print(passes.lines(passes.passes(model, rounds=9)), end="\n\n")
+            print(overhead.lines(overhead.speeds(model, SHORT, LONG, rounds=3), SHORT, LONG))
         return 0
     if options.full:
         measured = crowds(options.visitors, options.rounds)

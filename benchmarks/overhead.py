@@ -3,88 +3,148 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
+from benchmarks.loaded import load
 from tests.running import changed
 
+PROMPT = "Count to two hundred, and don't stop before that"
 
-def speeds(model: str, tokens: int, rounds: int) -> dict[str, float]:
-    """Tokens/s, medians over interleaved rounds: the bare loop, the engines alone, and a whole reply of the app."""
-    found: dict[str, list[float]] = {}
-    runs = dict(_runs(model, tokens))
+
+@dataclass(frozen=True)
+class Speed:
+    """Tokens/s of one layer: medians over the rounds, for a short reply and for a long one."""
+
+    name: str
+    short: float
+    long: float
+
+
+def speeds(model: str, short: int, long: int, rounds: int) -> list[Speed]:
+    """The bare loop, the engines alone, and a whole reply of the app, by turns; replies of so many tokens."""
+    found: dict[tuple[str, int], list[float]] = {}
+    layers = _Layers(model, long)
     for number in range(rounds + 1):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            written = run()
-            if number:
-                found.setdefault(name, []).append(written / (time.perf_counter() - started))
-    return {name: statistics.median(each) for name, each in found.items()}
+        for name, run in layers.all():
+            for tokens in (short, long):
+                seconds = _alone(run, tokens)
+                if number:
+                    found.setdefault((name, tokens), []).append(tokens / seconds)
+    medians = {key: statistics.median(each) for key, each in found.items()}
+    return [Speed(name, medians[name, short], medians[name, long]) for name, tokens in medians if tokens == short]
 
 
-def _runs(model: str, tokens: int) -> Iterator[tuple[str, Callable[[], int]]]:
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the app does, before torch is imported
-    import torch
+def _alone(function: Callable[..., Any], argument: Any) -> Any:
+    """Calls it in a thread that ends with it: if torch had threads for several of ours, they would wait otherwise."""
+    with ThreadPoolExecutor(1) as alone:
+        return alone.submit(function, argument).result()
 
-    from streamspace.config import Config
-    from streamspace.engines.batching import BatchingEngine
-    from streamspace.engines.generate import GenerateEngine
-    from streamspace.events import End, Request, Sampling
-    from streamspace.loading import load
-    from streamspace.placement import Placement
-    from streamspace.prompt import Encoder
-    from streamspace.reply import Writer
 
-    bounds = {"default": tokens, "min": 1, "max": tokens}
-    config = Config.model_validate(changed({"model.id": model, "sampling.max_new_tokens": bounds, "system_prompt": ""}))
-    loaded = load(config.model, Placement("cpu", "float32", "a benchmark"))
-    loaded.model.generation_config.eos_token_id = None
-    encoder = Encoder(loaded.tokenizer, loaded.context_window, config.limits.prompt_tokens)
-    prompt = tuple(loaded.tokenizer("Count to two hundred, and don't stop before that")["input_ids"])
-    request = Request(prompt, Sampling(tokens, 0, 1, 0, 1, 0))
-    generate = GenerateEngine(loaded.model, loaded.tokenizer)
-    batching = BatchingEngine(loaded.model, loaded.tokenizer, 1, len(prompt) + tokens)
+class _Layers:
+    """The layers from the model to the app; each writes a reply of so many tokens and returns the seconds it took."""
 
-    @torch.inference_mode()
-    def bare() -> int:
-        ids, cache = torch.tensor([prompt]), None
-        for _ in range(tokens):
-            output = loaded.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            ids, cache = output.logits[:, -1].argmax(-1, keepdim=True), output.past_key_values
-            ids.item()
-        return tokens
+    def __init__(self, model: str, longest: int) -> None:
+        from streamspace.config import Config
+        from streamspace.prompt import Encoder
 
-    def plain() -> int:
-        ids = torch.tensor([prompt])
-        loaded.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False)
-        return tokens
+        bounds = {"default": longest, "min": 1, "max": longest}
+        changes = {"model.id": model, "sampling.max_new_tokens": bounds, "system_prompt": ""}
+        self._config = Config.model_validate(changed(changes))
+        self._loaded = _alone(load, model)
+        self._model: Any = self._loaded.model
+        self._encoder = Encoder(self._loaded.tokenizer, self._loaded.context_window, self._config.limits.prompt_tokens)
+        self._prompt = tuple(self._loaded.tokenizer(PROMPT)["input_ids"])
+        self._longest = longest
 
-    def stream(engine: object) -> int:
-        *_, end = engine.stream(request, threading.Event())
-        assert isinstance(end, End)
-        return end.tokens
+    def all(self) -> Iterator[tuple[str, Callable[[int], float]]]:
+        """Each layer's name, and what runs it."""
+        yield "bare loop of forward passes", self._bare
+        yield "`model.generate`, no streaming", self._generate
+        for name in ("generate", "batching"):
+            with self._engine(name) as engine:
+                yield f"engine `{name}`", lambda tokens, engine=engine: self._stream(engine, tokens)
+                yield f"a whole reply of the app, `{name}`", lambda tokens, engine=engine: self._reply(engine, tokens)
 
-    def reply(engine: object) -> int:
+    def _bare(self, tokens: int) -> float:
+        import torch
+
+        ids, cache = torch.tensor([self._prompt]), None
+        with torch.inference_mode(), _clock() as clock:
+            for _ in range(tokens):
+                output = self._model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                ids, cache = output.logits[:, -1].argmax(-1, keepdim=True), output.past_key_values
+                ids.item()
+        return clock.seconds
+
+    def _generate(self, tokens: int) -> float:
+        import torch
+
+        ids = torch.tensor([self._prompt])
+        with _clock() as clock:
+            self._model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False)
+        return clock.seconds
+
+    @contextlib.contextmanager
+    def _engine(self, name: str) -> Iterator[Any]:
+        from streamspace.engines.batching import BatchingEngine
+        from streamspace.engines.generate import GenerateEngine
+
+        if name == "generate":
+            yield GenerateEngine(self._model, self._loaded.tokenizer)
+            return
+        engine = BatchingEngine(self._model, self._loaded.tokenizer, 1, len(self._prompt) + self._longest)
+        yield engine
+        engine.close()
+
+    def _stream(self, engine: Any, tokens: int) -> float:
+        from streamspace.events import Request, Sampling
+
+        with _clock() as clock:
+            *_, end = engine.stream(Request(self._prompt, Sampling(tokens, 0, 1, 0, 1, 0)), threading.Event())
+        assert end.tokens == tokens
+        return clock.seconds
+
+    def _reply(self, engine: Any, tokens: int) -> float:
+        from streamspace.reply import Writer
+
+        writer = Writer(self._config, engine, self._encoder)
+
         async def read() -> int:
-            writer = Writer(config, engine, encoder)
-            *_, last = [progress async for progress in writer.chat("Count to two hundred", [], seed=1)]
+            replies = writer.chat(PROMPT, [], seed=1, max_new_tokens=tokens)
+            *_, last = [progress async for progress in replies]
             return last.tokens
 
-        return asyncio.run(read())
-
-    yield "bare loop of forward passes", bare
-    yield "model.generate, no streaming", plain
-    yield "engine generate", lambda: stream(generate)
-    yield "engine batching", lambda: stream(batching)
-    yield "reply of the app, generate", lambda: reply(generate)
-    yield "reply of the app, batching", lambda: reply(batching)
+        with _clock() as clock:
+            assert asyncio.run(read()) == tokens
+        return clock.seconds
 
 
-def lines(speeds: dict[str, float]) -> str:
+@dataclass
+class _Clock:
+    seconds: float = 0.0
+
+
+@contextlib.contextmanager
+def _clock() -> Iterator[_Clock]:
+    clock, started = _Clock(), time.perf_counter()
+    yield clock
+    clock.seconds = time.perf_counter() - started
+
+
+def lines(speeds: list[Speed], short: int, long: int) -> str:
     """As a Markdown table."""
-    bare = next(iter(speeds.values()))
-    rows = [f"| {name} | {speed:.1f} | {speed / bare:.2f} |" for name, speed in speeds.items()]
-    return "\n".join(["| one visitor | tokens/s | of the bare loop |", "| --- | ---: | ---: |", *rows])
+    bare = speeds[0]
+    head = f"| one visitor | tokens/s, {short} tokens | of the bare loop | tokens/s, {long} tokens | of the bare loop |"
+    rows = [
+        f"| {each.name} | {each.short:.1f} | {each.short / bare.short:.2f} | {each.long:.1f} "
+        f"| {each.long / bare.long:.2f} |"
+        for each in speeds
+    ]
+    return "\n".join([head, "| --- | ---: | ---: | ---: | ---: |", *rows])

@@ -13,6 +13,7 @@ from streamspace.messages import MessageEncoder
 from streamspace.reply import Writer
 
 log = logging.getLogger(__name__)
+SPINS = "3000"  # some 30 microseconds that one of torch's threads waits awake for the others, before it sleeps
 
 
 def writer(config: Config, tell: Callable[[str], None] = log.info) -> Writer:
@@ -22,11 +23,16 @@ def writer(config: Config, tell: Callable[[str], None] = log.info) -> Writer:
     """
     if config.endpoint:
         return _remote(config, config.endpoint)
-    # Read once, when torch is imported: a thread that waits by spinning takes its core from one that works.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    before_torch()
     from streamspace import local  # brings torch, which a model on a server doesn't need
 
     return local.writer(config, tell)
+
+
+def before_torch() -> None:
+    """Sets what torch reads when it is imported, unless the environment has its own wish."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def _remote(config: Config, settings: Endpoint) -> Writer:

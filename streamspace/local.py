@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 
-import torch
-
-from streamspace import cores, placement, prompt, zero
+from streamspace import placement, prompt, threads, zero
 from streamspace.budget import Budget
 from streamspace.config import Config
 from streamspace.engines import Engine, choosing, trial
@@ -29,25 +28,21 @@ def writer(config: Config, tell: Callable[[str], None]) -> Writer:
     chosen = choosing.choose(config, on_zero)
     place = placement.choose(probe(on_zero), config.device, config.model.dtype, config.model.quantization)
     log.info("Device: %s", place.reason)
+    if on_zero:
+        os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"  # threads, in which the GPU isn't emulated, can't load onto it
     if place.device == "cpu":
-        _use_the_cores()
+        threads.limit()
     loaded = load(config.model, place, tell, images=config.task == "image-chat")
     prompt.template(loaded.tokenizer, config.task, config.model.id)
     encoder = _encoder(config, loaded)
+    if place.device == "cpu" and config.task != "image-chat":
+        threads.settle(loaded.model)
     if on_zero:
         log.info("Engine: %s", chosen.reason)
         budget = Budget(config.gpu)
         plain = GenerateEngine(loaded.model, loaded.tokenizer)
         return Writer(config, zero.ZeroEngine(plain, config, budget), encoder, budget)
     return Writer(config, _engine(config, loaded, place.device), encoder)
-
-
-def _use_the_cores() -> None:
-    """Keeps torch from starting more threads than the container has cores, which it doesn't see."""
-    number, reason = cores.count()
-    if number < torch.get_num_threads():
-        torch.set_num_threads(number)
-        log.info("Threads: %d, since %s", number, reason)
 
 
 def _encoder(config: Config, loaded: Loaded) -> Encoder:

@@ -39,8 +39,10 @@ streamspace.engines.batching
 streamspace.budget
 streamspace.zero
 streamspace.probe
+streamspace.threads
 streamspace.fetching
 streamspace.packing
+streamspace.quantizing
 streamspace.loading
 streamspace.images
 streamspace.imageprompt
@@ -70,6 +72,7 @@ streamspace.checks
 streamspace.checks.findings
 streamspace.checks.platform
 streamspace.checks.pins
+streamspace.checks.placing
 streamspace.checks.card
 streamspace.checks.templates
 streamspace.checks.memory

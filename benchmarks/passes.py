@@ -1,0 +1,102 @@
+"""How long a forward pass takes, by tokens, number format and threads, and how near that is to the memory's speed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.loaded import load
+
+FORMATS = {"float32": ("float32", "none"), "bfloat16": ("bfloat16", "none"), "int8": ("float32", "int8")}
+SIZES = (1, 8, 64, 256)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Passes of one number format on so many threads: milliseconds by tokens, and what reading the weights takes."""
+
+    name: str
+    threads: int
+    milliseconds: dict[int, float]
+    reading: float
+
+
+def passes(model: str, rounds: int) -> list[Pass]:
+    """Medians over rounds in which everything takes its turn."""
+    with ThreadPoolExecutor(1) as alone:  # as in the app: a thread of the main one's would make the others wait longer
+        return alone.submit(_passes, model, rounds).result()
+
+
+def _passes(model: str, rounds: int) -> list[Pass]:
+    models = {name: load(model, *settings).model for name, settings in FORMATS.items()}
+    import torch
+
+    everyone = torch.get_num_threads()
+    times: dict[tuple[str, int, int], list[float]] = {}
+    with torch.inference_mode():
+        for number in range(rounds + 1):
+            for name, each in models.items():
+                for threads in sorted({1, everyone}):
+                    torch.set_num_threads(threads)
+                    for size in SIZES:
+                        taken = _time(each, torch.zeros(1, size, dtype=torch.long))
+                        if number:
+                            times.setdefault((name, threads, size), []).append(taken)
+    speed = _memory_speed()
+    return [
+        Pass(
+            name, threads,
+            {size: 1000 * statistics.median(times[name, threads, size]) for size in SIZES},
+            1000 * _bytes(models[name]) / speed,
+        )
+        for name in FORMATS for threads in sorted({1, everyone})
+    ]  # fmt: skip
+
+
+def _time(model: Any, ids: Any) -> float:
+    started = time.perf_counter()
+    model(ids, use_cache=False, logits_to_keep=1)
+    return time.perf_counter() - started
+
+
+def _bytes(model: Any) -> float:
+    """What a pass of one token reads: all weights but the table of embeddings, of which it takes one row."""
+    table = model.get_input_embeddings().weight
+    whole = sum(_size(tensor) for tensor in model.state_dict().values())
+    return whole - _size(table)
+
+
+def _size(tensor: Any) -> float:
+    import torch
+
+    if isinstance(tensor, torch.Tensor):
+        return tensor.numel() * tensor.element_size()
+    return sum(_size(each) for each in tensor) if isinstance(tensor, tuple) else 0.0
+
+
+def _memory_speed() -> float:
+    """Bytes a second that all threads read together, the best of ten runs over 512 MB."""
+    import torch
+
+    block = torch.ones(128 * 1024**2)
+    taken = []
+    for _ in range(10):
+        started = time.perf_counter()
+        block.sum()
+        taken.append(time.perf_counter() - started)
+    return block.numel() * 4 / min(taken)
+
+
+def lines(passes: Sequence[Pass]) -> str:
+    """As a Markdown table."""
+    head = "| ms a pass | threads | " + " | ".join(f"{size} token{'s' * (size > 1)}" for size in SIZES)
+    rows = [
+        f"| {each.name} | {each.threads} | " + " | ".join(f"{each.milliseconds[size]:.1f}" for size in SIZES)
+        + f" | {each.reading:.1f} |"
+        for each in passes
+    ]  # fmt: skip
+    return "\n".join([head + " | reading the weights |", "| --- " + "| ---: " * (len(SIZES) + 2) + "|", *rows])

@@ -1,0 +1,77 @@
+"""How many threads compute a pass on the CPU: all that the container has, or fewer where those are done sooner.
+
+Threads that share a layer wait for each other at its end. Where layers are small, the waiting costs more than the
+sharing saves: docs/decisions/threads-that-wait-briefly.md has the figures.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from bisect import bisect_right
+from typing import Any
+
+import torch
+
+from streamspace import cores
+
+log = logging.getLogger(__name__)
+SIZES = (1, 8)  # tokens in a pass: one reply that is being written, several in a batch
+PROMPT = 32  # tokens from which on a pass is taken for a prompt's, which all threads share
+ROUNDS = 7
+LONG = 0.1  # seconds; in a pass that takes longer, the waiting is lost among the work
+GAIN = 0.9  # of all threads' time, from which on fewer are preferred: near to that, chance would choose
+
+
+def limit() -> None:
+    """Keeps torch from starting more threads than the container has cores, which it doesn't see."""
+    number, reason = cores.count()
+    if number < torch.get_num_threads():
+        torch.set_num_threads(number)
+        log.info("Threads: %d, since %s", number, reason)
+
+
+def settle(model: Any) -> None:
+    """Times small passes with fewer threads, and from now on lets the quickest number compute passes of their size.
+
+    Takes up to a few seconds. The same number for the whole life of the model: another one rounds differently.
+    """
+    everyone = torch.get_num_threads()
+    quickest = [_quickest(model, size, everyone) for size in SIZES]
+    if all(number == everyone for number in quickest):
+        return
+    log.info("Threads: %s by tokens in a pass", dict(zip((*SIZES, PROMPT), (*quickest, everyone), strict=True)))
+    model.register_forward_pre_hook(_Team(quickest, everyone), with_kwargs=True)
+
+
+class _Team:
+    """Called before each pass."""
+
+    def __init__(self, quickest: list[int], everyone: int) -> None:
+        self._numbers = [*quickest, everyone]
+
+    def __call__(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        ids = kwargs.get("input_ids", args[0] if args else None)
+        size = ids.numel() if ids is not None else PROMPT
+        torch.set_num_threads(self._numbers[bisect_right((*SIZES[1:], PROMPT), size)])
+
+
+@torch.inference_mode()
+def _quickest(model: Any, size: int, everyone: int) -> int:
+    """The number of threads, at most `everyone`, with which a pass of so many tokens takes the least time."""
+    numbers = [number for number in (1, 2, 4, 8, 16, 32) if number < everyone]
+    times: dict[int, list[float]] = {number: [] for number in [*numbers, everyone]}
+    ids = torch.zeros(1, size, dtype=torch.long)
+    for _ in range(ROUNDS):
+        for number, taken in times.items():
+            torch.set_num_threads(number)
+            started = time.perf_counter()
+            model(ids, use_cache=False)
+            taken.append(time.perf_counter() - started)
+        if min(map(min, times.values())) > LONG:
+            break
+    torch.set_num_threads(everyone)
+    medians = {number: statistics.median(taken) for number, taken in times.items()}
+    best = min(medians, key=lambda number: medians[number])
+    return best if medians[best] < GAIN * medians[everyone] else everyone
