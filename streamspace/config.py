@@ -95,8 +95,10 @@ class Model(Part):
     )
     license: str = Field("", description="The model's licence, shown under the page beside its name.")
     adapter: Adapter | None = Field(None, description="LoRA adapter on top of the model.")
-    quantization: Literal["none", "int8"] = Field(
-        "none", description="`int8`: the linear layers, dynamically, on CPU. Ready-quantized weights need `none`."
+    quantization: Literal["none", "int8", "int4"] = Field(
+        "none",
+        description="`int8` or `int4`: fewer bits for the linear layers, made while loading. All but `int8` on a CPU "
+        "needs the `bitsandbytes` package. Ready-quantized weights need `none`.",
     )
     chat_template: Text | None = Field(None, description="A `.jinja` file that replaces the model's own chat template.")
     trust_remote_code: bool = Field(

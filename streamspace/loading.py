@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
+from streamspace import quantizing
 from streamspace.config import Model
 from streamspace.errors import ModelError
 from streamspace.fetching import ROOT, fetch, fetch_adapter, first_line
@@ -43,6 +43,7 @@ def load(
     `images` loads a model that reads images, with its processor.
     """
     started = time.monotonic()
+    quantizing.check_package(settings, placement)
     folder = fetch(settings.id, settings.revision, code=settings.trust_remote_code, tell=tell)
     tell(f"Loading {settings.id} into memory")
     with _explained(settings.id):
@@ -53,9 +54,9 @@ def load(
             model = _adapted(model, settings)
         parameters = model.num_parameters()
         model = model.eval()
-        if settings.quantization == "int8":
-            model = _int8(model)
-        elif placement.device == "cpu" and not images:
+        if settings.quantization == "int8" and placement.device == "cpu":
+            model = quantizing.dynamic(model)
+        elif placement.device == "cpu" and not images and not getattr(model, "is_quantized", False):
             model = pack(model)
         model = model.to(placement.device)
     _settle(model, tokenizer)
@@ -119,8 +120,9 @@ def _tokenizer(settings: Model, folder: Path, processor: Any = None) -> Any:
 
 
 def _model(settings: Model, folder: Path, placement: Placement, kind: Any) -> Any:
-    """The model on the CPU. ZeroGPU's emulation of CUDA is not active in the threads that `device_map` loads with."""
+    """The model, on the CPU unless it is quantized: such weights are made, or read, on the device."""
     config = AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+    quantizing.check_weights(settings, config)
     loaded: Any = kind.from_pretrained(
         folder,
         config=config,
@@ -129,6 +131,7 @@ def _model(settings: Model, folder: Path, placement: Placement, kind: Any) -> An
         use_safetensors=True,
         trust_remote_code=settings.trust_remote_code,
         output_loading_info=True,
+        **quantizing.options(settings, placement),
     )
     model, report = loaded
     if missing := sorted(report["missing_keys"]):
@@ -145,15 +148,8 @@ def _adapted(model: Any, settings: Model) -> Any:
 
     assert settings.adapter
     folder = fetch_adapter(settings.adapter.id, settings.adapter.revision)
-    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-
-
-def _int8(model: Any) -> Any:
-    """Linear layers in int8, activations quantized as they come (torch's dynamic quantization; CPU only)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated in favour of a package that would be one more to install
-        quantize: Any = torch.ao.quantization.quantize_dynamic
-        return quantize(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
+    adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu")  # ZeroGPU only emulates the other one
+    return adapted.merge_and_unload()
 
 
 def _settle(model: Any, tokenizer: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Literal
 
 from streamspace.errors import DeviceError
 
+BITSANDBYTES = "bitsandbytes>=0.48"  # from then on, a model in int8 may be sent to the device that it is on
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -31,19 +33,34 @@ class Placement:
 def choose(machine: Machine, device: str = "auto", dtype: str = "auto", quantization: str = "none") -> Placement:
     """The placement for what the config asks. Raises DeviceError where the machine can't: no silent fallback."""
     where, because = _device(machine, device)
-    if quantization == "int8" and where != "cpu":
-        raise DeviceError(
-            f"model.quantization: expected 'none' on {where}, got 'int8', which runs on a CPU only. "
-            "Set quantization: none, or device: cpu"
-        )
+    _check_kernels(machine, where, quantization)
+    dynamic = where == "cpu" and quantization == "int8"
     if dtype == "auto":
-        dtype, fits = _dtype(machine, where, quantization)
+        dtype, fits = _dtype(machine, where, dynamic)
         because = f"{because}; {fits}"
-    elif dtype != "float32" and quantization == "int8":
-        raise DeviceError(f"model.dtype: expected 'float32' or 'auto' with quantization: int8, got {dtype!r}")
+    elif dtype != "float32" and dynamic:
+        raise DeviceError(f"model.dtype: expected 'float32' or 'auto' with quantization: int8 on a CPU, got {dtype!r}")
     else:
         because = f"{because}; {dtype} because the config asks for it"
     return Placement(where, dtype, because)  # type: ignore[arg-type]
+
+
+def needs_bitsandbytes(quantization: str, device: str) -> bool:
+    """Whether the package quantizes the weights: torch itself does so in int8 on a CPU."""
+    return quantization == "int4" or (quantization == "int8" and device != "cpu")
+
+
+def _check_kernels(machine: Machine, device: str, quantization: str) -> None:
+    if quantization != "none" and device == "mps":
+        raise DeviceError(
+            f"model.quantization: expected 'none' on mps, got {quantization!r}, which needs a CUDA GPU or a CPU. "
+            "Set quantization: none, or device: cpu with int8"
+        )
+    if quantization == "int4" and device == "cpu" and not machine.cpu_bf16:
+        raise DeviceError(
+            "model.quantization: expected 'none' or 'int8' on this CPU, got 'int4', slow without AVX-512 BF16. "
+            "Set quantization: int8, or give the Space a GPU"
+        )
 
 
 def _device(machine: Machine, asked: str) -> tuple[str, str]:
@@ -65,8 +82,8 @@ def _device(machine: Machine, asked: str) -> tuple[str, str]:
     return "cpu", "cpu because no GPU was found"
 
 
-def _dtype(machine: Machine, device: str, quantization: str) -> tuple[str, str]:
-    if quantization == "int8":
+def _dtype(machine: Machine, device: str, dynamic: bool) -> tuple[str, str]:
+    if dynamic:
         return "float32", "float32 because int8 is made from it"
     if device == "cuda":
         if machine.zero or machine.cuda_bf16:

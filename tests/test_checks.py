@@ -12,7 +12,7 @@ from huggingface_hub import SpaceHardware
 
 from streamspace import card, requirements
 from streamspace.checks import card as cards
-from streamspace.checks import files, memory, pins, platform, templates
+from streamspace.checks import files, memory, pins, placing, platform, templates
 from streamspace.checks.findings import Finding
 from streamspace.upload import File
 from tests.hub.checkout import Checkout
@@ -204,6 +204,89 @@ def test_a_model_that_does_not_fit_is_an_error_with_what_to_choose() -> None:
 )
 def test_the_number_format_follows_the_hardware(hardware: str, changes: dict[str, Any], expected: str) -> None:
     assert memory.loaded_dtype(config(**changes), hardware) == expected
+
+
+def test_quantized_weights_count_by_their_bits_and_the_rest_by_the_number_format() -> None:
+    shape = {"vocab_size": 100_000, "hidden_size": 1000, "tie_word_embeddings": True}
+    chosen = config(model__dtype="auto", model__quantization="int4", device="auto")
+    kept, layers = 100_000_000, 900_000_000
+    assert memory.weight_bytes(kept + layers, shape, chosen, "a10g-small") == kept * 2 + layers * 0.52
+    untied = {**shape, "tie_word_embeddings": False}
+    assert memory.weight_bytes(2 * kept + layers, untied, chosen, "a10g-small") == 2 * kept * 2 + layers * 0.52
+    int8 = config(model__dtype="auto", model__quantization="int8")
+    assert memory.weight_bytes(kept + layers, shape, int8, "zero-a10g") == kept * 2 + layers
+    assert memory.weight_bytes(kept + layers, shape, int8, "cpu-basic") == kept * 4 + layers
+    assert memory.weight_bytes(1_000, {}, config(model__dtype="auto"), "a10g-small") == 2_000
+
+
+def test_int8_on_a_cpu_has_to_fit_while_it_is_made_from_float32() -> None:
+    int8 = config(model__quantization="int8")
+    assert memory.loading_bytes(4 * GIB, 5 * GIB, int8, "cpu-basic") == 21 * GIB
+    assert memory.loading_bytes(4 * GIB, 5 * GIB, int8, "t4-small") == 0
+    assert said(memory.fits(memory.Need(5 * GIB, GIB, 21 * GIB), "cpu-basic", int8, "a.yaml")) == [
+        "a.yaml: model.id: expected a model that fits cpu-basic (16 GB), got one with 5.0 GiB of weights (21.0 GiB while "
+        "it loads) and 1.0 GiB of cache. Choose a smaller or a quantized model, larger hardware"
+    ]
+
+
+SLOWER = (
+    "note: a.yaml: model.quantization: int8 on a GPU writes more slowly than without: by 15 to 23% in a model of 176B, by "
+    "more in small ones. Measured by its authors: https://huggingface.co/blog/hf-bitsandbytes-integration"
+)
+COARSER = (
+    "note: a.yaml: model.quantization: int4 leaves each weight one of 16 values, so replies differ from those of the full "
+    "model. Compare a few; how it works: https://huggingface.co/blog/4bit-transformers-bitsandbytes"
+)
+ON_A_CPU = (
+    "note: a.yaml: model.quantization: int8 on a CPU answers a little differently, and rounds by all that share a pass: a "
+    "reply may differ by a word from the same one alone. It is made from float32, its only model.dtype: 5 bytes a "
+    "parameter while it loads, then 1 (embeddings: 4)"
+)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "quantization", "expected"),
+    [
+        ("zero-a10g", "none", []),
+        ("cpu-basic", "int8", [ON_A_CPU]),
+        ("t4-small", "int8", [SLOWER]),
+        ("zero-a10g", "int4", [COARSER]),
+    ],
+)
+def test_each_quantization_says_what_it_costs(hardware: str, quantization: str, expected: list[str]) -> None:
+    chosen = config(model__dtype="auto", model__quantization=quantization, device="auto")
+    assert said(placing.findings(chosen, hardware, {**WANTED, "bitsandbytes": ">=0.48"}, "a.yaml")) == expected
+
+
+def test_the_package_that_quantizes_on_a_gpu_has_to_be_required() -> None:
+    chosen = config(model__dtype="auto", model__quantization="int4", device="auto")
+    assert said(placing.findings(chosen, "zero-a10g", WANTED, "a.yaml")) == [
+        "requirements.txt: bitsandbytes: expected a version, for model.quantization: int4 on zero-a10g, got none. Add a "
+        "line: bitsandbytes>=0.48",
+        COARSER,
+    ]
+
+
+def test_what_the_hardware_can_not_do_is_told_before_the_deploy() -> None:
+    chosen = config(model__dtype="auto", model__quantization="int4", device="auto")
+    assert said(placing.findings(chosen, "cpu-upgrade", WANTED, "a.yaml")) == [
+        "a.yaml: model.quantization: expected 'none' or 'int8' on this CPU, got 'int4', slow without AVX-512 BF16. Set "
+        "quantization: int8, or give the Space a GPU"
+    ]
+    assert said(placing.findings(config(device="cuda"), "cpu-basic", WANTED, "a.yaml")) == [
+        "a.yaml: device: expected one that this machine has (cpu), got 'cuda'. Set device: auto, or give the Space a GPU"
+    ]
+
+
+def test_ready_quantized_weights_need_no_quantization_and_their_package() -> None:
+    shape = {"quantization_config": {"quant_method": "gptq"}}
+    chosen = config(model__quantization="int8")
+    assert said(placing.ready(chosen, shape, {**WANTED, "optimum": ">=2"}, "a.yaml")) == [
+        "a.yaml: model.quantization: expected 'none' for weights that are quantized already, got 'int8'",
+        "requirements.txt: gptqmodel: expected a version, for weights that are quantized by gptq, got none. Add a line: "
+        "gptqmodel",
+    ]
+    assert said(placing.ready(config(), {"quantization_config": {"quant_method": "fp8"}}, WANTED, "a.yaml")) == []
 
 
 STRICT = (

@@ -61,6 +61,26 @@ def test_a_model_that_is_too_large_is_an_error(here: Checkout, hub: Hub) -> None
     assert "expected a model that fits cpu-basic (16 GB), got one with 111.8 GiB of weights" in said.err
 
 
+def test_a_model_that_is_quantized_already_is_weighed_by_its_files(here: Checkout, hub: Hub) -> None:
+    quantized = {**json.loads(TINY["config.json"]), "quantization_config": {"quant_method": "awq"}}
+    hub.add_model("owner/llm", {**facts(30_000_000_000), "config.json": json.dumps(quantized).encode()})
+    here.change("config/tiny.yaml", "quantization: none", "quantization: int8")
+    said = here.run("check", "tiny", "--online")
+    assert said.err == (
+        "config/tiny.yaml: model.quantization: expected 'none' for weights that are quantized already, got 'int8'\n"
+        "requirements.txt: gptqmodel: expected a version, for weights that are quantized by awq, got none. Add a line: "
+        "gptqmodel\n"
+    )
+    assert "4.6 MiB of weights and" in said.out
+
+
+def test_int8_on_a_cpu_is_weighed_while_it_loads(here: Checkout, hub: Hub) -> None:
+    hub.add_model("owner/llm", facts(4_000_000_000))
+    here.change("config/tiny.yaml", "quantization: none", "quantization: int8")
+    said = here.run("check", "tiny", "--online")
+    assert "(16 GB), got one with 3.7 GiB of weights (18.6 GiB while it loads)" in said.err
+
+
 def test_a_missing_model_says_where_to_look(here: Checkout) -> None:
     said = here.run("check", "tiny", "--online")
     assert (said.code, said.err) == (

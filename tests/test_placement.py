@@ -28,6 +28,12 @@ from streamspace.placement import Machine, Placement, choose
          Placement("cpu", "float32", "cpu because the config asks for it; float32 because the config asks for it")),
         (Machine(cpu_bf16=True), {"quantization": "int8"},
          Placement("cpu", "float32", "cpu because no GPU was found; float32 because int8 is made from it")),
+        (Machine(cpu_bf16=True), {"quantization": "int4"},
+         Placement("cpu", "bfloat16", "cpu because no GPU was found; bfloat16 because the CPU computes in it")),
+        (Machine(cuda=True), {"quantization": "int8"},
+         Placement("cuda", "float16", "cuda because torch finds a CUDA GPU; float16 because the GPU has no bfloat16")),
+        (Machine(zero=True), {"quantization": "int4"},
+         Placement("cuda", "bfloat16", "cuda because this is ZeroGPU; bfloat16 because the GPU has it")),
     ],
 )  # fmt: skip
 def test_the_placement_follows_from_the_machine_and_the_config(
@@ -43,11 +49,14 @@ def test_the_placement_follows_from_the_machine_and_the_config(
          "device: expected one that this machine has (cpu), got 'cuda'. Set device: auto, or give the Space a GPU"),
         (Machine(cuda=True), {"device": "mps"},
          "device: expected one that this machine has (cpu, cuda), got 'mps'. Set device: auto, or give the Space a GPU"),
-        (Machine(cuda=True), {"quantization": "int8"},
-         "model.quantization: expected 'none' on cuda, got 'int8', which runs on a CPU only. "
-         "Set quantization: none, or device: cpu"),
+        (Machine(mps=True), {"quantization": "int4"},
+         "model.quantization: expected 'none' on mps, got 'int4', which needs a CUDA GPU or a CPU. "
+         "Set quantization: none, or device: cpu with int8"),
+        (Machine(), {"quantization": "int4"},
+         "model.quantization: expected 'none' or 'int8' on this CPU, got 'int4', slow without AVX-512 BF16. "
+         "Set quantization: int8, or give the Space a GPU"),
         (Machine(), {"quantization": "int8", "dtype": "float16"},
-         "model.dtype: expected 'float32' or 'auto' with quantization: int8, got 'float16'"),
+         "model.dtype: expected 'float32' or 'auto' with quantization: int8 on a CPU, got 'float16'"),
     ],
 )  # fmt: skip
 def test_what_the_machine_cannot_do_is_an_error(machine: Machine, asked: dict[str, str], message: str) -> None:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import yaml
 from gradio_client import Client
+from transformers import AutoModelForCausalLM
 
 from streamspace.events import Beat, End, Failure, Piece, Request, Sampling
 from tests.conftest import Probe
@@ -68,6 +69,17 @@ def refused(client: Client, text: str = "What is ZeroGPU?", **asked: Any) -> str
 
 def test_the_device_is_known_by_spaces_and_the_log_says_so(space: ZeroSpace) -> None:
     assert "Device: cuda because this is ZeroGPU; float32 because the config asks for it" in space.printed()
+
+
+def test_an_adapter_goes_onto_the_model_although_the_gpu_is_only_emulated(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    base = AutoModelForCausalLM.from_pretrained(ROOT / "models/tiny")
+    peft.get_peft_model(base, peft.LoraConfig(target_modules=["q_proj"])).save_pretrained(tmp_path / "lora")
+    adapter = {"id": str(tmp_path / "lora"), "revision": None}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(changed({"model.adapter": adapter})))
+    env = {"SPACE_CONFIG": str(tmp_path / "space.yaml"), "PYTHONPATH": str(ROOT)}
+    with zero_space(ROOT / "app.py", env=env, folder=tmp_path) as space:
+        assert "ZeroGPU" in ask(space.client(ADA, browser=True), temperature=0)
 
 
 def test_a_streamed_reply_equals_the_one_on_a_cpu_and_the_worker_stays_warm(space: ZeroSpace, tiny: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamspace import card, requirements, upload
 from streamspace.checks import card as cards
-from streamspace.checks import files, pins
+from streamspace.checks import files, pins, placing
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import local_weights, oversized
 from streamspace.config import Config
@@ -22,6 +22,8 @@ def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
     where = upload.config_path(path)
     yield from cards.from_config(config, where)
     yield from pins.findings(hardware, requirements.read())
+    if not config.endpoint:
+        yield from placing.findings(config, hardware, requirements.read(), where)
     yield from files.findings(upload.files(config, path), config, where)
     if card.loads_from_here(config):
         yield from oversized(local_weights(config), hardware, config, where)

@@ -11,9 +11,19 @@ from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub import errors as hub
 from huggingface_hub.utils import disable_progress_bars
 
-from streamspace import card, upload
+from streamspace import card, requirements, upload
 from streamspace.checks.findings import Finding
-from streamspace.checks.memory import BYTES, DECIMAL, PARAMETERS, Need, cache_bytes, fits, loaded_dtype, shown
+from streamspace.checks.memory import (
+    DECIMAL,
+    PARAMETERS,
+    Need,
+    cache_bytes,
+    fits,
+    loading_bytes,
+    shown,
+    weight_bytes,
+)
+from streamspace.checks.placing import ready
 from streamspace.checks.templates import findings as template_findings
 from streamspace.config import Config
 from streamspace.refusals import explained
@@ -98,12 +108,16 @@ def _weights(info: ModelInfo, config: Config, hardware: str, where: str, shape: 
         yield Finding("error", where, problem, "Choose a model that has them: other formats can run code when loaded")
         return
     count = info.safetensors.total if info.safetensors else None
-    quantized = "quantization_config" in shape
-    weights = safe if quantized or not count else count * BYTES[loaded_dtype(config, hardware)]
+    text = shape.get("text_config", shape)
+    weights, loading = safe, 0
+    if shape.get("quantization_config"):
+        yield from ready(config, shape, requirements.read(), where)
+    elif count:
+        weights = weight_bytes(count, text, config, hardware)
+        loading = loading_bytes(count, weights, config, hardware)
     if count:
         yield Finding("note", where, f"{shown(count, PARAMETERS)} parameters, {shown(safe, DECIMAL)} to download")
-    text = shape.get("text_config", shape)
-    yield from fits(Need(weights, cache_bytes(text, config, hardware)), hardware, config, where)
+    yield from fits(Need(weights, cache_bytes(text, config, hardware), loading), hardware, config, where)
 
 
 def _json(api: HfApi, info: ModelInfo, name: str) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""Checks that the hardware can hold the model as the config wants it: device, number format and quantization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from streamspace.checks.findings import Finding
+from streamspace.checks.pins import WHERE
+from streamspace.checks.platform import ZEROGPU
+from streamspace.config import Config
+from streamspace.errors import DeviceError
+from streamspace.placement import BITSANDBYTES, Machine, choose, needs_bitsandbytes
+
+COSTS = {  # what is good to know of each, and where more is said
+    ("int8", "cpu"): (
+        "int8 on a CPU answers a little differently, and rounds by all that share a pass: a reply may differ by a word "
+        "from the same one alone",
+        "It is made from float32, its only model.dtype: 5 bytes a parameter while it loads, then 1 (embeddings: 4)",
+    ),
+    ("int8", "cuda"): (
+        "int8 on a GPU writes more slowly than without: by 15 to 23% in a model of 176B, by more in small ones",
+        "Measured by its authors: https://huggingface.co/blog/hf-bitsandbytes-integration",
+    ),
+    ("int4", "cuda"): (
+        "int4 leaves each weight one of 16 values, so replies differ from those of the full model",
+        "Compare a few; how it works: https://huggingface.co/blog/4bit-transformers-bitsandbytes",
+    ),
+}
+PACKAGES = {  # what transformers 5.23 reads weights with that are quantized already, by their method
+    "awq": ["gptqmodel"],
+    "bitsandbytes": ["bitsandbytes"],
+    "compressed-tensors": ["compressed-tensors"],
+    "gptq": ["optimum", "gptqmodel"],
+}
+
+
+def findings(config: Config, hardware: str, wanted: Mapping[str, str], where: str) -> Iterator[Finding]:
+    """About a model that the Space itself runs; `wanted` is what `requirements.read` gives."""
+    quantization = config.model.quantization
+    try:
+        placed = choose(machine(hardware), config.device, config.model.dtype, quantization)
+    except DeviceError as error:
+        yield Finding("error", where, str(error))
+        return
+    if needs_bitsandbytes(quantization, placed.device) and "bitsandbytes" not in wanted:
+        problem = f"bitsandbytes: expected a version, for model.quantization: {quantization} on {hardware}, got none"
+        yield Finding("error", WHERE, problem, f"Add a line: {BITSANDBYTES}")
+    if (quantization, placed.device) in COSTS:
+        problem, remedy = COSTS[quantization, placed.device]
+        yield Finding("note", where, f"model.quantization: {problem}", remedy)
+
+
+def ready(config: Config, shape: Mapping[str, Any], wanted: Mapping[str, str], where: str) -> Iterator[Finding]:
+    """About weights that are quantized already, by the model's config.json."""
+    method = shape["quantization_config"].get("quant_method")
+    if config.model.quantization != "none":
+        problem = f"expected 'none' for weights that are quantized already, got {config.model.quantization!r}"
+        yield Finding("error", where, f"model.quantization: {problem}")
+    for package in PACKAGES.get(method, []):
+        if package not in wanted:
+            problem = f"{package}: expected a version, for weights that are quantized by {method}, got none"
+            yield Finding("error", WHERE, problem, f"Add a line: {package}")
+
+
+def machine(hardware: str) -> Machine:
+    """What `probe` would find there, as far as the flavour's name tells."""
+    cuda = not hardware.startswith("cpu")
+    return Machine(zero=hardware == ZEROGPU, cuda=cuda, cuda_bf16=cuda and not hardware.startswith("t4"))
