@@ -40,9 +40,9 @@ def check_weights(settings: Model, config: Any) -> None:
 
 def options(settings: Model, placement: Placement) -> dict[str, Any]:
     """What `from_pretrained` takes to quantize each weight on the device as it is read; nothing where torch does it."""
+    logging.getLogger("bitsandbytes.autograd").setLevel(logging.ERROR)  # int8 warns of each layer at each token
     if not needs_bitsandbytes(settings.quantization, placement.device):
         return {}
-    logging.getLogger("bitsandbytes.autograd").setLevel(logging.ERROR)  # int8 warns of each layer at each token
     config: Any = BitsAndBytesConfig
     wanted = config(
         load_in_8bit=settings.quantization == "int8",
