@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from tokenizers import Tokenizer
 
 from benchmarks import overhead, passes, table
-from benchmarks.contestants import Load, running
+from benchmarks.contestants import SERVER, Load, running
 from benchmarks.measure import Row, rows
 from tests.running import ROOT
 
@@ -51,7 +51,7 @@ def crowds(visitors: Sequence[int], rounds: int) -> list[Row]:
     """Many visitors at once, a random model of a usual size that never ends a reply: every engine."""
     with shape() as model:
         load = Load(model, QUESTION, tokens=32)
-        names = ["naive", "generate", "batching", "batching int8"]
+        names = ["naive", "generate", "batching", "batching int8", SERVER]
         with running(names, load, at_once=max(visitors)) as contestants:
             return rows(contestants, load, visitors, rounds, lambda _: load.tokens)
 

@@ -1,15 +1,25 @@
-"""The apps that are compared, each a process of its own; all get the same model, and answer greedily."""
+"""The apps and servers that are compared, each a process of its own; all get the same model, and answer greedily."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import shlex
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.meter import Meter
-from tests.running import ROOT, App
+from benchmarks.visitors import ApiVisitor, PageVisitor, Visitor
+from tests.running import ROOT, App, clean, free_port
+
+SERVER = "transformers serve"
+COUNTED = "benchmarks/counted.py"
 
 
 @dataclass(frozen=True)
@@ -23,11 +33,17 @@ class Load:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A running app, and what its model does."""
+    """A running app, who visits it at an address (its own, or a relay's), and what its model does."""
 
     name: str
-    app: App
+    port: int
+    visitor: Callable[[str], Visitor]
     meter: Meter
+    end: Callable[[], None]
+
+    def visitors(self, number: int, url: str | None = None) -> list[Visitor]:
+        """New ones."""
+        return [self.visitor(url or f"http://127.0.0.1:{self.port}") for _ in range(number)]
 
 
 @contextmanager
@@ -37,19 +53,20 @@ def running(names: Sequence[str], load: Load, at_once: int) -> Iterator[list[Con
     with TemporaryDirectory() as folder:
         try:
             for name in names:
-                started.append(_start(name, load, at_once, Path(folder)))
+                start = _server if name == SERVER else _app
+                started.append(start(name, load, at_once, Path(folder)))
             yield started
         finally:
             for contestant in started:
-                contestant.app.end()
+                contestant.end()
 
 
-def _start(name: str, load: Load, at_once: int, folder: Path) -> Contestant:
+def _app(name: str, load: Load, at_once: int, folder: Path) -> Contestant:
     meter = folder / f"{name.replace(' ', '-')}.meter"
-    env = {"METER": str(meter), "APP": str(ROOT / ("benchmarks/naive.py" if name == "naive" else "app.py"))}
+    env = {"METER": str(meter), "APP": "benchmarks/naive.py" if name == "naive" else "app.py"}
     naive = {"MODEL": str(ROOT / load.model), "MAX_NEW_TOKENS": str(load.tokens)}
-    app = App(folder, _changes(name, load, at_once), "benchmarks/counted.py", {**env, **naive})
-    return Contestant(name, app, Meter(meter))
+    app = App(folder, _changes(name, load, at_once), COUNTED, {**env, **naive})
+    return Contestant(name, app.port, PageVisitor, Meter(meter), app.end)
 
 
 def _changes(name: str, load: Load, at_once: int) -> dict[str, object]:
@@ -64,3 +81,39 @@ def _changes(name: str, load: Load, at_once: int) -> dict[str, object]:
         "limits.concurrency": at_once,
         "limits.queue": 2 * at_once,
     }  # fmt: skip
+
+
+def _server(name: str, load: Load, at_once: int, folder: Path) -> Contestant:
+    """transformers' own server, with continuous batching and as much room as the app's batch has."""
+    model, port, meter = str(ROOT / load.model), free_port(), folder / "server.meter"
+    settings = {
+        "--port": port, "--dtype": "float32", "--cb-block-size": 32, "--cb-max-batch-tokens": 512,
+        "--cb-num-blocks": 64 * at_once,
+    }  # fmt: skip
+    arguments = ["serve", model, "--continuous-batching", *(str(part) for pair in settings.items() for part in pair)]
+    env = {"METER": str(meter), "APP": "transformers.cli.transformers", "ARGUMENTS": shlex.join(arguments)}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, COUNTED], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+            env={**clean(os.environ), "PYTHONPATH": str(ROOT), **env},
+        )  # fmt: skip
+    _wait(f"http://127.0.0.1:{port}/health", process, folder / "server.log")
+
+    def visitor(url: str) -> Visitor:
+        return ApiVisitor(url, model, load.tokens)
+
+    def end() -> None:
+        process.terminate()
+        process.wait()
+
+    return Contestant(name, port, visitor, Meter(meter), end)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    while process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the server ended with {process.returncode}:\n{log.read_text('utf-8', 'replace')}")

@@ -1,4 +1,7 @@
-"""Runs an app as it is, and counts what its model does: `METER=FILE APP=app.py python benchmarks/counted.py`."""
+"""Runs an app as it is, and counts what its model does: `METER=FILE APP=app.py python benchmarks/counted.py`.
+
+APP may be a module's name too; ARGUMENTS are its command line's.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import importlib.util
 import os
 import resource
 import runpy
+import shlex
 import sys
 import threading
 import time
@@ -22,8 +26,12 @@ def main() -> None:
     meter = Meter(Path(os.environ["METER"]))
     sys.meta_path.insert(0, Hook(meter))
     threading.Thread(target=report, args=(meter,), daemon=True).start()
-    sys.argv = [os.environ["APP"]]
-    runpy.run_path(os.environ["APP"], run_name="__main__")
+    app = os.environ["APP"]
+    sys.argv = [app, *shlex.split(os.environ.get("ARGUMENTS", ""))]
+    if app.endswith(".py"):
+        runpy.run_path(app, run_name="__main__")
+    else:
+        runpy.run_module(app, run_name="__main__")
 
 
 class Hook(importlib.abc.MetaPathFinder):
@@ -36,16 +44,16 @@ class Hook(importlib.abc.MetaPathFinder):
         self.meter = meter
 
     def find_spec(self, name, path, target=None):
-        if name != "transformers.models.auto.auto_factory":
+        if name != "transformers.modeling_utils":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         execute = spec.loader.exec_module
-        spec.loader.exec_module = lambda module: (execute(module), self.patch(module._BaseAutoModelClass))
+        spec.loader.exec_module = lambda module: (execute(module), self.patch(module.PreTrainedModel))
         return spec
 
-    def patch(self, auto: type) -> None:
-        load, meter = auto.from_pretrained.__func__, self.meter
+    def patch(self, kind: type) -> None:
+        load, meter = kind.from_pretrained.__func__, self.meter
 
         def step(*_) -> None:  # a function: quantizing a model copies its hooks, and a method's object with them
             meter[STEPS] += 1
@@ -58,7 +66,7 @@ class Hook(importlib.abc.MetaPathFinder):
             model.register_forward_pre_hook(step)
             return loaded
 
-        auto.from_pretrained = classmethod(from_pretrained)
+        kind.from_pretrained = classmethod(from_pretrained)
 
 
 def report(meter: Meter) -> None:

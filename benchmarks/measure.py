@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.contestants import Contestant, Load
 from benchmarks.meter import CPU, DELAY, PEAK, STEPS
-from benchmarks.visitors import Heard, ask, connect
+from benchmarks.visitors import Heard, ask
 from benchmarks.wire import wire
 
 SLOW = 0.05  # seconds that each step is held up while Stop is measured, so that a step outlasts the stop's own way
@@ -67,22 +67,24 @@ def steps_after_stop(contestant: Contestant, load: Load) -> int:
     """Forward passes that begin after the server has acknowledged a Stop. Each pass is held up for `SLOW` seconds."""
     meter = contestant.meter
     meter[DELAY] = SLOW
-    (client,) = connect(contestant.app.url, 1)
-    job = client.submit(load.message, api_name="/chat")
+    (visitor,) = contestant.visitors(1)
     begun = meter[STEPS]
-    while meter[STEPS] < begun + 5 or not any(job.outputs()):
+    visitor.ask(load.message)
+    while meter[STEPS] < begun + 5 or not visitor.text():
+        if visitor.done():
+            raise RuntimeError(f"{contestant.name}: the reply was over before it could be stopped")
         time.sleep(0.005)
-    job.cancel()
+    visitor.stop()
     stopped = meter[STEPS]
     time.sleep(4 * SLOW)
     meter[DELAY] = 0
     _settle(contestant)
-    client.close()
+    visitor.close()
     return int(meter[STEPS] - stopped)
 
 
 def _round(contestant: Contestant, load: Load, visitors: int, count: Callable[[str], int]) -> Round:
-    clients = connect(contestant.app.url, visitors)
+    clients = contestant.visitors(visitors)
     cpu = _settle(contestant)
     started = time.perf_counter()
     heard = ask(clients, load.message)
@@ -111,12 +113,12 @@ def _row(contestant: Contestant, visitors: int, rounds: Sequence[Round], kilobyt
 
 def _bytes_per_token(contestant: Contestant, load: Load, count: Callable[[str], int]) -> float:
     """Of one reply, which is kB per 1,000 tokens as well."""
-    with wire(contestant.app.port) as counted:
-        clients = connect(counted.url, 1)
+    with wire(contestant.port) as counted:
+        (visitor,) = contestant.visitors(1, counted.url)
         before = counted.bytes
-        (heard,) = ask(clients, load.message)
+        (heard,) = ask([visitor], load.message)
         sent = counted.bytes - before
-        clients[0].close()
+        visitor.close()
     return sent / count(heard.text)
 
 

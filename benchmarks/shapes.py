@@ -21,10 +21,12 @@ def build(to: str, like: str) -> None:
         bos_token_id=0, eos_token_id=None, pad_token_id=3,
     )  # fmt: skip
     model = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+    grown = json.loads((tokenizer / "tokenizer.json").read_text("utf-8"))
+    words = grown["model"]["vocab"]
+    with torch.no_grad():  # it then writes whole words only: half a character would hold back an update
+        model.get_input_embeddings().weight[: len(words)] *= 0.01
     model.save_pretrained(folder)
     for name in ("tokenizer_config.json", "chat_template.jinja"):
         (folder / name).write_text((tokenizer / name).read_text("utf-8"), "utf-8")
-    grown = json.loads((tokenizer / "tokenizer.json").read_text("utf-8"))
-    words = grown["model"]["vocab"]
     words |= {f"Ġw{number}": number for number in range(len(words), VOCABULARY)}  # no merge leads to them
     (folder / "tokenizer.json").write_text(json.dumps(grown, ensure_ascii=False), "utf-8")
