@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
-from benchmarks import overhead, passes, table
+from benchmarks import overhead, passes, start, table
 from benchmarks.contestants import SERVER, Load, running
 from benchmarks.measure import Row, rows
 from tests.running import ROOT
@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with shape() as model:
             print(passes.lines(passes.passes(model, rounds=9)), end="\n\n")
             print(overhead.lines(overhead.speeds(model, SHORT, LONG, rounds=3), SHORT, LONG))
+        return 0
+    if options.start:
+        print(start.lines(start.seconds(Load(TINY, QUESTION, tokens=16), rounds=3)))
         return 0
     if options.full:
         measured = crowds(options.visitors, options.rounds)
@@ -69,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
     parser.add_argument("--full", action="store_true", help="all engines, a 115M model, many visitors; takes minutes")
-    parser.add_argument("--overhead", action="store_true", help="what each layer costs on top of the model")
+    parser.add_argument("--overhead", action="store_true", help="how long passes take, and what streaming adds")
+    parser.add_argument("--start", action="store_true", help="how long until the page, and until the first words")
     parser.add_argument("--visitors", type=int, nargs="+", default=[1, 4, 8, 16, 32], metavar="N", help="with --full")
     parser.add_argument("--rounds", type=int, default=2, metavar="N", help="with --full")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures go (default: benchmarks/results/)")

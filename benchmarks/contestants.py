@@ -40,6 +40,8 @@ class Contestant:
     visitor: Callable[[str], Visitor]
     meter: Meter
     end: Callable[[], None]
+    ready: Callable[[], bool] = lambda: True
+    """Whether its model is loaded, where the page is there first."""
 
     def visitors(self, number: int, url: str | None = None) -> list[Visitor]:
         """New ones."""
@@ -47,14 +49,16 @@ class Contestant:
 
 
 @contextmanager
-def running(names: Sequence[str], load: Load, at_once: int) -> Iterator[list[Contestant]]:
-    """Starts the named apps; they are ended after the context."""
+def running(names: Sequence[str], load: Load, at_once: int, loaded: bool = True) -> Iterator[list[Contestant]]:
+    """Starts the named apps, one after the other when the one before is `loaded`; they are ended after the context."""
     started: list[Contestant] = []
     with TemporaryDirectory() as folder:
         try:
             for name in names:
                 start = _server if name == SERVER else _app
                 started.append(start(name, load, at_once, Path(folder)))
+                while loaded and not started[-1].ready():
+                    time.sleep(0.1)
             yield started
         finally:
             for contestant in started:
@@ -66,7 +70,9 @@ def _app(name: str, load: Load, at_once: int, folder: Path) -> Contestant:
     env = {"METER": str(meter), "APP": "benchmarks/naive.py" if name == "naive" else "app.py"}
     naive = {"MODEL": str(ROOT / load.model), "MAX_NEW_TOKENS": str(load.tokens)}
     app = App(folder, _changes(name, load, at_once), COUNTED, {**env, **naive})
-    return Contestant(name, app.port, PageVisitor, Meter(meter), app.end)
+    return Contestant(
+        name, app.port, PageVisitor, Meter(meter), app.end, lambda: name == "naive" or "Engine: " in app.log
+    )
 
 
 def _changes(name: str, load: Load, at_once: int) -> dict[str, object]:

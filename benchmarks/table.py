@@ -38,7 +38,12 @@ def save(rows: Sequence[Row], path: Path | None = None) -> Path:
     """Writes the rows, and what they were measured on, as JSON: to `path`, else to a new file of RESULTS."""
     path = path or RESULTS / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    machine = {"platform": platform.platform(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    machine = {
+        "date": time.strftime("%-d %B %Y"),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+    }
     path.write_text(json.dumps({**machine, "rows": [row.data() for row in rows]}, indent=2) + "\n", "utf-8")
     return path
 

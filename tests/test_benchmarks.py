@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import excerpt
 from benchmarks.__main__ import main
 from benchmarks.simulate import LOADS, Server, late, plot, servers, table, waits
 
@@ -57,3 +58,27 @@ def test_the_simulation_is_shown_as_a_table_and_a_plot() -> None:
     assert table(found).splitlines()[0] == "| questions an hour | generate | batching |"
     assert plot(found).startswith("<svg ")
     assert plot(found).count("<polyline") == 2
+
+
+def test_the_readme_shows_the_figures_that_are_kept() -> None:
+    figures = json.loads(excerpt.FIGURES.read_text("utf-8"))
+    shown = excerpt.SECTION.search(excerpt.README.read_text("utf-8"))
+    assert shown
+    assert shown.group() == excerpt.section(figures)
+    assert excerpt.PLOT.read_text("utf-8") == excerpt.plot(figures)
+    assert excerpt.plot(figures).count("<polyline") == len({row["app"] for row in figures["rows"]})
+
+
+def test_the_excerpt_compares_with_the_plain_app() -> None:
+    rows = [
+        {"app": app, "visitors": visitors, "tokens_per_second": speed, "first_slowest": 0.5, "steps_after_stop": stop}
+        for app, visitors, speed, stop in [
+            ("naive", 1, 20, 26),
+            ("batching", 1, 30, 0),
+            ("naive", 32, 10, 26),
+            ("batching", 32, 90, 0),
+        ]
+    ]
+    text = excerpt.section({"date": "1 May 2026", "cores": 2, "rows": rows})
+    assert "| 1 | batching | 30 | 1.5 | 0.50 | 0 |" in text
+    assert "| 32 | batching | 90 | 9.0 | 0.50 | 0 |" in text
