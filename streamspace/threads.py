@@ -7,7 +7,6 @@ sharing saves: docs/decisions/threads-that-wait-briefly.md has the figures.
 from __future__ import annotations
 
 import logging
-import statistics
 import time
 from bisect import bisect_right
 from typing import Any
@@ -19,9 +18,10 @@ from streamspace import cores
 log = logging.getLogger(__name__)
 SIZES = (1, 8)  # tokens in a pass: one reply that is being written, several in a batch
 PROMPT = 32  # tokens from which on a pass is taken for a prompt's, which all threads share
-ROUNDS = 7
+ROUNDS = 10
+PAUSE = 0.02  # seconds between rounds: threads that share one core for a while, by the system's choice, part again
 LONG = 0.1  # seconds; in a pass that takes longer, the waiting is lost among the work
-GAIN = 0.9  # of all threads' time, from which on fewer are preferred: near to that, chance would choose
+GAIN = 0.9  # of all threads' least time, from which on fewer are preferred: near to that, chance would choose
 
 
 def limit() -> None:
@@ -71,7 +71,8 @@ def _quickest(model: Any, size: int, everyone: int) -> int:
             taken.append(time.perf_counter() - started)
         if min(map(min, times.values())) > LONG:
             break
+        time.sleep(PAUSE)
     torch.set_num_threads(everyone)
-    medians = {number: statistics.median(taken) for number, taken in times.items()}
-    best = min(medians, key=lambda number: medians[number])
-    return best if medians[best] < GAIN * medians[everyone] else everyone
+    least = {number: min(taken) for number, taken in times.items()}
+    best = min(least, key=lambda number: least[number])
+    return best if least[best] < GAIN * least[everyone] else everyone
