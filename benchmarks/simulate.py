@@ -17,7 +17,7 @@ from pathlib import Path
 PLOT = Path(__file__).parents[1] / "docs/scaling.svg"
 TOKENS = 250  # of a reply, on average
 QUESTIONS = 600  # simulated for each load
-LOADS = [30, 60, 120, 240, 480, 960, 1920, 3840]  # questions an hour
+LOADS = [30, 60, 120, 240, 480, 960, 1920, 3840, 7680]  # questions an hour
 PATIENCE = 5.0  # seconds of waiting that 95 of 100 visitors should not exceed
 
 
@@ -61,7 +61,7 @@ def servers(results: Path) -> list[Server]:
     """The engines as measured: a pass's time is visitors over tokens/s, alone and with the most visitors."""
     rows = json.loads(results.read_text("utf-8"))["rows"]
     found = []
-    for name in dict.fromkeys(row["app"] for row in rows if row["app"] != "naive"):
+    for name in dict.fromkeys(row["app"] for row in rows if row["app"] not in ("naive", "transformers serve")):
         speeds = {row["visitors"]: row["tokens_per_second"] for row in rows if row["app"] == name}
         most = 1 if name.startswith("generate") else max(speeds)
         alone = 1 / speeds[1]
