@@ -26,7 +26,7 @@ def main() -> int:
             opening.load()  # the weights are packed when the page is launched
         else:
             opening.begin()  # the page is there first
-        serve(whole.build(opening), config)
+        serve(whole.build(opening), opening)
     except StreamspaceError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.errors import StreamspaceError, unexpected
+from streamspace.errors import StreamspaceError, unexpected, whence
 from streamspace.opening import Opening
 from streamspace.reply import Replies
 
@@ -104,5 +104,5 @@ async def _texts(replies: Replies) -> AsyncGenerator[str, None]:
     except StreamspaceError as error:
         raise gr.Error(str(error), print_exception=False) from error
     except Exception as error:
-        log.exception("A reply failed")
+        log.error("A reply failed: %s", whence(error))
         raise gr.Error(unexpected(), print_exception=False) from error

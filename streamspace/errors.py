@@ -9,12 +9,14 @@ StreamspaceError
 ├── GpuError          ZeroGPU refused or ended the call
 └── DeployError       the Hub refused a step, or the Space doesn't run or answer
 
-Anything else that is raised is a defect of ours: it is logged with its traceback, and the visitor reads `unexpected()`.
+Anything else that is raised is a defect of ours: the visitor reads `unexpected()`, and the log says `whence` it came.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from streamspace.texts import Phrase, say
 
@@ -66,3 +68,17 @@ class DeployError(StreamspaceError):
 def unexpected() -> Phrase:
     """What the visitor reads of a defect."""
     return say("error.unexpected")
+
+
+def whence(error: BaseException) -> str:
+    """What the log reads of a defect: its type and the calls that led to it, innermost first, then those of its cause.
+
+    Not its message, which may quote what a visitor typed.
+    """
+    calls = [
+        f"{'/'.join(PurePath(call.filename).parts[-2:])}:{call.lineno} {call.name}"
+        for call in reversed(traceback.extract_tb(error.__traceback__, limit=-6))
+    ]
+    told = f"{type(error).__name__} at {' < '.join(calls)}"
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return f"{told}; after {whence(cause)}" if cause else told

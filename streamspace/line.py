@@ -41,6 +41,11 @@ class Line:
         ticket.moved.clear()
         await wait(ticket.moved, seconds)
 
+    def length(self) -> tuple[int, int]:
+        """How many are being served, and how many wait."""
+        served = min(len(self._tickets), self._at_once)
+        return served, len(self._tickets) - served
+
     def leave(self, ticket: Ticket) -> None:
         """Takes the ticket out, served or not; those behind it move up."""
         self._tickets.remove(ticket)

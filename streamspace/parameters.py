@@ -14,6 +14,7 @@ from streamspace.events import Sampling
 from streamspace.texts import Phrase, say
 
 NAMES = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty")
+HUGE = 10**300  # whole numbers have no largest, and those that no float holds can't be written with :g
 
 
 def choose(bounds: Bounds, asked: dict[str, Any]) -> Sampling:
@@ -44,9 +45,10 @@ def _number(name: str, asked: Any, allowed: Range) -> float:
         return allowed.default
     whole = isinstance(allowed, IntRange)
     number = not isinstance(asked, bool) and isinstance(asked, int | float)
-    within = number and math.isfinite(asked) and allowed.min <= asked <= allowed.max
+    within = number and allowed.min <= asked <= allowed.max
     if not within or (whole and asked != int(asked)):
-        found = f"{asked:g}" if number else repr(str(asked)[:40])
+        short = number and not HUGE < abs(asked) < math.inf
+        found = f"{asked:g}" if short else repr(str(asked)[:40])
         key = "error.whole_number" if whole else "error.number"
         raise ValueError(say(key, name=name, min=f"{allowed.min:g}", max=f"{allowed.max:g}", found=found))
     return int(asked) if whole else float(asked)
@@ -55,7 +57,7 @@ def _number(name: str, asked: Any, allowed: Range) -> float:
 def _seed(asked: Any, configured: int | None) -> int:
     if asked is None or asked == "":
         return secrets.randbelow(MAX_SEED) if configured is None else configured
-    number = not isinstance(asked, bool) and isinstance(asked, int | float) and math.isfinite(asked)
-    if not number or asked != int(asked) or not 0 <= asked <= MAX_SEED:
+    number = not isinstance(asked, bool) and isinstance(asked, int | float)
+    if not number or not 0 <= asked <= MAX_SEED or asked != int(asked):
         raise ValueError(say("error.seed", max=MAX_SEED, found=repr(str(asked)[:40])))
     return int(asked)

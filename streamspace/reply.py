@@ -58,6 +58,11 @@ class Writer:
         """What a reply costs, where GPU seconds are counted."""
         self._line = Line(min(config.limits.concurrency, engine.capacity), config.limits.queue)
 
+    @property
+    def busy(self) -> tuple[int, int]:
+        """How many replies are being written, and how many wait in line."""
+        return self._line.length()
+
     async def chat(
         self,
         message: Any,

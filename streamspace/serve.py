@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from streamspace.config import Config
+from streamspace import health
 from streamspace.errors import StreamspaceError
 from streamspace.images import MOST_MEGABYTES
+from streamspace.opening import Opening
 from streamspace.page import look, words
+from streamspace.page.discreet import DiscreetServer
 
 
-def serve(page: gr.Blocks, config: Config) -> None:
+def serve(page: gr.Blocks, writer: Opening) -> None:
     """Serves until the process ends. Raises StreamspaceError when the port is taken."""
-    port = os.environ.get("GRADIO_SERVER_PORT")
+    config, port = writer.config, os.environ.get("GRADIO_SERVER_PORT")
     try:
         page.launch(
             server_port=int(port) if port else None,  # else Gradio would silently take another one
@@ -27,6 +30,7 @@ def serve(page: gr.Blocks, config: Config) -> None:
             enable_monitoring=False,  # would be public
             run_history=False,
             max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
+            app_kwargs={"routes": [health.route(writer)], "middleware": [Middleware(DiscreetServer)]},
         )
     except OSError as error:
         if "port" not in str(error):

@@ -41,6 +41,8 @@ class ZeroEngine:
     It is made, and with it the function decorated, before the page is launched: that is when weights are packed.
     """
 
+    name = "generate"
+
     def __init__(self, engine: GenerateEngine, config: Config, budget: Budget) -> None:
         self.capacity = config.limits.concurrency
         self._budget = budget
@@ -61,6 +63,9 @@ class ZeroEngine:
                 if stop.is_set() or isinstance(event, End | Failure):
                     return
             raise GpuError(say("error.gpu_lost"))
+
+    def ailment(self) -> None:
+        """See `Engine.ailment`. Each reply has a worker and a quota of its own."""
 
 
 def _duration(request: Request) -> int:

@@ -35,6 +35,8 @@ SCRIPT = Path(__file__).with_name("script.yaml")
 class Scripted:
     """An engine that reads its replies from a script; see the module."""
 
+    name = "scripted"
+
     def __init__(self, script: dict[str, dict[str, Any]], capacity: int) -> None:
         self.capacity = capacity
         self._script = script
@@ -61,6 +63,9 @@ class Scripted:
         else:
             yield End("length" if end < len(text) else "finished", tokens, 0.12, 0.12 + tokens / 60)
 
+    def ailment(self) -> None:
+        """See `Engine.ailment`."""
+
 
 class Encoder(MessageEncoder):
     """Passes a message on as it is, and a text too."""
@@ -84,4 +89,4 @@ if __name__ == "__main__":
     config = configfile.read(configfile.chosen())
     opening = Opening(config, writer)
     opening.begin()
-    serve(whole.build(opening), config)
+    serve(whole.build(opening), opening)

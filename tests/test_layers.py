@@ -51,6 +51,7 @@ streamspace.reply
 streamspace.local
 streamspace.build
 streamspace.opening
+streamspace.health
 streamspace.page
 streamspace.page.words
 streamspace.page.markup
@@ -59,6 +60,7 @@ streamspace.page.controls
 streamspace.page.bubbles
 streamspace.page.imagebox
 streamspace.page.uploads
+streamspace.page.discreet
 streamspace.page.chat
 streamspace.page.completion
 streamspace.api

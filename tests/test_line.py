@@ -47,6 +47,7 @@ def test_a_line_that_is_full_says_how_many_wait() -> None:
 class Slow:
     """An engine that writes one reply at a time, and remembers in which order."""
 
+    name = "slow"
     capacity = 1
 
     def __init__(self) -> None:
@@ -58,6 +59,9 @@ class Slow:
             time.sleep(0.02)
             yield Piece(f"{number} ", number)
         yield End("finished", 5, 0.02, 0.1)
+
+    def ailment(self) -> None:
+        pass
 
 
 def writer(tiny: Any) -> Writer:

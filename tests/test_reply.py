@@ -27,6 +27,7 @@ CONFIG = configfile.read(ROOT / "config/tiny.yaml")
 class Scripted:
     """An engine that says what it was given, and remembers what it was asked."""
 
+    name = "scripted"
     capacity = 2
 
     def __init__(self, *events: Any) -> None:
@@ -38,6 +39,9 @@ class Scripted:
         for event in self.events:
             time.sleep(0.005)
             yield event
+
+    def ailment(self) -> None:
+        pass
 
 
 @pytest.fixture

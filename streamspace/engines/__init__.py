@@ -10,11 +10,14 @@ from streamspace.events import Beat, Event, Request
 
 Events = Generator[Event, None, None]
 BEAT = 0.1  # seconds of silence after which a Beat is sent
+STALE = 30.0  # seconds after which a failure says nothing of the engine any more, and one more visitor may try
 
 
 class Engine(Protocol):
     """What writes replies."""
 
+    name: str
+    """As `engine` in a config file has it."""
     capacity: int
     """How many replies it writes at once; more than that wait their turn."""
 
@@ -24,6 +27,9 @@ class Engine(Protocol):
         It blocks between events. Setting `stop` from any thread, or closing the generator, ends the model within one
         token; neither waits for it.
         """
+
+    def ailment(self) -> str | None:
+        """Why a reply could not be written now, in words for a visitor; None when it could, as far as is known."""
 
 
 def acquire(lock: threading.Lock | threading.Semaphore, stop: threading.Event) -> Generator[Beat, None, bool]:

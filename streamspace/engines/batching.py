@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
+from collections.abc import Generator
 from typing import Any
 
-from streamspace.engines import Events, acquire
+from streamspace.engines import STALE, Events, acquire
 from streamspace.engines.batch import Batch, Reply
 from streamspace.engines.draft import Draft, end_tokens
 from streamspace.engines.sampler import Choice
-from streamspace.events import End, Request
+from streamspace.engines.trial import GREEDY
+from streamspace.events import End, Event, Failure, Request
 
 log = logging.getLogger(__name__)
+TRIAL = Request((0,), GREEDY)  # every vocabulary has a token 0
 
 
 class BatchingEngine:
@@ -21,7 +25,10 @@ class BatchingEngine:
 
     Replies share each forward pass, so a pass that fails ends the whole batch. They then go on in a new batch, admitted
     one by one, each alone until its next token: the one that is alone when a pass fails again fails, the others don't.
+    After it the engine writes a reply of its own: does that fail too, then any would.
     """
+
+    name = "batching"
 
     def __init__(self, model: Any, tokenizer: Any, capacity: int, longest: int) -> None:
         self.capacity = capacity
@@ -32,6 +39,8 @@ class BatchingEngine:
         self._admission = threading.Lock()
         self._ids = itertools.count()
         self._batch: Batch | None = None
+        self._ailment: str | None = None
+        self._failed_at = 0.0
         threading.Thread(target=self._end_with_the_process, name="batch end").start()
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
@@ -39,15 +48,19 @@ class BatchingEngine:
         if not (yield from acquire(self._slots, stop)):
             yield End("stopped", 0, 0.0, 0.0)
             return
-        draft = Draft(request, self._tokenizer, end_tokens(self._model), stop)
-        reply = Reply(f"reply-{next(self._ids)}", request, draft, Choice.of(request, self._model))
+        reply = self._reply(request, stop)
         try:
-            yield from self._written(reply, stop)
+            if not (yield from self._written(reply, stop)):
+                self._try_out()
         finally:
             stop.set()
             if batch := self._batch:
                 batch.remove(reply)
             self._slots.release()
+
+    def ailment(self) -> str | None:
+        """See `Engine.ailment`. A batch that has ended is none: the next reply begins a new one."""
+        return self._ailment if time.monotonic() - self._failed_at < STALE else None
 
     def close(self) -> None:
         """Ends the batch, its thread and its memory; replies that are being written fail."""
@@ -55,22 +68,40 @@ class BatchingEngine:
         if batch:
             batch.end()
 
-    def _written(self, reply: Reply, stop: threading.Event) -> Events:
+    def _reply(self, request: Request, stop: threading.Event) -> Reply:
+        draft = Draft(request, self._tokenizer, end_tokens(self._model), stop)
+        return Reply(f"reply-{next(self._ids)}", request, draft, Choice.of(request, self._model))
+
+    def _written(self, reply: Reply, stop: threading.Event) -> Generator[Event, None, bool]:
+        """Yields the reply's events; False when no batch could write it."""
         suspect = False
         while not reply.draft.ended:
             if not (yield from acquire(self._admission, stop)):
                 yield from reply.draft.end("stopped")
-                return
+                return True
             try:
                 batch = self._living_batch()
                 batch.add(reply)
                 if suspect and not (yield from reply.events(batch.alive, until_next_token=True)):
                     yield reply.draft.fail(reply.error or "the batch ended")
-                    return
+                    return False
+            except Exception as error:
+                log.exception("No batch of replies could be started")
+                yield reply.draft.fail(error)
+                return False
             finally:
                 self._admission.release()
-            yield from reply.events(batch.alive)
+            if (yield from reply.events(batch.alive)):
+                self._ailment = None
             suspect = True
+        return True
+
+    def _try_out(self) -> None:
+        """Writes a few tokens of its own, now that a reply has failed: is the engine itself ill?"""
+        never = threading.Event()
+        *_, last = self._written(self._reply(TRIAL, never), never)
+        if isinstance(last, Failure):
+            self._ailment, self._failed_at = last.message, time.monotonic()
 
     def _end_with_the_process(self) -> None:
         """The batch's thread would keep the process alive."""

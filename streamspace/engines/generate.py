@@ -28,6 +28,7 @@ class GenerateEngine:
     global, so a seed would not reproduce.
     """
 
+    name = "generate"
     capacity = 1
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
@@ -47,6 +48,9 @@ class GenerateEngine:
             yield from reply.events()
         finally:
             stop.set()
+
+    def ailment(self) -> None:
+        """See `Engine.ailment`. Each reply has the model to itself: one that fails says nothing of the next."""
 
     def rest(self) -> None:
         """Waits until no reply is being written: a stopped one may still be in its last step."""

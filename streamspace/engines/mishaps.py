@@ -10,6 +10,7 @@ from streamspace.config import Endpoint
 from streamspace.texts import Phrase, say
 
 PASSING = (408, 429, 500, 502, 503, 504)  # answers that another try may change
+PARTICULAR = (400, 413, 422, 429)  # answers to one request, which say nothing of the next
 
 
 def passing(error: Exception) -> bool:
@@ -17,6 +18,11 @@ def passing(error: Exception) -> bool:
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in PASSING
     return isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ReadTimeout)
+
+
+def general(error: Exception) -> bool:
+    """Whether the next request will meet the same: not where the server refused this one, or has too much to do."""
+    return not (isinstance(error, HfHubHTTPError) and error.response.status_code in PARTICULAR)
 
 
 def explain(error: Exception, model: str, settings: Endpoint) -> Phrase:

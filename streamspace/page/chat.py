@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from streamspace import thoughts
-from streamspace.errors import GpuError, StreamspaceError, unexpected
+from streamspace.errors import GpuError, StreamspaceError, unexpected, whence
 from streamspace.opening import Opening
 from streamspace.page import bubbles, controls, imagebox, look, markup
 from streamspace.page.words import label, spoken
@@ -152,8 +152,8 @@ async def _shown(replies: Replies, before: list[Any], language: str) -> Updates:
     except StreamspaceError as error:
         kept = bubbles.line("", more=isinstance(error, GpuError) and bool(shown.text))
         yield [*before, *bubbles.messages(shown, language=language), bubbles.failure(error.into(language))], kept
-    except Exception:
-        log.exception("A reply failed")
+    except Exception as error:
+        log.error("A reply failed: %s", whence(error))
         yield [*before, *bubbles.messages(shown, language=language), bubbles.failure(unexpected().into(language))], ""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.errors import StreamspaceError, unexpected
+from streamspace.errors import StreamspaceError, unexpected, whence
 from streamspace.opening import Opening
 from streamspace.page import bubbles, controls
 from streamspace.page.words import label, spoken
@@ -54,8 +54,8 @@ def completion(writer: Opening) -> None:
                     yield (shown.text, bubbles.status(shown, language)) if changed else gr.skip()
         except StreamspaceError as error:
             yield shown.text, bubbles.problem(error.into(language))
-        except Exception:
-            log.exception("A reply failed")
+        except Exception as error:
+            log.error("A reply failed: %s", whence(error))
             yield shown.text, bubbles.problem(unexpected().into(language))
 
     run = send.click(None, prompt, status, js="(t) => streamspace.start(t)").success(

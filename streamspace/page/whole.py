@@ -14,7 +14,7 @@ from streamspace.opening import Opening
 from streamspace.page import look
 from streamspace.page.chat import chat
 from streamspace.page.completion import completion
-from streamspace.page.uploads import OwnFiles
+from streamspace.page.discreet import DiscreetPage
 
 HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
 Part = Callable[[Opening], None]
@@ -29,7 +29,9 @@ def build(writer: Opening) -> gr.Blocks:
     """The page of the config's task, with the API endpoint of the same name."""
     config = writer.config
     part, endpoint, name = TASKS[config.task]
-    with OwnFiles(title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
+    with DiscreetPage(
+        title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)
+    ) as page:
         _heading(config.page)
         part(writer)
         _footer(config)
