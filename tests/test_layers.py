@@ -51,7 +51,6 @@ streamspace.reply
 streamspace.local
 streamspace.build
 streamspace.opening
-streamspace.health
 streamspace.page
 streamspace.page.words
 streamspace.page.markup
