@@ -6,14 +6,12 @@ import os
 
 import gradio as gr
 from starlette.middleware import Middleware
-from starlette.middleware import Middleware
 
 from streamspace import health
 from streamspace.errors import StreamspaceError
 from streamspace.images import MOST_MEGABYTES
 from streamspace.opening import Opening
 from streamspace.page import look, words
-from streamspace.page.discreet import DiscreetServer
 from streamspace.page.discreet import DiscreetServer
 
 
@@ -32,7 +30,6 @@ def serve(page: gr.Blocks, writer: Opening) -> None:
             enable_monitoring=False,  # would be public
             run_history=False,
             max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
-            app_kwargs={"middleware": [Middleware(DiscreetServer)]},
             app_kwargs={"routes": [health.route(writer)], "middleware": [Middleware(DiscreetServer)]},
         )
     except OSError as error:

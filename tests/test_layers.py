@@ -51,6 +51,7 @@ streamspace.reply
 streamspace.local
 streamspace.build
 streamspace.opening
+streamspace.health
 streamspace.page
 streamspace.page.words
 streamspace.page.markup
