@@ -178,6 +178,28 @@ def test_a_server_that_is_gone_or_silent_is_named_as_such(server: ChatServer) ->
     assert ask(engine(server)) == [Failure("The model's server can't be reached. Try again in a moment")]
 
 
+def test_a_server_that_failed_is_an_ailment_until_it_answers_or_a_while_has_passed(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = engine(server)
+    server.answers = [refusal(400)]
+    ask(asking)
+    assert asking.ailment() is None  # this request's own fault
+    server.answers = [refusal(401)]
+    ask(asking)
+    assert asking.ailment() == (
+        "The model's server refuses this Space's key. Its owner: see the secret ENDPOINT_KEY"
+    )  # fmt: skip
+    server.answers = [words("Hello")]
+    ask(asking)
+    assert asking.ailment() is None
+    server.answers = [refusal(502)]
+    ask(asking)
+    assert asking.ailment()
+    monkeypatch.setattr(endpoint, "STALE", 0.0)
+    assert asking.ailment() is None
+
+
 def test_a_reply_that_breaks_off_is_not_asked_for_again(server: ChatServer) -> None:
     def answer(exchange: Exchange) -> None:
         exchange.send(delta("Half a"))

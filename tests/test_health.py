@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from streamspace.events import End, Failure, Piece, Request
 from streamspace.opening import Opening
 from streamspace.prompt import Encoder
 from streamspace.reply import Writer
+from tests.conftest import Probe
 from tests.running import App
 from tests.test_batching import GREEDY, ask, steps, text, write
 from tests.test_reply import CONFIG, Scripted
@@ -41,6 +43,32 @@ def test_a_ready_app_is_well(app: App) -> None:
     assert status == 200
     assert found.pop("engine") in ("generate", "batching")
     assert found == READY
+
+
+def test_an_app_whose_passes_all_fail_says_so_until_one_succeeds(app: App, probe: Probe) -> None:
+    client = Client(app.url, verbose=False)
+    with probe.set("fail", "the device is lost"):
+        with pytest.raises(Exception, match="the device is lost"):
+            client.predict("Hello", api_name="/chat")
+        until = time.monotonic() + 10  # the visitor doesn't wait for the engine's own try
+        while (found := asked(app))[0] == 200 and time.monotonic() < until:
+            time.sleep(0.05)
+    assert found[0] == 503
+    assert found[1]["reason"] == "The model failed while it was answering: the device is lost"
+    assert client.predict("Hello", api_name="/chat")
+    assert asked(app)[0] == 200
+
+
+def test_replies_that_are_written_are_counted_and_those_that_wait(start: Callable[..., App]) -> None:
+    app = start(changes={"limits.concurrency": 1}, script="tests/scripted_app.py")
+    client = Client(app.url, verbose=False)
+    jobs = [client.submit("slow", api_name="/chat") for _ in range(3)]
+    while not jobs[0].outputs():
+        time.sleep(0.02)
+    status, found = asked(app)
+    assert (status, found["writing"], found["waiting"]) == (200, 1, 2)
+    for job in jobs:
+        job.cancel()
 
 
 def test_an_app_without_its_model_says_why(start: Callable[..., App]) -> None:
