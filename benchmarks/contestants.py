@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.meter import Meter
 from benchmarks.visitors import ApiVisitor, PageVisitor, Visitor
-from tests.running import ROOT, App, clean, free_port
+from tests.running import ROOT, App, clean, end, free_port
 
 SERVER = "transformers serve"
 COUNTED = "benchmarks/counted.py"
@@ -39,9 +39,8 @@ class Contestant:
     port: int
     visitor: Callable[[str], Visitor]
     meter: Meter
-    end: Callable[[], None]
-    ready: Callable[[], bool] = lambda: True
-    """Whether its model is loaded, where the page is there first."""
+    process: subprocess.Popen[bytes]
+    log: Path
 
     def visitors(self, number: int, url: str | None = None) -> list[Visitor]:
         """New ones."""
@@ -57,12 +56,12 @@ def running(names: Sequence[str], load: Load, at_once: int, loaded: bool = True)
             for name in names:
                 start = _server if name == SERVER else _app
                 started.append(start(name, load, at_once, Path(folder)))
-                while loaded and not started[-1].ready():
-                    time.sleep(0.1)
+                if loaded and name != "naive":  # which has its model before its page
+                    _load(started[-1])
             yield started
         finally:
             for contestant in started:
-                contestant.end()
+                end(contestant.process)
 
 
 def _app(name: str, load: Load, at_once: int, folder: Path) -> Contestant:
@@ -70,9 +69,7 @@ def _app(name: str, load: Load, at_once: int, folder: Path) -> Contestant:
     env = {"METER": str(meter), "APP": "benchmarks/naive.py" if name == "naive" else "app.py"}
     naive = {"MODEL": str(ROOT / load.model), "MAX_NEW_TOKENS": str(load.tokens)}
     app = App(folder, _changes(name, load, at_once), COUNTED, {**env, **naive})
-    return Contestant(
-        name, app.port, PageVisitor, Meter(meter), app.end, lambda: name == "naive" or "Engine: " in app.log
-    )
+    return Contestant(name, app.port, PageVisitor, Meter(meter), app.process, app.log_file)
 
 
 def _changes(name: str, load: Load, at_once: int) -> dict[str, object]:
@@ -98,28 +95,21 @@ def _server(name: str, load: Load, at_once: int, folder: Path) -> Contestant:
     }  # fmt: skip
     arguments = ["serve", model, "--continuous-batching", *(str(part) for pair in settings.items() for part in pair)]
     env = {"METER": str(meter), "APP": "transformers.cli.transformers", "ARGUMENTS": shlex.join(arguments)}
-    with (folder / "server.log").open("wb") as log:
+    log = folder / "server.log"
+    with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, COUNTED], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+            [sys.executable, COUNTED], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
             env={**clean(os.environ), "PYTHONPATH": str(ROOT), **env},
         )  # fmt: skip
-    _wait(f"http://127.0.0.1:{port}/health", process, folder / "server.log")
-
-    def visitor(url: str) -> Visitor:
-        return ApiVisitor(url, model, load.tokens)
-
-    def end() -> None:
-        process.terminate()
-        process.wait()
-
-    return Contestant(name, port, visitor, Meter(meter), end)
+    return Contestant(name, port, lambda url: ApiVisitor(url, model, load.tokens), Meter(meter), process, log)
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    while process.poll() is None:
+def _load(contestant: Contestant) -> None:
+    """Waits until a reply could be written."""
+    while contestant.process.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{contestant.port}/health", timeout=5).close()
             return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError(f"the server ended with {process.returncode}:\n{log.read_text('utf-8', 'replace')}")
+    raise RuntimeError(f"{contestant.name} has ended:\n{contestant.log.read_text('utf-8', 'replace')}")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from streamspace import build
 from tests.running import changed
 
+T = TypeVar("T")
+
+
+def alone(function: Callable[..., T], *arguments: Any) -> T:
+    """Calls it in a thread that ends with it: if torch had threads for several of ours, they would wait otherwise."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *arguments).result()
+
 
 def load(model: str, dtype: str = "float32", quantization: str = "none") -> Any:
-    """The loaded model with its tokenizer, its threads chosen; it never ends a reply by itself."""
+    """The loaded model with its tokenizer, on as many threads as the app has; it never ends a reply by itself."""
     build.before_torch()
     from streamspace import threads
     from streamspace.config import Config

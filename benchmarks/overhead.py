@@ -8,11 +8,10 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.loaded import load
+from benchmarks.loaded import alone, load
 from tests.running import changed
 
 PROMPT = "Count to two hundred, and don't stop before that"
@@ -34,21 +33,29 @@ def speeds(model: str, short: int, long: int, rounds: int) -> list[Speed]:
     for number in range(rounds + 1):
         for name, run in layers.all():
             for tokens in (short, long):
-                seconds = _alone(run, tokens)
+                seconds = alone(_seconds, run, tokens)
                 if number:
                     found.setdefault((name, tokens), []).append(tokens / seconds)
     medians = {key: statistics.median(each) for key, each in found.items()}
     return [Speed(name, medians[name, short], medians[name, long]) for name, tokens in medians if tokens == short]
 
 
-def _alone(function: Callable[..., Any], argument: Any) -> Any:
-    """Calls it in a thread that ends with it: if torch had threads for several of ours, they would wait otherwise."""
-    with ThreadPoolExecutor(1) as alone:
-        return alone.submit(function, argument).result()
+def _seconds(run: Callable[[int], int], tokens: int) -> float:
+    started = time.perf_counter()
+    assert run(tokens) == tokens
+    return time.perf_counter() - started
+
+
+def _as_in_the_app(model: str) -> Any:
+    loaded = load(model)
+    from streamspace import threads
+
+    threads.settle(loaded.model)
+    return loaded
 
 
 class _Layers:
-    """The layers from the model to the app; each writes a reply of so many tokens and returns the seconds it took."""
+    """The layers from the model to the app; each writes a reply of so many tokens, and counts them."""
 
     def __init__(self, model: str, longest: int) -> None:
         from streamspace.config import Config
@@ -57,13 +64,13 @@ class _Layers:
         bounds = {"default": longest, "min": 1, "max": longest}
         changes = {"model.id": model, "sampling.max_new_tokens": bounds, "system_prompt": ""}
         self._config = Config.model_validate(changed(changes))
-        self._loaded = _alone(load, model)
+        self._loaded = alone(_as_in_the_app, model)
         self._model: Any = self._loaded.model
         self._encoder = Encoder(self._loaded.tokenizer, self._loaded.context_window, self._config.limits.prompt_tokens)
         self._prompt = tuple(self._loaded.tokenizer(PROMPT)["input_ids"])
         self._longest = longest
 
-    def all(self) -> Iterator[tuple[str, Callable[[int], float]]]:
+    def all(self) -> Iterator[tuple[str, Callable[[int], int]]]:
         """Each layer's name, and what runs it."""
         yield "bare loop of forward passes", self._bare
         yield "`model.generate`, no streaming", self._generate
@@ -72,24 +79,24 @@ class _Layers:
                 yield f"engine `{name}`", lambda tokens, engine=engine: self._stream(engine, tokens)
                 yield f"a whole reply of the app, `{name}`", lambda tokens, engine=engine: self._reply(engine, tokens)
 
-    def _bare(self, tokens: int) -> float:
+    def _bare(self, tokens: int) -> int:
         import torch
 
         ids, cache = torch.tensor([self._prompt]), None
-        with torch.inference_mode(), _clock() as clock:
+        with torch.inference_mode():
             for _ in range(tokens):
                 output = self._model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
                 ids, cache = output.logits[:, -1].argmax(-1, keepdim=True), output.past_key_values
                 ids.item()
-        return clock.seconds
+        return tokens
 
-    def _generate(self, tokens: int) -> float:
+    def _generate(self, tokens: int) -> int:
         import torch
 
         ids = torch.tensor([self._prompt])
-        with _clock() as clock:
-            self._model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False)
-        return clock.seconds
+        mask = torch.ones_like(ids)
+        written = self._model.generate(ids, attention_mask=mask, max_new_tokens=tokens, do_sample=False)
+        return written.shape[1] - len(self._prompt)
 
     @contextlib.contextmanager
     def _engine(self, name: str) -> Iterator[Any]:
@@ -103,15 +110,13 @@ class _Layers:
         yield engine
         engine.close()
 
-    def _stream(self, engine: Any, tokens: int) -> float:
+    def _stream(self, engine: Any, tokens: int) -> int:
         from streamspace.events import Request, Sampling
 
-        with _clock() as clock:
-            *_, end = engine.stream(Request(self._prompt, Sampling(tokens, 0, 1, 0, 1, 0)), threading.Event())
-        assert end.tokens == tokens
-        return clock.seconds
+        *_, end = engine.stream(Request(self._prompt, Sampling(tokens, 0, 1, 0, 1, 0)), threading.Event())
+        return end.tokens
 
-    def _reply(self, engine: Any, tokens: int) -> float:
+    def _reply(self, engine: Any, tokens: int) -> int:
         from streamspace.reply import Writer
 
         writer = Writer(self._config, engine, self._encoder)
@@ -121,21 +126,7 @@ class _Layers:
             *_, last = [progress async for progress in replies]
             return last.tokens
 
-        with _clock() as clock:
-            assert asyncio.run(read()) == tokens
-        return clock.seconds
-
-
-@dataclass
-class _Clock:
-    seconds: float = 0.0
-
-
-@contextlib.contextmanager
-def _clock() -> Iterator[_Clock]:
-    clock, started = _Clock(), time.perf_counter()
-    yield clock
-    clock.seconds = time.perf_counter() - started
+        return asyncio.run(read())
 
 
 def lines(speeds: list[Speed], short: int, long: int) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.loaded import load
+from benchmarks.loaded import alone, load
 
 FORMATS = {"float32": ("float32", "none"), "bfloat16": ("bfloat16", "none"), "int8": ("float32", "int8")}
 SIZES = (1, 8, 64, 256)
@@ -27,8 +26,7 @@ class Pass:
 
 def passes(model: str, rounds: int) -> list[Pass]:
     """Medians over rounds in which everything takes its turn."""
-    with ThreadPoolExecutor(1) as alone:  # as in the app: a thread of the main one's would make the others wait longer
-        return alone.submit(_passes, model, rounds).result()
+    return alone(_passes, model, rounds)
 
 
 def _passes(model: str, rounds: int) -> list[Pass]:

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.plot import lines
+
 PLOT = Path(__file__).parents[1] / "docs/scaling.svg"
 TOKENS = 250  # of a reply, on average
 QUESTIONS = 600  # simulated for each load
@@ -76,44 +78,20 @@ def late(server: Server, per_hour: float) -> float:
 
 def table(found: dict[str, list[float]]) -> str:
     """As Markdown: the 95th percentile of the wait by load."""
-    lines = ["| questions an hour | " + " | ".join(found) + " |", "| ---: |" + " ---: |" * len(found)]
+    rows = ["| questions an hour | " + " | ".join(found) + " |", "| ---: |" + " ---: |" * len(found)]
     for index, load in enumerate(LOADS):
-        lines.append(f"| {load:,} | " + " | ".join(f"{each[index]:,.1f} s" for each in found.values()) + " |")
-    return "\n".join(lines)
+        rows.append(f"| {load:,} | " + " | ".join(f"{each[index]:,.1f} s" for each in found.values()) + " |")
+    return "\n".join(rows)
 
 
 def plot(found: dict[str, list[float]]) -> str:
-    """As SVG, both axes logarithmic."""
+    """As SVG, both axes logarithmic: the loads double from one to the next."""
+    levels = {seconds: f"{seconds:g} s" for seconds in (0.01, 0.1, 1, 10, 100, 1000, 10_000)}
+    return lines("questions an hour", [f"{load:,}" for load in LOADS], found, levels, _share, mark=PATIENCE)
 
-    width, height, left, bottom = 720, 360, 70, 50
 
-    def x(load: float) -> float:
-        return left + (width - left - 150) * math.log(load / LOADS[0]) / math.log(LOADS[-1] / LOADS[0])
-
-    def y(seconds: float) -> float:
-        return height - bottom - (height - bottom - 20) * math.log10(min(max(seconds, 0.01), 10_000) / 0.01) / 6
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-        'font-size="12"><rect width="100%" height="100%" fill="white"/>'
-    ]
-    for load in LOADS:
-        parts.append(f'<text x="{x(load):.0f}" y="{height - bottom + 18}" text-anchor="middle">{load}</text>')
-    for seconds in (0.01, 0.1, 1, 10, 100, 1000, 10_000):
-        level = f"{y(seconds):.0f}"
-        parts.append(f'<path d="M{left} {level}H{width - 150}" stroke="#ddd"/>')
-        parts.append(
-            f'<text x="{left - 8}" y="{level}" text-anchor="end" dominant-baseline="middle">{seconds:g} s</text>'
-        )
-    parts.append(f'<path d="M{left} {y(PATIENCE):.0f}H{width - 150}" stroke="#888" stroke-dasharray="4"/>')
-    parts.append(
-        f'<text x="{(left + width - 150) / 2}" y="{height - 12}" text-anchor="middle">questions an hour</text>'
-    )
-    for color, (name, values) in zip(("#c2410c", "#2563eb", "#15803d", "#7e22ce"), found.items(), strict=False):
-        line = " ".join(f"{x(load):.0f},{y(value):.0f}" for load, value in zip(LOADS, values, strict=True))
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2"/>')
-        parts.append(f'<text x="{width - 144}" y="{y(values[-1]):.0f}" fill="{color}">{name}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+def _share(seconds: float) -> float:
+    return math.log10(min(max(seconds, 0.01), 10_000) / 0.01) / 6
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ sharing saves: docs/decisions/threads-that-wait-briefly.md has the figures.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from bisect import bisect_right
 from typing import Any
@@ -21,6 +22,7 @@ PROMPT = 32  # tokens from which on a pass is taken for a prompt's, which all th
 ROUNDS = 10
 PAUSE = 0.02  # seconds between rounds: threads that share one core for a while, by the system's choice, part again
 LONG = 0.1  # seconds; in a pass that takes longer, the waiting is lost among the work
+FAR = 2.0  # times the least so far, from which on a number of threads isn't tried again
 GAIN = 0.9  # of all threads' least time, from which on fewer are preferred: near to that, chance would choose
 
 
@@ -35,7 +37,7 @@ def limit() -> None:
 def settle(model: Any) -> None:
     """Times small passes with fewer threads, and from now on lets the quickest number compute passes of their size.
 
-    Takes up to a few seconds. The same number for the whole life of the model: another one rounds differently.
+    Takes a second or two. The same number for the whole life of the model: another one rounds differently.
     """
     everyone = torch.get_num_threads()
     quickest = [_quickest(model, size, everyone) for size in SIZES]
@@ -57,22 +59,24 @@ class _Team:
         torch.set_num_threads(self._numbers[bisect_right((*SIZES[1:], PROMPT), size)])
 
 
-@torch.inference_mode()
 def _quickest(model: Any, size: int, everyone: int) -> int:
     """The number of threads, at most `everyone`, with which a pass of so many tokens takes the least time."""
-    numbers = [number for number in (1, 2, 4, 8, 16, 32) if number < everyone]
-    times: dict[int, list[float]] = {number: [] for number in [*numbers, everyone]}
-    ids = torch.zeros(1, size, dtype=torch.long)
-    for _ in range(ROUNDS):
-        for number, taken in times.items():
-            torch.set_num_threads(number)
-            started = time.perf_counter()
-            model(ids, use_cache=False)
-            taken.append(time.perf_counter() - started)
-        if min(map(min, times.values())) > LONG:
-            break
+    least = {everyone: min(_seconds(model, size, everyone) for _ in range(2))}
+    fewer = [number for number in (32, 16, 8, 4, 2, 1) if number < everyone and least[everyone] <= LONG]
+    for _ in range(ROUNDS if fewer else 0):
+        for number in (everyone, *fewer):
+            least[number] = min(_seconds(model, size, number), least.get(number, math.inf))
+        fewer = [number for number in fewer if least[number] < FAR * min(least.values())]
         time.sleep(PAUSE)
     torch.set_num_threads(everyone)
-    least = {number: min(taken) for number, taken in times.items()}
     best = min(least, key=lambda number: least[number])
     return best if least[best] < GAIN * least[everyone] else everyone
+
+
+@torch.inference_mode()
+def _seconds(model: Any, size: int, number: int) -> float:
+    torch.set_num_threads(number)
+    ids = torch.zeros(1, size, dtype=torch.long)
+    started = time.perf_counter()
+    model(ids, use_cache=False)
+    return time.perf_counter() - started

@@ -50,12 +50,7 @@ class App:
 
     def end(self) -> None:
         """Ends the process, and waits for it."""
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
     def _wait(self, seconds: float = 120) -> None:
         until = time.monotonic() + seconds
@@ -67,6 +62,16 @@ class App:
             time.sleep(0.1)
         self.end()
         raise RuntimeError(f"the app did not start within {seconds} s:\n{self.log}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process, and waits for it."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def up(url: str) -> bool:

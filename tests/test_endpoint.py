@@ -196,7 +196,7 @@ def test_a_server_that_failed_is_an_ailment_until_it_answers_or_a_while_has_pass
     server.answers = [refusal(502)]
     ask(asking)
     assert asking.ailment()
-    monkeypatch.setattr(endpoint, "STALE", 0.0)
+    monkeypatch.setattr("streamspace.engines.STALE", 0.0)
     assert asking.ailment() is None
 
 

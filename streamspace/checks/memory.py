@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamspace.checks.findings import Finding
-from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB, XLARGE_GB, ZEROGPU
+from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB, XLARGE_GB, ZEROGPU, machine
 from streamspace.config import Config
+from streamspace.placement import choose
 from streamspace.upload import ROOT
 
 GIB = 2**30
@@ -52,9 +53,7 @@ def loaded_dtype(config: Config, hardware: str) -> str:
     """The number format that `placement` would choose there, as far as the flavour's name tells."""
     if config.model.dtype != "auto":
         return config.model.dtype
-    if _on_cpu(config, hardware):
-        return "float32"  # the smallest CPU flavour has no fast bfloat16
-    return "float16" if hardware.startswith("t4") else "bfloat16"
+    return choose(machine(hardware), "cpu" if _on_cpu(config, hardware) else "auto").dtype
 
 
 def weight_bytes(count: int, shape: Mapping[str, Any], config: Config, hardware: str) -> int:

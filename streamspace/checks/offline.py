@@ -21,9 +21,10 @@ def findings(config: Config, path: Path, hardware: str | None = None) -> list[Fi
 def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
     where = upload.config_path(path)
     yield from cards.from_config(config, where)
-    yield from pins.findings(hardware, requirements.read())
+    wanted = requirements.read()
+    yield from pins.findings(hardware, wanted)
     if not config.endpoint:
-        yield from placing.findings(config, hardware, requirements.read(), where)
+        yield from placing.findings(config, hardware, wanted, where)
     yield from files.findings(upload.files(config, path), config, where)
     if card.loads_from_here(config):
         yield from oversized(local_weights(config), hardware, config, where)

@@ -7,10 +7,10 @@ from typing import Any
 
 from streamspace.checks.findings import Finding
 from streamspace.checks.pins import WHERE
-from streamspace.checks.platform import ZEROGPU
+from streamspace.checks.platform import machine
 from streamspace.config import Config
 from streamspace.errors import DeviceError
-from streamspace.placement import BITSANDBYTES, Machine, choose, needs_bitsandbytes
+from streamspace.placement import BITSANDBYTES, choose, needs_bitsandbytes
 
 COSTS = {  # what is good to know of each, and where more is said
     ("int8", "cpu"): (
@@ -61,9 +61,3 @@ def ready(config: Config, shape: Mapping[str, Any], wanted: Mapping[str, str], w
         if package not in wanted:
             problem = f"{package}: expected a version, for weights that are quantized by {method}, got none"
             yield Finding("error", WHERE, problem, f"Add a line: {package}")
-
-
-def machine(hardware: str) -> Machine:
-    """What `probe` would find there, as far as the flavour's name tells."""
-    cuda = not hardware.startswith("cpu")
-    return Machine(zero=hardware == ZEROGPU, cuda=cuda, cuda_bf16=cuda and not hardware.startswith("t4"))

@@ -6,6 +6,8 @@ and "Spaces Configuration Reference"; the flavours' names are those of huggingfa
 
 from __future__ import annotations
 
+from streamspace.placement import Machine
+
 CHECKED = "2026-11"
 ZEROGPU = "zero-a10g"  # the flavour kept its first GPU's name; the GPU behind it has changed since
 ZEROGPU_TORCH = ["2.8.0", "2.9.1", "2.10.0", "2.11.0", "2.12.1", "2.13.0"]
@@ -43,3 +45,9 @@ HARDWARE = {
     "rtx-pro-6000x8": 96,
 }
 XLARGE_GB = 96  # ZeroGPU's whole GPU, at twice the quota
+
+
+def machine(hardware: str) -> Machine:
+    """What `probe` would find there, as far as the flavour's name tells."""
+    cuda = not hardware.startswith("cpu")
+    return Machine(zero=hardware == ZEROGPU, cuda=cuda, cuda_bf16=cuda and not hardware.startswith("t4"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator
 from typing import Protocol
 
@@ -30,6 +31,26 @@ class Engine(Protocol):
 
     def ailment(self) -> str | None:
         """Why a reply could not be written now, in words for a visitor; None when it could, as far as is known."""
+
+
+class Ailment:
+    """What an engine last failed of, for as long as that says something of the next reply."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._since = 0.0
+
+    def set(self, reason: str) -> None:
+        """A reply has failed, and not by its own fault."""
+        self._reason, self._since = reason, time.monotonic()
+
+    def clear(self) -> None:
+        """A reply was written."""
+        self._reason = None
+
+    def get(self) -> str | None:
+        """See `Engine.ailment`."""
+        return self._reason if time.monotonic() - self._since < STALE else None
 
 
 def acquire(lock: threading.Lock | threading.Semaphore, stop: threading.Event) -> Generator[Beat, None, bool]:

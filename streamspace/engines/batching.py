@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-import time
 from collections.abc import Generator
 from typing import Any
 
-from streamspace.engines import STALE, Events, acquire
+from streamspace.engines import Ailment, Events, acquire
 from streamspace.engines.batch import Batch, Reply
 from streamspace.engines.draft import Draft, end_tokens
 from streamspace.engines.sampler import Choice
@@ -39,8 +38,7 @@ class BatchingEngine:
         self._admission = threading.Lock()
         self._ids = itertools.count()
         self._batch: Batch | None = None
-        self._ailment: str | None = None
-        self._failed_at = 0.0
+        self._ailment = Ailment()
         threading.Thread(target=self._end_with_the_process, name="batch end").start()
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
@@ -60,7 +58,7 @@ class BatchingEngine:
 
     def ailment(self) -> str | None:
         """See `Engine.ailment`. A batch that has ended is none: the next reply begins a new one."""
-        return self._ailment if time.monotonic() - self._failed_at < STALE else None
+        return self._ailment.get()
 
     def close(self) -> None:
         """Ends the batch, its thread and its memory; replies that are being written fail."""
@@ -92,7 +90,7 @@ class BatchingEngine:
             finally:
                 self._admission.release()
             if (yield from reply.events(batch.alive)):
-                self._ailment = None
+                self._ailment.clear()
             suspect = True
         return True
 
@@ -101,7 +99,7 @@ class BatchingEngine:
         never = threading.Event()
         *_, last = self._written(self._reply(TRIAL, never), never)
         if isinstance(last, Failure):
-            self._ailment, self._failed_at = last.message, time.monotonic()
+            self._ailment.set(last.message)
 
     def _end_with_the_process(self) -> None:
         """The batch's thread would keep the process alive."""

@@ -13,7 +13,7 @@ from huggingface_hub import AsyncInferenceClient
 
 from streamspace.config import Endpoint
 from streamspace.decode import StopStrings
-from streamspace.engines import BEAT, STALE, Events, acquire, mishaps
+from streamspace.engines import BEAT, Ailment, Events, acquire, mishaps
 from streamspace.events import Beat, End, Event, Failure, Piece, Reason, Request
 from streamspace.thoughts import CLOSE, OPEN
 
@@ -37,8 +37,7 @@ class EndpointEngine:
         self._model = model
         self._key = key
         self._slots = threading.Semaphore(capacity)
-        self._ailment: str | None = None
-        self._failed_at = 0.0
+        self._ailment = Ailment()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True).start()
 
@@ -57,20 +56,20 @@ class EndpointEngine:
 
     def ailment(self) -> str | None:
         """See `Engine.ailment`: what the last reply failed of, if that was only just now and not its own fault."""
-        return self._ailment if time.monotonic() - self._failed_at < STALE else None
+        return self._ailment.get()
 
     async def _ask(self, request: Request, reply: _Reply) -> None:
         for pause in (*PAUSES, None):
             try:
                 await self._read(request, reply)
-                self._ailment = None
+                self._ailment.clear()
                 return
             except Exception as error:
                 if pause is None or reply.begun or not mishaps.passing(error):
                     log.warning("The model's server failed: %s", mishaps.first_line(error))
                     explained = mishaps.explain(error, self._model, self._settings)
                     if mishaps.general(error):
-                        self._ailment, self._failed_at = explained, time.monotonic()
+                        self._ailment.set(explained)
                     reply.put(Failure(explained))
                     return
                 await asyncio.sleep(pause)
