@@ -23,7 +23,7 @@ ROUNDS = 10
 PAUSE = 0.02  # seconds between rounds: threads that share one core for a while, by the system's choice, part again
 LONG = 0.1  # seconds; in a pass that takes longer, the waiting is lost among the work
 FAR = 2.0  # times the least so far, from which on a number of threads isn't tried again
-GAIN = 0.9  # of all threads' least time, from which on fewer are preferred: near to that, chance would choose
+CLOSE = 1.1  # times the least of all, up to which fewer threads are preferred: they leave cores to everything else
 
 
 def limit() -> None:
@@ -60,8 +60,8 @@ class _Team:
 
 
 def _quickest(model: Any, size: int, everyone: int) -> int:
-    """The number of threads, at most `everyone`, with which a pass of so many tokens takes the least time."""
-    least = {everyone: min(_seconds(model, size, everyone) for _ in range(2))}
+    """The fewest threads, at most `everyone`, with which a pass of so many tokens takes about the least time."""
+    least = {everyone: _seconds(model, size, everyone)}
     fewer = [number for number in (32, 16, 8, 4, 2, 1) if number < everyone and least[everyone] <= LONG]
     for _ in range(ROUNDS if fewer else 0):
         for number in (everyone, *fewer):
@@ -69,14 +69,14 @@ def _quickest(model: Any, size: int, everyone: int) -> int:
         fewer = [number for number in fewer if least[number] < FAR * min(least.values())]
         time.sleep(PAUSE)
     torch.set_num_threads(everyone)
-    best = min(least, key=lambda number: least[number])
-    return best if least[best] < GAIN * least[everyone] else everyone
+    return min(number for number in least if least[number] <= CLOSE * min(least.values()))
 
 
 @torch.inference_mode()
 def _seconds(model: Any, size: int, number: int) -> float:
     torch.set_num_threads(number)
     ids = torch.zeros(1, size, dtype=torch.long)
+    model(ids, use_cache=False)  # the first pass after another number takes longer
     started = time.perf_counter()
     model(ids, use_cache=False)
     return time.perf_counter() - started
