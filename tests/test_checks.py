@@ -65,13 +65,19 @@ def test_other_hardware_takes_any_torch() -> None:
 
 def test_a_python_that_zerogpu_does_not_run_is_an_error() -> None:
     assert said(pins.findings("zero-a10g", WANTED, python="3.13")) == [
-        "streamspace/card.py: PYTHON: expected a version that ZeroGPU runs (3.10, 3.12), got '3.13'. As of 2026-11; see "
+        "streamspace/card.py: PYTHON: expected a version that ZeroGPU runs (3.12), got '3.13'. As of 2026-11; see "
         "https://huggingface.co/docs/hub/spaces-zerogpu"
     ]
 
 
 def test_the_hardware_table_holds_every_flavour_that_the_client_knows() -> None:
     assert set(platform.HARDWARE) == {flavour.value for flavour in SpaceHardware}
+
+
+def test_the_hub_adds_its_own_requirements_and_zerogpu_its_own_versions_of_two() -> None:
+    same = ["gradio[oauth,mcp]==6.31.0", "uvicorn>=0.14.0", "websockets>=10.4"]
+    assert platform.hub_requirements("6.31.0", "cpu-basic") == [*same, "spaces"]
+    assert platform.hub_requirements("6.31.0", "zero-a10g") == [*same, "spaces==0.51.3", "torch<=2.13.0"]
 
 
 def test_hardware_that_is_not_rented_is_an_error_with_the_nearest_name() -> None:

@@ -1,7 +1,8 @@
 """What the platform accepts and offers, in one dated place. When the platform changes, this file changes.
 
 Sources: the Hub's documentation, "Spaces ZeroGPU" (with hub-docs pull request 2763 of 2026-09-04), "Using GPU Spaces"
-and "Spaces Configuration Reference"; the flavours' names are those of huggingface_hub 2.4.0. Checked in November 2026.
+and "Spaces Configuration Reference"; the flavours' names are those of huggingface_hub 2.4.0; what the Hub installs is
+read in public build logs of 2026 (gradio 6.17, 6.19 and 6.28, on CPU and ZeroGPU). Checked in November 2026.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 from streamspace.placement import Machine
 
 CHECKED = "2026-11"
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]  # transformers needs 3.11 since 5.21, as do numpy and pandas of today
 ZEROGPU = "zero-a10g"  # the flavour kept its first GPU's name; the GPU behind it has changed since
 ZEROGPU_TORCH = ["2.8.0", "2.9.1", "2.10.0", "2.11.0", "2.12.1", "2.13.0"]
-ZEROGPU_PYTHON = ["3.10", "3.12"]  # 3.10.13 and 3.12.12
+ZEROGPU_PYTHON = ["3.12"]  # 3.12.12; it also runs 3.10.13, which is older than PYTHONS
+ZEROGPU_SPACES = "0.51.3"  # what it pins `spaces` to
 ZEROGPU_PAGE = "https://huggingface.co/docs/hub/spaces-zerogpu"
 LARGE_WEIGHTS_GIB = 42  # above this, packed weights go to xlarge by themselves (read in spaces 0.51.3)
 SHORT_DESCRIPTION = 60  # characters
@@ -45,6 +48,17 @@ HARDWARE = {
     "rtx-pro-6000x8": 96,
 }
 XLARGE_GB = 96  # ZeroGPU's whole GPU, at twice the quota
+
+# What the Hub's build installs first, in a step of its own. The second step may replace these versions.
+PREINSTALLED = ["datasets", "huggingface-hub>=0.30", "hf-transfer>=0.1.4", "protobuf<4", "click<8.1"]
+
+
+def hub_requirements(sdk_version: str, hardware: str) -> list[str]:
+    """What the build adds to requirements.txt in its second step, which pip resolves as a whole."""
+    added = [f"gradio[oauth,mcp]=={sdk_version}", "uvicorn>=0.14.0", "websockets>=10.4"]
+    if hardware == ZEROGPU:
+        return [*added, f"spaces=={ZEROGPU_SPACES}", f"torch<={ZEROGPU_TORCH[-1]}"]
+    return [*added, "spaces"]
 
 
 def machine(hardware: str) -> Machine:
