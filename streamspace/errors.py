@@ -1,13 +1,14 @@
 """Every error that a person may read, as one small tree; a message says what was found, expected and is to be done.
 
 StreamspaceError
-├── ConfigError       the YAML file: all its problems at once
-├── DeviceError       the machine has not what the config asks for
-├── ModelError        the model can't be loaded or used
-├── RequestError      the visitor's message or parameters
-├── GenerationError   the model failed while it was answering
-├── GpuError          ZeroGPU refused or ended the call
-└── DeployError       the Hub refused a step, or the Space doesn't run or answer
+├── ConfigError             the YAML file: all its problems at once
+├── DeviceError             the machine has not what the config asks for
+├── ModelError              the model can't be loaded or used
+├── RequestError            the visitor's message or parameters
+├── GenerationError         the model failed while it was answering
+├── GpuError                ZeroGPU refused or ended the call
+├── ResolutionUnavailable   pip or the package index can't be asked
+└── DeployError             the Hub refused a step, or the Space doesn't run or answer
 
 Anything else that is raised is a defect of ours: the visitor reads `unexpected()`, and the log says `whence` it came.
 """
@@ -59,6 +60,10 @@ class GenerationError(StreamspaceError):
 
 class GpuError(StreamspaceError):
     """ZeroGPU refused the call (quota, duration, queue) or ended it."""
+
+
+class ResolutionUnavailable(StreamspaceError):
+    """Nobody can say now whether requirements can be installed: pip is missing, or the index can't be reached."""
 
 
 class DeployError(StreamspaceError):

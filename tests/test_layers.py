@@ -73,6 +73,7 @@ streamspace.refusals
 streamspace.checks
 streamspace.checks.findings
 streamspace.checks.platform
+streamspace.checks.resolution
 streamspace.checks.pins
 streamspace.checks.placing
 streamspace.checks.card
