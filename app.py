@@ -1,37 +1,27 @@
-"""The Space: reads the config, loads the model, serves the page. Everything it composes is in streamspace/."""
+"""The Space: reads the config, builds the page, loads the model, serves. Everything it composes is in streamspace/."""
 
-try:
-    import spaces  # noqa: F401  ZeroGPU patches torch, so this comes before anything that imports it
-except ImportError:
-    pass
+import spaces  # isort: skip  on ZeroGPU it patches torch, so it comes before anything that imports it
 
-import logging
-import sys
+from functools import partial
 
-from streamspace import build, configfile, zero
-from streamspace.errors import StreamspaceError
+from streamspace import build, startup, zero
+from streamspace.engines import Events
+from streamspace.events import Request
 from streamspace.opening import Opening
 from streamspace.page import whole
-from streamspace.serve import serve
+
+config = startup.read_config()
+worker = zero.Worker()
 
 
-def main() -> int:
-    """Runs until the process ends; 2 means that the config or the command has to be changed first."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("streamspace").setLevel(logging.INFO)
-    try:
-        config = configfile.read(configfile.chosen())
-        opening = Opening(config, build.writer)
-        if zero.present():
-            opening.load()  # the weights are packed when the page is launched
-        else:
-            opening.begin()  # the page is there first
-        serve(whole.build(opening), opening)
-    except StreamspaceError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 2
-    return 0
+@spaces.GPU(duration=zero.duration, size=zero.size(config.gpu))
+def generate(request: Request) -> Events:
+    """Streams one reply on ZeroGPU's card. It has to be decorated before the launch; elsewhere nothing calls it."""
+    yield from worker.generate(request)
 
+
+opening = Opening(config, partial(build.writer, worker=worker, gpu=generate), background=not zero.present())
+demo = whole.build(opening)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    startup.serve(demo, opening)

@@ -11,14 +11,18 @@ from streamspace.engines import choosing
 from streamspace.engines.endpoint import EndpointEngine
 from streamspace.messages import MessageEncoder
 from streamspace.reply import Writer
+from streamspace.zero import Call, Worker
 
 log = logging.getLogger(__name__)
 SPINS = "3000"  # some 30 microseconds that one of torch's threads waits awake for the others, before it sleeps
 
 
-def writer(config: Config, tell: Callable[[str], None] = log.info) -> Writer:
+def writer(
+    config: Config, tell: Callable[[str], None] = log.info, *, worker: Worker | None = None, gpu: Call | None = None
+) -> Writer:
     """The writer for a config. May load the model, so it takes long, and tells how far it is.
 
+    On ZeroGPU `worker` gets the model, and replies come through `gpu`, the decorated function.
     Raises DeviceError or ModelError.
     """
     if config.endpoint:
@@ -26,7 +30,7 @@ def writer(config: Config, tell: Callable[[str], None] = log.info) -> Writer:
     before_torch()
     from streamspace import local  # brings torch, which a model on a server doesn't need
 
-    return local.writer(config, tell)
+    return local.writer(config, tell, worker, gpu)
 
 
 def before_torch() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import mimetypes
 import os
 import typing
 from collections.abc import Iterator, Mapping
@@ -53,9 +54,18 @@ def read(path: Path) -> Config:
             [f"{_show(path)}: expected keys such as card, page and model, got {kind}. Start from config/default.yaml"]
         )
     try:
-        return Config.model_validate(data)
+        config = Config.model_validate(data)
     except ValidationError as error:
         raise ConfigError([f"{_show(path)}: {problem}" for problem in _problems(error, data)]) from None
+    if config.page.logo and not _is_image(ROOT / config.page.logo):
+        raise ConfigError(
+            [f"{_show(path)}: page.logo: expected an image file of the repository, got {_say(config.page.logo)}"]
+        )
+    return config
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and (mimetypes.guess_type(path)[0] or "").startswith("image/")
 
 
 def schema() -> str:

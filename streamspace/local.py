@@ -18,15 +18,21 @@ from streamspace.loading import Loaded, load
 from streamspace.probe import probe
 from streamspace.prompt import Encoder
 from streamspace.reply import Writer
+from streamspace.zero import Call, Worker
 
 log = logging.getLogger(__name__)
 
 
-def writer(config: Config, tell: Callable[[str], None]) -> Writer:
-    """The writer for a config. Loads the model, so it takes long. Raises DeviceError or ModelError."""
-    on_zero = zero.present()
-    chosen = choosing.choose(config, on_zero)
-    place = placement.choose(probe(on_zero), config.device, config.model.dtype, config.model.quantization)
+def writer(
+    config: Config, tell: Callable[[str], None], worker: Worker | None = None, gpu: Call | None = None
+) -> Writer:
+    """The writer for a config. Loads the model, so it takes long. Raises DeviceError or ModelError.
+
+    See `build.writer` for `worker` and `gpu`. A config with device: cpu runs on ZeroGPU's host, and needs neither.
+    """
+    on_zero = zero.lends(config)
+    place = placement.choose(probe(zero.present()), config.device, config.model.dtype, config.model.quantization)
+    chosen = choosing.choose(config, zero.present())  # what can't be is refused before the model is loaded
     log.info("Device: %s", place.reason)
     if on_zero:
         os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"  # threads, in which the GPU isn't emulated, can't load onto it
@@ -37,12 +43,14 @@ def writer(config: Config, tell: Callable[[str], None]) -> Writer:
     encoder = _encoder(config, loaded)
     if place.device == "cpu" and config.task != "image-chat":
         threads.settle(loaded.model)
-    if on_zero:
-        log.info("Engine: %s", chosen.reason)
-        budget = Budget(config.gpu)
-        plain = GenerateEngine(loaded.model, loaded.tokenizer)
-        return Writer(config, zero.ZeroEngine(plain, config, budget), encoder, budget)
-    return Writer(config, _engine(config, loaded, place.device), encoder)
+    if not on_zero:
+        return Writer(config, _engine(config, loaded, place.device), encoder)
+    assert worker
+    assert gpu
+    zero.check_disk(config.model.id, loaded.model)
+    worker.engine, budget = GenerateEngine(loaded.model, loaded.tokenizer), Budget(config.gpu)
+    log.info("Engine: %s", chosen.reason)
+    return Writer(config, zero.ZeroEngine(gpu, config, budget), encoder, budget)
 
 
 def _encoder(config: Config, loaded: Loaded) -> Encoder:
@@ -57,14 +65,14 @@ def _encoder(config: Config, loaded: Loaded) -> Encoder:
 def _engine(config: Config, loaded: Loaded, device: str) -> Engine:
     """The engine that suits the config and the model; batching is tried before it is relied upon."""
     engine: Engine = GenerateEngine(loaded.model, loaded.tokenizer)
-    chosen = choosing.choose(config, device=device)
+    chosen = choosing.choose(config, zero.present(), device)
     if chosen.name == "batching":
         longest = min(loaded.context_window, config.limits.prompt_tokens + config.sampling.max_new_tokens.max)
         batching = BatchingEngine(loaded.model, loaded.tokenizer, config.limits.concurrency, longest)
         hello = tuple(loaded.tokenizer("Hello! How are you today?")["input_ids"])
         if obstacle := trial.obstacle(batching, engine, hello):
             batching.close()
-            chosen = choosing.choose(config, device=device, obstacle=obstacle)
+            chosen = choosing.choose(config, zero.present(), device, obstacle)
         else:
             engine = batching
     log.info("Engine: %s", chosen.reason)

@@ -24,11 +24,13 @@ class Opening:
     """Stands in for a `Writer` from the first moment on: what it is asked for waits until the model is loaded.
 
     `make` builds the writer, telling how far it is. When it fails, `problem` says why; a visit some time later tries
-    again, so that a cause that is gone (a gated model's terms, the network) needs no restart.
+    again, so that a cause that is gone (a gated model's terms, the network) needs no restart. Not without `background`:
+    on ZeroGPU weights can be loaded by the main thread alone, before the page is launched.
     """
 
-    def __init__(self, config: Config, make: Callable[[Config, Tell], Writer]) -> None:
+    def __init__(self, config: Config, make: Callable[[Config, Tell], Writer], background: bool = True) -> None:
         self.config = config
+        self.background = background
         self.writer: Writer | None = None
         self.problem = ""
         self.note = ""
@@ -36,8 +38,21 @@ class Opening:
         self._failed_at = 0.0
         self._loading = threading.Lock()
 
+    def start(self) -> None:
+        """Loads for the first time: behind the page, or else now, before the page is launched."""
+        if self.background:
+            self.begin()
+        else:
+            self.load()
+
+    def begin(self) -> None:
+        """Loads in a thread of its own, unless that is under way, done, not possible, or failed only just now."""
+        tried = self.problem and time.monotonic() - self._failed_at <= AGAIN
+        if self.background and not self.writer and not tried:
+            threading.Thread(target=self.load, name="opening", daemon=True).start()
+
     def load(self) -> None:
-        """Loads in this thread, as ZeroGPU needs it: on the main thread, before the page is launched."""
+        """Loads in this thread, unless that is under way or done."""
         if self.writer or not self._loading.acquire(blocking=False):
             return
         try:
@@ -51,11 +66,6 @@ class Opening:
             log.exception("The model could not be loaded")
         finally:
             self._loading.release()
-
-    def begin(self) -> None:
-        """Loads in a thread of its own, unless that is under way, done, or failed only just now."""
-        if not self.problem or time.monotonic() - self._failed_at > AGAIN:
-            threading.Thread(target=self.load, name="opening", daemon=True).start()
 
     async def wait(self) -> AsyncGenerator[str, None]:
         """Yields how far the model is, ten times a second, until it is loaded. Raises ModelError if it can't be."""

@@ -8,11 +8,10 @@ from streamspace.placement import Machine
 
 
 def probe(zero: bool) -> Machine:
-    """The machine. On ZeroGPU (`zero`) torch's answers are emulated and not asked for."""
-    if zero:
-        return Machine(zero=True)
-    cuda = torch.cuda.is_available()
+    """The machine. On ZeroGPU (`zero`) torch's answers about a GPU are emulated and not asked for."""
+    cuda = not zero and torch.cuda.is_available()
     return Machine(
+        zero=zero,
         cuda=cuda,
         cuda_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
         mps=torch.backends.mps.is_available(),

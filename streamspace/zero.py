@@ -1,4 +1,4 @@
-"""ZeroGPU: the only module that touches the `spaces` package, after app.py has imported it first.
+"""ZeroGPU: the only module that touches the `spaces` package, besides app.py, which imports it first.
 
 The model lives in a worker process that `spaces` forks and lends a GPU. Arguments and events cross the boundary
 pickled; an exception would arrive as its class name alone and cost the warm worker, so errors travel as events.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from streamspace.budget import SPARE, Budget
-from streamspace.config import Config
+from streamspace.config import Config, Gpu
 from streamspace.engines import Events
-from streamspace.errors import GpuError
+from streamspace.errors import GpuError, ModelError
 from streamspace.events import End, Failure, Request
 from streamspace.texts import Phrase, say
+
+Call = Callable[[Request], Events]
 
 if TYPE_CHECKING:  # it brings torch, and whether this is ZeroGPU is asked before
     from streamspace.engines.generate import GenerateEngine
@@ -35,20 +38,46 @@ def present() -> bool:
     return bool(spaces and spaces.config.Config.zero_gpu)
 
 
-class ZeroEngine:
-    """Runs another engine's replies in ZeroGPU's worker, through the one GPU function there is.
+def lends(config: Config) -> bool:
+    """Whether replies by this config run on a GPU that ZeroGPU lends. A server or a CPU needs none."""
+    return present() and not config.endpoint and config.device != "cpu"
 
-    It is made, and with it the function decorated, before the page is launched: that is when weights are packed.
+
+class Worker:
+    """What runs in the process that `spaces` forks and lends a GPU: app.py decorates a function that calls `generate`.
+
+    Made without a model: the platform ends a Space in which no function is decorated when it starts, so that function
+    is there whatever becomes of the model. It gets its `engine` before the page is launched, when weights are packed.
     """
+
+    def __init__(self) -> None:
+        self.engine: GenerateEngine | None = None
+        self._used = False  # per worker: what a worker changes stays in it
+
+    def generate(self, request: Request) -> Events:
+        """The reply's events, the last of them an End or a Failure: an exception would cost the warm worker."""
+        assert self.engine
+        late = 0.0 if self._used else _age()
+        self._used = True
+        request = replace(request, seconds=max((request.seconds or 0) - late, 0.0))
+        try:
+            with closing(self.engine.stream(request, threading.Event())) as events:
+                yield from events
+        except Exception as error:
+            yield Failure(say("error.gpu_worker", reason=f"{type(error).__name__}: {str(error)[:300]}"))
+        finally:
+            self.engine.rest()  # the GPU goes back when this returns, so the model must have ended
+
+
+class ZeroEngine:
+    """Runs the worker's replies through `call`, the decorated function of app.py."""
 
     name = "generate"
 
-    def __init__(self, engine: GenerateEngine, config: Config, budget: Budget) -> None:
+    def __init__(self, call: Callable[[Request], Events], config: Config, budget: Budget) -> None:
         self.capacity = config.limits.concurrency
+        self._call = call
         self._budget = budget
-        size = {} if config.gpu.size == "auto" else {"size": config.gpu.size}
-        decorate: Any = sys.modules["spaces"].GPU(duration=_duration, **size)
-        self._call = decorate(_gpu_function(engine))
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`. The model ends a little before the GPU's time does. Raises GpuError."""
@@ -68,29 +97,27 @@ class ZeroEngine:
         """See `Engine.ailment`. Each reply has a worker and a quota of its own."""
 
 
-def _duration(request: Request) -> int:
+def duration(request: Request) -> int:
     """The whole seconds to ask for; `spaces` calls this with the GPU function's own arguments."""
     return round((request.seconds or 0) + SPARE)
 
 
-def _gpu_function(engine: GenerateEngine) -> Any:
-    """The function that runs in the worker. A closure: a method would carry its model through the pickle."""
-    used = False
+def size(gpu: Gpu) -> Any:
+    """What `spaces` takes for `gpu.size`; None lets it follow the size of the weights."""
+    return None if gpu.size == "auto" else gpu.size
 
-    def write(request: Request) -> Events:
-        nonlocal used  # per worker: what a worker changes stays in it
-        late = 0.0 if used else _age()
-        used = True
-        request = replace(request, seconds=max((request.seconds or 0) - late, 0.0))
-        try:
-            with closing(engine.stream(request, threading.Event())) as events:
-                yield from events
-        except Exception as error:
-            yield Failure(say("error.gpu_worker", reason=f"{type(error).__name__}: {str(error)[:300]}"))
-        finally:
-            engine.rest()  # the GPU goes back when this returns, so the model must have ended
 
-    return write
+def check_disk(name: str, model: Any) -> None:
+    """Raises ModelError where the weights don't fit the disk once more: `spaces` packs them there at the launch."""
+    needed = sum(each.numel() * each.element_size() for each in model.state_dict().values())
+    folder = Path(sys.modules["spaces"].config.Config.zerogpu_offload_dir)
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise ModelError(
+            f"model.id: expected a model whose weights fit the disk twice, got {name!r} with {needed / 1e9:.1f} GB to "
+            f"pack and {free / 1e9:.1f} GB free. Choose a smaller model, or set model.quantization: int8 or int4"
+        )
 
 
 def _age() -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import builtins
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import app
+from streamspace import startup
 
 GATE = Path(os.environ["GATE"])
 real = builtins.__import__
@@ -24,4 +24,4 @@ def gated(name: str, *rest: Any, **named: Any) -> Any:
 
 if __name__ == "__main__":
     builtins.__import__ = gated
-    sys.exit(app.main())
+    startup.serve(app.demo, app.opening)

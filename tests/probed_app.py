@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 import app
+from streamspace import startup
 
 PROBE = Path(os.environ["PROBE"])
 counter = os.open(PROBE / "steps", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
@@ -36,4 +36,4 @@ def probe(module: Any, inputs: tuple[Any, ...]) -> None:
 
 if __name__ == "__main__":
     register_module_forward_pre_hook(probe)
-    sys.exit(app.main())
+    startup.serve(app.demo, app.opening)

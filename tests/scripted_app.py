@@ -26,7 +26,7 @@ from streamspace.opening import Opening
 from streamspace.page import whole
 from streamspace.prompt import Prompt
 from streamspace.reply import Writer
-from streamspace.serve import serve
+from streamspace.startup import serve
 
 PIECE = 12  # characters
 SCRIPT = Path(__file__).with_name("script.yaml")
@@ -88,5 +88,4 @@ def writer(config: Config, tell: Callable[[str], None]) -> Writer:
 if __name__ == "__main__":
     config = configfile.read(configfile.chosen())
     opening = Opening(config, writer)
-    opening.begin()
     serve(whole.build(opening), opening)

@@ -32,7 +32,7 @@ SERVER = {"url": "https://models.example/v1"}
     [
         ({}, {}, "batching", "batching because up to 4 replies can share each pass"),
         ({}, {"device": "cuda"}, "batching", "batching because up to 4 replies can share each pass"),
-        ({}, {"zero": True}, "generate", "generate because on ZeroGPU each reply has a worker process of its own"),
+        ({}, {"zero": True}, "generate", "generate because on ZeroGPU replies can't share passes"),
         ({}, {"device": "mps"}, "generate", "generate because batching is slow on mps"),
         (
             {"limits__concurrency": 1}, {}, "generate",
@@ -59,8 +59,8 @@ def test_batching_that_is_asked_for_and_cant_be_had_is_an_error() -> None:
     with pytest.raises(DeviceError) as on_zero:
         choose(asked, zero=True)
     assert str(on_zero.value) == (
-        "engine: expected auto or generate on ZeroGPU, got 'batching': each reply has a worker process of its own "
-        "there, and there is nothing to share. Set engine: auto"
+        "engine: expected auto or generate on ZeroGPU, got 'batching': replies can't share passes there. "
+        "Set engine: auto"
     )
     with pytest.raises(ModelError) as without:
         choose(asked, obstacle="no attention")

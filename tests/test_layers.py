@@ -58,6 +58,7 @@ streamspace.page.markup
 streamspace.page.look
 streamspace.page.controls
 streamspace.page.bubbles
+streamspace.page.visit
 streamspace.page.imagebox
 streamspace.page.uploads
 streamspace.page.discreet
@@ -65,7 +66,7 @@ streamspace.page.chat
 streamspace.page.completion
 streamspace.api
 streamspace.page.whole
-streamspace.serve
+streamspace.startup
 streamspace.requirements
 streamspace.card
 streamspace.upload
@@ -75,6 +76,7 @@ streamspace.checks.findings
 streamspace.checks.platform
 streamspace.checks.resolution
 streamspace.checks.pins
+streamspace.checks.together
 streamspace.checks.placing
 streamspace.checks.card
 streamspace.checks.templates
@@ -129,7 +131,12 @@ def test_only_app_and_zero_touch_spaces_and_app_imports_it_first() -> None:
     touching = {name for name, source in modules().items() if "import spaces" in source or "sys.modules" in source}
     assert touching == {"app", "streamspace.zero"}
     statements = ast.parse(modules()["app"]).body[1:]
-    assert ast.unparse(statements[0]).startswith("try:\n    import spaces\nexcept ImportError")
+    assert ast.unparse(statements[0]) == "import spaces"
+
+
+def test_app_decorates_one_function_by_the_name_that_the_platform_looks_for() -> None:
+    assert modules()["app"].count("\n@spaces.GPU(") == 1
+    assert not any("spaces.GPU(" in source for name, source in modules().items() if name != "app")
 
 
 def test_config_and_prompt_code_imports_neither_torch_nor_gradio() -> None:

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
-from streamspace.errors import ConfigError
-from streamspace.page import look
 from tests.running import App
 
 
@@ -35,10 +31,3 @@ def test_the_model_its_licence_and_the_ways_to_an_own_space_are_visible(
     )[:3]
     assert blue > red > green  # purple
     page.close()
-
-
-def test_a_logo_that_is_no_image_file_is_told() -> None:
-    for name in ("docs/nope.png", "README.md"):
-        with pytest.raises(ConfigError) as caught:
-            look.logo(name)
-        assert str(caught.value) == f"page.logo: expected an image file of the repository, found none at {name!r}"

@@ -89,7 +89,7 @@ def test_the_page_opens_when_the_model_cannot_be_loaded_and_says_why(start: Call
     assert page.inner_text("#diagnosis").split("\n\n") == [
         "⚠️ The model could not be loaded. model.id: 'owner/name' isn't in the cache, and the Hub can't be reached from here. "
         "Check the network (HF_HUB_OFFLINE is 1), or use a local folder as model.id.",
-        "This is for the owner of the Space. Once it is mended, reload the page.",
+        "This is for the owner of the Space. Once the cause is fixed, reload the page.",
     ]
     page.close()
     with pytest.raises(Exception, match="isn't in the cache"):

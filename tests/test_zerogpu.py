@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,9 @@ from gradio_client import Client
 from transformers import AutoModelForCausalLM
 
 from streamspace.events import Beat, End, Failure, Piece, Request, Sampling
+from tests.chatserver import serve, words
 from tests.conftest import Probe
+from tests.hub.server import Hub
 from tests.running import ROOT, changed
 from tests.test_browser import Visitor as Page
 from tests.test_reply import CONFIG
@@ -80,6 +86,117 @@ def test_an_adapter_goes_onto_the_model_although_the_gpu_is_only_emulated(tmp_pa
     env = {"SPACE_CONFIG": str(tmp_path / "space.yaml"), "PYTHONPATH": str(ROOT)}
     with zero_space(ROOT / "app.py", env=env, folder=tmp_path) as space:
         assert "ZeroGPU" in ask(space.client(ADA, browser=True), temperature=0)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    running = Hub(tmp_path / "hub")
+    yield running
+    running.end()
+
+
+@contextmanager
+def space_of(folder: Path, changes: dict[str, Any], env: dict[str, str] | None = None) -> Iterator[ZeroSpace]:
+    """The real app on ZeroGPU hardware, with dotted keys put over config/tiny.yaml."""
+    (folder / "space.yaml").write_text(yaml.safe_dump(changed(changes)))
+    settings = {"SPACE_CONFIG": str(folder / "space.yaml"), "PYTHONPATH": str(ROOT), **(env or {})}
+    with zero_space(ROOT / "app.py", env=settings, folder=folder) as running:
+        yield running
+
+
+def diagnosis(browser: Any, url: str) -> list[str]:
+    """What the page says where there is no model."""
+    page = browser.new_page()
+    page.goto(url)
+    page.wait_for_selector("#diagnosis")
+    told: list[str] = page.inner_text("#diagnosis").split("\n\n")
+    page.close()
+    return told
+
+
+def copied(folder: Path) -> Path:
+    """The embedded model, in a folder where a test may damage it."""
+    return shutil.copytree(ROOT / "models/tiny", folder / "model")
+
+
+def gated(folder: Path, hub: Hub) -> tuple[dict[str, Any], str]:
+    hub.add_model("meta/llama", {"config.json": b"{}"}, readers=())
+    return {"model.id": "meta/llama"}, "model.id: 'meta/llama' is gated, and this Space may not read it yet"
+
+
+def missing(folder: Path, hub: Hub) -> tuple[dict[str, Any], str]:
+    return {"model.id": "owner/none"}, "model.id: expected a model on the Hub, found none called 'owner/none'"
+
+
+def corrupt(folder: Path, hub: Hub) -> tuple[dict[str, Any], str]:
+    weights = copied(folder) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    return {"model.id": str(folder / "model")}, f"model.id: the weights of '{folder / 'model'}' are damaged"
+
+
+@pytest.mark.parametrize("trouble", [gated, missing, corrupt])
+@pytest.mark.parametrize("task", ["chat", "completion"])
+def test_a_model_that_cannot_be_loaded_leaves_a_running_space_that_says_why(
+    tmp_path: Path, hub: Hub, browser: Any, trouble: Any, task: str
+) -> None:
+    changes, message = trouble(tmp_path, hub)
+    env = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_reader", "HF_HUB_DISABLE_XET": "1"}
+    with space_of(tmp_path, {"task": task, **changes}, env) as space:
+        assert len(space.api.asked("/startup-report")) == 1
+        told = diagnosis(browser, space.url)
+        assert told[0].startswith(f"⚠️ The model could not be loaded. {message}")
+        assert told[1] == (
+            "This is for the owner of the Space. Once the cause is fixed, restart the Space in its settings."
+        )
+        asked = {"api_name": "/chat"} if task == "chat" else {"api_name": "/complete"}
+        with pytest.raises(Exception, match="The model could not be loaded"):
+            space.client(ADA, browser=True).predict("hi", **asked)
+        assert httpx.get(f"{space.url}/health").status_code == 503
+        assert space.api.asked("/schedule") == []
+        assert space.printed().count(message) == 1  # a later try couldn't load it, and isn't made
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk takes a mount, which only root may make")
+def test_weights_that_do_not_fit_the_disk_a_second_time_are_told(tmp_path: Path, browser: Any) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no mount can be made here")
+    try:
+        with space_of(tmp_path, {}, {"ZEROGPU_OFFLOAD_DIR": str(disk / "tensors")}) as space:
+            assert diagnosis(browser, space.url)[0] == (
+                "⚠️ The model could not be loaded. model.id: expected a model whose weights fit the disk twice, got "
+                "'./models/tiny' with 0.0 GB to pack and 0.0 GB free. Choose a smaller model, or set "
+                "model.quantization: int8 or int4."
+            )
+            assert len(space.api.asked("/startup-report")) == 1
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_cpu_config_runs_on_the_host_and_takes_no_gpu(tmp_path: Path) -> None:
+    with space_of(tmp_path, {"device": "cpu"}) as space:
+        assert "ZeroGPU" in ask(space.client(ADA, browser=True), temperature=0)
+        assert len(space.api.asked("/startup-report")) == 1
+        assert space.api.asked("/schedule") == []
+
+
+def test_an_endpoint_config_runs_on_zerogpu_hardware_and_takes_no_gpu(tmp_path: Path) -> None:
+    with contextmanager(serve)() as server:
+        server.answers = [words("Hello")]
+        endpoint = {"url": server.url, "provider": "auto", "secret": "ENDPOINT_KEY", "timeout": 10.0}
+        changes = {"engine": "endpoint", "endpoint": endpoint, "model.id": "served"}
+        with space_of(tmp_path, changes, {"ENDPOINT_KEY": "key", "HF_HUB_OFFLINE": "0"}) as space:
+            assert ask(space.client(ADA, browser=True)) == "Hello"
+            assert len(space.api.asked("/startup-report")) == 1
+            assert space.api.asked("/schedule") == []
+
+
+def test_a_completion_config_runs_on_zerogpu(tmp_path: Path) -> None:
+    with space_of(tmp_path, {"task": "completion"}) as space:
+        assert space.client(ADA, browser=True).predict("ZeroGPU is", max_new_tokens=20, api_name="/complete")
+        assert len(space.api.asked("/schedule")) == 1
 
 
 def test_a_streamed_reply_equals_the_one_on_a_cpu_and_the_worker_stays_warm(space: ZeroSpace, tiny: Any) -> None:

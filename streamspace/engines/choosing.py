@@ -33,7 +33,7 @@ def choose(config: Config, zero: bool = False, device: str = "cpu", obstacle: st
     if config.task == "image-chat":
         return Chosen("generate", "generate because replies to images can't be batched")
     if zero:
-        return Chosen("generate", "generate because on ZeroGPU each reply has a worker process of its own")
+        return Chosen("generate", "generate because on ZeroGPU replies can't share passes")
     if config.limits.concurrency == 1:
         return Chosen("generate", "generate because limits.concurrency is 1, and alone it is quicker")
     if device == "mps":
@@ -46,8 +46,8 @@ def choose(config: Config, zero: bool = False, device: str = "cpu", obstacle: st
 def _batching_asked(config: Config, zero: bool, obstacle: str | None) -> Chosen:
     if zero:
         raise DeviceError(
-            "engine: expected auto or generate on ZeroGPU, got 'batching': each reply has a worker process of its own "
-            "there, and there is nothing to share. Set engine: auto"
+            "engine: expected auto or generate on ZeroGPU, got 'batching': replies can't share passes there. "
+            "Set engine: auto"
         )
     if obstacle:
         raise ModelError(

@@ -101,9 +101,9 @@ def _metadata(message: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def diagnosis(message: str, language: str = "en") -> str:
-    """Why there is no model to talk to; the message says what the Space's owner does next."""
-    note = html.escape(say("status.for_owner").into(language))
+def diagnosis(message: str, reload: bool = True, language: str = "en") -> str:
+    """Why there is no model to talk to, and what the Space's owner does next. `reload`: a new visit loads once more."""
+    note = html.escape(say("status.then_reload" if reload else "status.then_restart").into(language))
     return f'<div id="diagnosis" role="alert"><p>⚠️ {html.escape(message)}.</p><p>{note}</p></div>'
 
 

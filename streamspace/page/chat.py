@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace import thoughts
+from streamspace import thoughts, zero
 from streamspace.errors import GpuError, StreamspaceError, unexpected, whence
 from streamspace.opening import Opening
 from streamspace.page import bubbles, controls, imagebox, look, markup
@@ -21,17 +21,15 @@ from streamspace.texts import say
 log = logging.getLogger(__name__)
 Updates = AsyncGenerator[Any, None]
 QUIETLY: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-# Seen by the styles, which then show the switch: a part that Gradio makes visible takes its neighbours' values along.
-THINKS = "<span data-thinks></span>"
 SHELF = """<nav data-name="conversations"><button data-do="fresh" data-text="new"></button><ul></ul>
 <p data-text="kept"></p>
 <button data-do="markdown" data-text="markdown"></button><button data-do="json" data-text="json"></button></nav>"""
 
 
-def chat(writer: Opening) -> None:
-    """Builds the page's parts and wires them, inside a Blocks context."""
+def chat(writer: Opening) -> list[gr.HTML]:
+    """Builds the page's parts and wires them, inside a Blocks context. Returns those that `visit.opened` fills."""
     config = writer.config
-    counted = writer.writer is not None and writer.writer.budget is not None
+    counted = zero.lends(config)  # each reply is paid from the visitor's quota
     with gr.Sidebar(open=False, width=280):
         gr.HTML(SHELF, elem_id="shelf", padding=False)
     bot = gr.Chatbot(
@@ -86,11 +84,11 @@ def chat(writer: Opening) -> None:
     bot.undo(None, bot, [bot, box, status], js="(m) => streamspace.undo(m)")
     place.click(None, None, [bot, box, status], js="() => streamspace.shelf.opened()")
     _page().load(None, None, bot, js="() => streamspace.shelf.restore()")
-    _page().load(_opened(writer), None, [status, model], concurrency_limit=None, **QUIETLY)
     stop.click(None, bot, [bot, status], js="(m) => streamspace.stop(m)", cancels=runs)
     clear.click(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)
     if counted:
         _show_cost(writer, [bot, box, system, knobs[0]], cost, [box.blur, knobs[0].change, *(run.then for run in runs)])
+    return [status, model]
 
 
 def _handler(writer: Opening) -> Callable[..., Updates]:
@@ -105,24 +103,6 @@ def _handler(writer: Opening) -> Callable[..., Updates]:
                 yield update
 
     return reply
-
-
-def _opened(writer: Opening) -> Callable[[gr.Request], Updates]:
-    """What a visit shows by itself: how far the model is, then what it can do, or why it isn't there."""
-
-    async def opened(request: gr.Request) -> Updates:
-        language = spoken(request)
-        writer.begin()
-        try:
-            async for note in writer.wait():
-                yield bubbles.status(Progress(phase="loading", note=note), language), gr.skip()
-        except StreamspaceError as error:
-            yield "", bubbles.diagnosis(error.into(language), language)
-            return
-        can_think = writer.writer is not None and writer.writer.encoder.can_think
-        yield "", THINKS if can_think else ""
-
-    return opened
 
 
 class Stopwatch:

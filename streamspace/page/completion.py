@@ -18,8 +18,8 @@ from streamspace.reply import Progress
 log = logging.getLogger(__name__)
 
 
-def completion(writer: Opening) -> None:
-    """Builds the page's parts and wires them, inside a Blocks context."""
+def completion(writer: Opening) -> list[gr.HTML]:
+    """Builds the page's parts and wires them, inside a Blocks context. Returns those that `visit.opened` fills."""
     config = writer.config
     prompt = gr.Textbox(
         label=label("text"),
@@ -36,6 +36,7 @@ def completion(writer: Opening) -> None:
     output = gr.Textbox(
         label=label("continuation"), lines=8, max_lines=24, interactive=False, buttons=["copy"], elem_id="continuation"
     )
+    model = gr.HTML(elem_id="model", padding=False)
     status = gr.HTML(elem_id="status", padding=False)
     if config.page.examples:
         gr.Examples(
@@ -66,3 +67,4 @@ def completion(writer: Opening) -> None:
     run.failure(None, None, output, js="() => streamspace.idle()")
     stop.click(None, None, status, js="() => streamspace.stopText()", cancels=run)
     clear.click(None, None, [prompt, output, status], js="() => streamspace.clearText()", cancels=run)
+    return [status, model]

@@ -11,13 +11,13 @@ import gradio as gr
 from streamspace import api
 from streamspace.config import Config, Page
 from streamspace.opening import Opening
-from streamspace.page import look
+from streamspace.page import look, visit
 from streamspace.page.chat import chat
 from streamspace.page.completion import completion
 from streamspace.page.discreet import DiscreetPage
 
 HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
-Part = Callable[[Opening], None]
+Part = Callable[[Opening], list[gr.HTML]]
 TASKS: dict[str, tuple[Part, Callable[[Opening], object], str]] = {
     "chat": (chat, api.chat, "chat"),
     "completion": (completion, api.complete, "complete"),
@@ -33,8 +33,11 @@ def build(writer: Opening) -> gr.Blocks:
         title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)
     ) as page:
         _heading(config.page)
-        part(writer)
+        told = part(writer)
         _footer(config)
+        page.load(
+            visit.opened(writer), None, told, show_progress="hidden", api_visibility="private", concurrency_limit=None
+        )
         page.load(js="() => streamspace.word(document.querySelector('#origin'))")
         gr.api(endpoint(writer), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
     # Who is served and who waits is `line`'s: it tells each visitor the place, and is the same for page and API.

@@ -1,13 +1,16 @@
-"""Serves a page, with the settings that a public Space wants."""
+"""Starts the process: the config or exit code 2, the model, a server with the settings that a public Space wants."""
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 
 import gradio as gr
 from starlette.middleware import Middleware
 
-from streamspace import health
+from streamspace import configfile, health
+from streamspace.config import Config
 from streamspace.errors import StreamspaceError
 from streamspace.images import MOST_MEGABYTES
 from streamspace.opening import Opening
@@ -15,8 +18,32 @@ from streamspace.page import look, words
 from streamspace.page.discreet import DiscreetServer
 
 
+def read_config() -> Config:
+    """The config that SPACE_CONFIG names; ends the process with exit code 2, its problems told, where it has some."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("streamspace").setLevel(logging.INFO)
+    try:
+        return configfile.read(configfile.chosen())
+    except StreamspaceError as error:
+        raise _leave(error) from None
+
+
 def serve(page: gr.Blocks, writer: Opening) -> None:
-    """Serves until the process ends. Raises StreamspaceError when the port is taken."""
+    """Loads the model and serves until the process ends; with exit code 2 at once where the port is taken."""
+    if gr.NO_RELOAD:  # else `gradio app.py` has run app.py again after a change: the first visit loads the model
+        writer.start()
+    try:
+        _launch(page, writer)
+    except StreamspaceError as error:
+        raise _leave(error) from None
+
+
+def _leave(error: StreamspaceError) -> SystemExit:
+    print(error, file=sys.stderr)  # noqa: T201
+    return SystemExit(2)
+
+
+def _launch(page: gr.Blocks, writer: Opening) -> None:
     config, port = writer.config, os.environ.get("GRADIO_SERVER_PORT")
     try:
         page.launch(
