@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from streamspace import card, configfile, generated
-from streamspace.checks import findings, offline
+from streamspace.checks import findings, offline, together
 from streamspace.checks.findings import Finding
 from streamspace.errors import ConfigError, StreamspaceError
 
@@ -37,6 +38,8 @@ def check(options: argparse.Namespace) -> int:
     """Prints every finding about the named config files (all of config/ without a name), and what is out of date."""
     names = options.files or configfile.names()
     found = [finding for name in names for finding in _about(name, options.online)]
+    if options.build:
+        found += together.resolved(_hardware(names))
     if not options.files:
         found += [Finding("error", *problem.split(": ", 1)) for problem in generated.stale()]
     found = list(dict.fromkeys(found))
@@ -86,6 +89,13 @@ def _about(name: str, online: bool) -> list[Finding]:
     return found
 
 
+def _hardware(names: Sequence[str]) -> Iterator[str]:
+    """What the configs ask for that can be read."""
+    for name in names:
+        with contextlib.suppress(ConfigError):  # which `_about` tells
+            yield configfile.read(configfile.locate(name)).card.hardware
+
+
 def _on_the_hub(name: str, options: argparse.Namespace) -> int:
     from streamspace.deploy import commands, summary  # the Hub's client is imported only where it is needed
 
@@ -106,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     checking = commands.add_parser("check", help="check config files, the card and the upload; exit code 2: problems")
     checking.add_argument("files", nargs="*", metavar="FILE", help="a path or a name in config/ (default: all of them)")
     checking.add_argument("--online", action="store_true", help="ask the Hub about the model, its size and its access")
+    checking.add_argument(
+        "--build", action="store_true", help="let pip resolve what the Hub would install (half a minute)"
+    )
     checking.add_argument("--json", action="store_true", help="print the findings as JSON")
     checking.set_defaults(run=check)
     generating = commands.add_parser("generate", help="write config/schema.json and the README's table again")

@@ -95,10 +95,13 @@ def test_a_readme_without_readable_front_matter_has_no_card() -> None:
 def test_requirements_are_read_with_comments_and_extras(tmp_path: Path) -> None:
     file = tmp_path / "requirements.txt"
     file.write_text(
-        "# a\nGradio[mcp]==6.31.0 # page\nspaces>=0.51\ntorch ==2.13.0 ; python_version > '3'\n-r other.txt\n"
+        "# a\nGradio[mcp]==6.31.0 # page\nspaces>=0.51\ntorch ==2.13.0 ; sys_platform == 'linux'\n"
+        "torch==2.8.0; sys_platform == 'darwin'\nHuggingface_Hub\n-r other.txt\n"
     )
     read = requirements.read(file)
-    assert read == {"gradio": "==6.31.0", "spaces": ">=0.51", "torch": "==2.13.0"}
+    assert {name: str(line.specifier) for name, line in read.items()} == {
+        "gradio": "==6.31.0", "spaces": ">=0.51", "torch": "==2.13.0", "huggingface-hub": ""
+    }  # fmt: skip
     assert requirements.pin("gradio", read) == "6.31.0"
     assert requirements.pin("spaces", read) is None
     assert requirements.pin("nothing", read) is None

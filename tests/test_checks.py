@@ -18,7 +18,7 @@ from streamspace.upload import File
 from tests.hub.checkout import Checkout
 from tests.test_card import config
 
-WANTED = {"torch": "==2.13.0", "gradio": "==6.31.0", "spaces": ">=0.51"}
+WANTED = requirements.parse(["torch==2.13.0", "gradio==6.31.0", "spaces>=0.51"])
 GIB = 2**30
 
 
@@ -31,36 +31,36 @@ def test_the_shipped_requirements_are_what_zerogpu_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "expected"),
+    ("line", "expected"),
     [
         (
-            {"torch": "==2.7.0"},
+            "torch==2.7.0",
             "requirements.txt: torch: expected a version that ZeroGPU runs (2.8.0, 2.9.1, 2.10.0, 2.11.0, 2.12.1, 2.13.0), "
             "got '==2.7.0'. As of 2026-11; see https://huggingface.co/docs/hub/spaces-zerogpu",
         ),
         (
-            {"torch": ">=2.8"},
+            "torch>=2.8",
             "requirements.txt: torch: expected a version that ZeroGPU runs (2.8.0, 2.9.1, 2.10.0, 2.11.0, 2.12.1, 2.13.0), "
             "got '>=2.8'. As of 2026-11; see https://huggingface.co/docs/hub/spaces-zerogpu",
         ),
         (
-            {"spaces": "==0.51.3"},
+            "spaces==0.51.3",
             "requirements.txt: spaces: expected a lower bound only (spaces>=...), got '==0.51.3'. ZeroGPU brings its own, "
             "and the build fails where the two differ",
         ),
         (
-            {"gradio": ">=6"},
+            "gradio>=6",
             "requirements.txt: gradio: expected one version (gradio==...), got '>=6'. The card's sdk_version is made from "
             "it, and the two have to be equal",
         ),
     ],
 )
-def test_a_pin_that_the_platform_can_not_run_is_an_error(changes: dict[str, str], expected: str) -> None:
-    assert said(pins.findings("zero-a10g", {**WANTED, **changes})) == [expected]
+def test_a_pin_that_the_platform_can_not_run_is_an_error(line: str, expected: str) -> None:
+    assert said(pins.findings("zero-a10g", {**WANTED, **requirements.parse([line])})) == [expected]
 
 
 def test_other_hardware_takes_any_torch() -> None:
-    assert said(pins.findings("cpu-basic", {**WANTED, "torch": "==2.7.0"})) == []
+    assert said(pins.findings("cpu-basic", {**WANTED, **requirements.parse(["torch==2.7.0"])})) == []
 
 
 def test_a_python_that_zerogpu_does_not_run_is_an_error() -> None:
@@ -261,7 +261,7 @@ ON_A_CPU = (
 )
 def test_each_quantization_says_what_it_costs(hardware: str, quantization: str, expected: list[str]) -> None:
     chosen = config(model__dtype="auto", model__quantization=quantization, device="auto")
-    assert said(placing.findings(chosen, hardware, {**WANTED, "bitsandbytes": ">=0.48"}, "a.yaml")) == expected
+    assert said(placing.findings(chosen, hardware, {*WANTED, "bitsandbytes"}, "a.yaml")) == expected
 
 
 def test_the_package_that_quantizes_on_a_gpu_has_to_be_required() -> None:
@@ -287,7 +287,7 @@ def test_what_the_hardware_can_not_do_is_told_before_the_deploy() -> None:
 def test_ready_quantized_weights_need_no_quantization_and_their_package() -> None:
     shape = {"quantization_config": {"quant_method": "gptq"}}
     chosen = config(model__quantization="int8")
-    assert said(placing.ready(chosen, shape, {**WANTED, "optimum": ">=2"}, "a.yaml")) == [
+    assert said(placing.ready(chosen, shape, {*WANTED, "optimum"}, "a.yaml")) == [
         "a.yaml: model.quantization: expected 'none' for weights that are quantized already, got 'int8'",
         "requirements.txt: gptqmodel: expected a version, for weights that are quantized by gptq, got none. Add a line: "
         "gptqmodel",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamspace import card, requirements, upload
 from streamspace.checks import card as cards
-from streamspace.checks import files, pins, placing
+from streamspace.checks import files, pins, placing, together
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import local_weights, oversized
 from streamspace.config import Config
@@ -23,6 +23,7 @@ def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
     yield from cards.from_config(config, where)
     wanted = requirements.read()
     yield from pins.findings(hardware, wanted)
+    yield from together.findings(hardware, wanted)
     if not config.endpoint:
         yield from placing.findings(config, hardware, wanted, where)
     yield from files.findings(upload.files(config, path), config, where)

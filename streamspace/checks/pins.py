@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from packaging.requirements import Requirement
+
 from streamspace import card, requirements
 from streamspace.checks.findings import Finding
 from streamspace.checks.platform import CHECKED, ZEROGPU, ZEROGPU_PAGE, ZEROGPU_PYTHON, ZEROGPU_TORCH
@@ -11,23 +13,23 @@ from streamspace.checks.platform import CHECKED, ZEROGPU, ZEROGPU_PAGE, ZEROGPU_
 WHERE = "requirements.txt"
 
 
-def findings(hardware: str, wanted: Mapping[str, str], python: str = card.PYTHON) -> Iterator[Finding]:
+def findings(hardware: str, wanted: Mapping[str, Requirement], python: str = card.PYTHON) -> Iterator[Finding]:
     """About the packages that a Space on this hardware installs, as `requirements.read` gives them."""
-    known = dict(wanted)
-    if requirements.pin("gradio", known) is None:
-        problem = f"gradio: expected one version (gradio==...), got {wanted.get('gradio') or 'none'!r}"
+    asked = {name: str(line.specifier) for name, line in wanted.items()}
+    if requirements.pin("gradio", wanted) is None:
+        problem = f"gradio: expected one version (gradio==...), got {asked.get('gradio') or 'none'!r}"
         yield Finding("error", WHERE, problem, "The card's sdk_version is made from it, and the two have to be equal")
-    if "==" in wanted.get("spaces", ""):
-        problem = f"spaces: expected a lower bound only (spaces>=...), got {wanted['spaces']!r}"
+    if "==" in asked.get("spaces", ""):
+        problem = f"spaces: expected a lower bound only (spaces>=...), got {asked['spaces']!r}"
         yield Finding("error", WHERE, problem, "ZeroGPU brings its own, and the build fails where the two differ")
     if hardware != ZEROGPU:
         return
     if "spaces" not in wanted:
         yield Finding("error", WHERE, "spaces: expected the package that ZeroGPU works through, got none")
-    torch = requirements.pin("torch", known)
+    torch = requirements.pin("torch", wanted)
     if torch not in ZEROGPU_TORCH:
         accepted = ", ".join(ZEROGPU_TORCH)
-        problem = f"torch: expected a version that ZeroGPU runs ({accepted}), got {wanted.get('torch') or 'none'!r}"
+        problem = f"torch: expected a version that ZeroGPU runs ({accepted}), got {asked.get('torch') or 'none'!r}"
         yield Finding("error", WHERE, problem, f"As of {CHECKED}; see {ZEROGPU_PAGE}")
     if python not in ZEROGPU_PYTHON:
         problem = f"PYTHON: expected a version that ZeroGPU runs ({', '.join(ZEROGPU_PYTHON)}), got {python!r}"

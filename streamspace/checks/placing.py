@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from streamspace.checks.findings import Finding
@@ -35,8 +35,8 @@ PACKAGES = {  # what transformers 5.23 reads weights with that are quantized alr
 }
 
 
-def findings(config: Config, hardware: str, wanted: Mapping[str, str], where: str) -> Iterator[Finding]:
-    """About a model that the Space itself runs; `wanted` is what `requirements.read` gives."""
+def findings(config: Config, hardware: str, wanted: Collection[str], where: str) -> Iterator[Finding]:
+    """About a model that the Space itself runs; `wanted` are the packages of requirements.txt."""
     quantization = config.model.quantization
     try:
         placed = choose(machine(hardware), config.device, config.model.dtype, quantization)
@@ -51,7 +51,7 @@ def findings(config: Config, hardware: str, wanted: Mapping[str, str], where: st
         yield Finding("note", where, f"model.quantization: {problem}", remedy)
 
 
-def ready(config: Config, shape: Mapping[str, Any], wanted: Mapping[str, str], where: str) -> Iterator[Finding]:
+def ready(config: Config, shape: Mapping[str, Any], wanted: Collection[str], where: str) -> Iterator[Finding]:
     """About weights that are quantized already, by the model's config.json."""
     method = shape["quantization_config"].get("quant_method")
     if config.model.quantization != "none":

@@ -32,8 +32,8 @@ def resolve(requirements: Path, additions: Sequence[str], python: str) -> list[s
     # Without an index pip speaks of conflicts and missing versions as well; then it doesn't even find itself.
     if _pip("pip", "--no-deps").returncode != 0:
         raise ResolutionUnavailable(
-            f"The package index can't be reached, so nobody knows whether {requirements.name} can be installed. Look at "
-            f"the network, and at pip's settings: {sys.executable} -m pip config list"
+            f"The package index can't be reached, so nobody knows whether {requirements.name} can be installed. Look "
+            f"at the network, and at pip's settings: {sys.executable} -m pip config list"
         )
     return _errors(done) or [f"pip ended with {done.returncode}: {done.stderr.strip()[-500:]}"]
 

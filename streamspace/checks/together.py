@@ -1,0 +1,71 @@
+"""Checks that requirements.txt and what the Hub installs beside it can be met by one version of each package.
+
+It reads what the packages installed here say of themselves; `check --build` asks pip, which knows all the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from streamspace import card, requirements
+from streamspace.checks.findings import Finding
+from streamspace.checks.pins import WHERE
+from streamspace.checks.platform import hub_requirements
+from streamspace.checks.resolution import resolve
+
+
+def findings(hardware: str, wanted: Mapping[str, Requirement], python: str = card.PYTHON) -> Iterator[Finding]:
+    """About each package that the Hub, or a package that it pins, requires as well."""
+    sdk_version = requirements.pin("gradio", wanted)
+    if sdk_version is None:
+        return  # which pins.py tells
+    for theirs, origin in _required(hub_requirements(sdk_version, hardware), python):
+        ours = wanted.get(canonicalize_name(theirs.name))
+        if ours is not None and unmeetable(ours, theirs):
+            asked, needed = f"{ours.name}{ours.specifier}", f"{theirs.name}{theirs.specifier}"
+            problem = f"{ours.name}: expected a version that meets {needed!r}, which {origin}, got {asked!r}"
+            example = needed.replace("==", ">=")  # an equal pin fails when the Hub moves its own
+            remedy = f"No version meets both, so the Hub's build would fail. Change the line, for example to: {example}"
+            yield Finding("error", WHERE, problem, remedy)
+
+
+def resolved(hardware: Iterable[str], python: str = card.PYTHON) -> Iterator[Finding]:
+    """What pip says when it is asked what the Hub's build asks it. Raises ResolutionUnavailable."""
+    sdk_version = requirements.pin("gradio", requirements.read())
+    if sdk_version is None:
+        return
+    for added in dict.fromkeys(tuple(hub_requirements(sdk_version, name)) for name in hardware):
+        if said := resolve(requirements.FILE, added, python):
+            problem = f"pip can't install it for Python {python} together with what the Hub adds: {' '.join(added)}"
+            yield Finding("error", WHERE, problem, "\n  ".join(["The Hub's build would fail the same way:", *said]))
+
+
+def unmeetable(one: Requirement, other: Requirement) -> bool:
+    """Whether no version of a package meets both."""
+    return (one.specifier & other.specifier).is_unsatisfiable()
+
+
+def _required(lines: list[str], python: str) -> Iterator[tuple[Requirement, str]]:
+    """What is installed beside requirements.txt, and what is required by those of one version; each with its origin."""
+    for added in map(Requirement, lines):
+        yield added, "the Hub installs"
+        if "==" in str(added.specifier):  # of the others pip may take a version that requires something else
+            yield from _required_by(added, python)
+
+
+def _required_by(added: Requirement, python: str) -> Iterator[tuple[Requirement, str]]:
+    try:
+        installed = metadata.distribution(added.name)
+    except metadata.PackageNotFoundError:
+        return
+    if installed.version not in added.specifier:
+        return  # another version says nothing about this one
+    for theirs in map(Requirement, installed.requires or []):
+        for extra in ("", *sorted(added.extras)):
+            if requirements.applies(theirs, extra, python):
+                yield theirs, f"{added.name}{f'[{extra}]' if extra else ''} {installed.version} requires"
+                break
