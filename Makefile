@@ -10,7 +10,7 @@ export UV_TORCH_BACKEND ?= auto
 INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench format card model screenshots
+.PHONY: help setup run space test check bench format card model screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ setup: .venv/dev.done ## Make .venv with all that is needed (the other commands 
 
 run: .venv/run.done ## Serve the page; CONFIG=config/cpu.yaml chooses another model, PORT=7870 another port
 	SPACE_CONFIG=$(CONFIG) GRADIO_SERVER_PORT=$(PORT) $(BIN)/python app.py
+
+space: .venv/run.done ## Build a Space in .space/ as the Hub does, start it and ask it; CONFIG= and PYTHON= choose
+	SPACE_CONFIG=$(CONFIG) $(BIN)/python scripts/space.py $(PYTHON)
 
 test: .venv/dev.done ## Run all tests: no network, no GPU, no account
 	$(BIN)/python -m pytest $(ARGS)
