@@ -48,7 +48,8 @@ class Opening:
     def begin(self) -> None:
         """Loads in a thread of its own, unless that is under way, done, not possible, or failed only just now."""
         tried = self.problem and time.monotonic() - self._failed_at <= AGAIN
-        if self.background and not self.writer and not tried:
+        if self.background and not self.writer and not tried and not self._loading.locked():
+            self.problem = ""
             threading.Thread(target=self.load, name="opening", daemon=True).start()
 
     def load(self) -> None:
@@ -68,7 +69,11 @@ class Opening:
             self._loading.release()
 
     async def wait(self) -> AsyncGenerator[str, None]:
-        """Yields how far the model is, ten times a second, until it is loaded. Raises ModelError if it can't be."""
+        """Yields how far the model is, ten times a second, until it is loaded. Raises ModelError if it can't be.
+
+        Loads it where nobody has begun to, or where that failed some time ago.
+        """
+        self.begin()
         while not self.writer:
             if self.problem:
                 raise ModelError(say("error.unloaded", problem=self.problem))

@@ -22,7 +22,6 @@ def opened(writer: Opening) -> Callable[[gr.Request], AsyncGenerator[Any, None]]
 
     async def opened(request: gr.Request) -> AsyncGenerator[Any, None]:
         language = spoken(request)
-        writer.begin()
         try:
             async for note in writer.wait():
                 yield bubbles.status(Progress(phase="loading", note=note), language), gr.skip()
