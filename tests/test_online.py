@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from streamspace.checks.memory import fits_disk
 from tests.hub.checkout import Checkout
 from tests.hub.repos import blob
 from tests.hub.server import Hub
@@ -79,6 +80,25 @@ def test_int8_on_a_cpu_is_weighed_while_it_loads(here: Checkout, hub: Hub) -> No
     here.change("config/tiny.yaml", "quantization: none", "quantization: int8")
     said = here.run("check", "tiny", "--online")
     assert "(16 GB), got one with 3.7 GiB of weights (18.6 GiB while it loads)" in said.err
+
+
+@pytest.mark.parametrize(
+    ("stored", "hardware", "said"),
+    [
+        (74_000_000_000, "zero-a10g", []),
+        (77_000_000_000, "a100-large", []),
+        (
+            77_000_000_000,
+            "zero-a10g",
+            [
+                "config/mine.yaml: model.id: expected weights that fit ZeroGPU's disk (150 GB) twice, downloaded and "
+                "packed, got 77 and 77 GB. Choose a smaller or a quantized model, or hardware with a GPU of its own"
+            ],
+        ),
+    ],
+)
+def test_weights_are_on_the_disk_of_zerogpu_twice(stored: int, hardware: str, said: list[str]) -> None:
+    assert [str(found) for found in fits_disk(stored, stored, hardware, "config/mine.yaml")] == said
 
 
 def test_a_missing_model_says_where_to_look(here: Checkout) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamspace.checks.findings import Finding
-from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB, XLARGE_GB, ZEROGPU, machine
+from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB, XLARGE_GB, ZEROGPU, ZEROGPU_DISK_GB, machine
 from streamspace.config import Config
 from streamspace.placement import choose
 from streamspace.upload import ROOT
@@ -96,6 +96,18 @@ def oversized(weights: int, hardware: str, config: Config, where: str) -> Iterat
         return
     problem = f"{size} are above the {LARGE_WEIGHTS_GIB} GiB that fit half a GPU (large): this Space takes xlarge"
     yield Finding("warning", where, problem, "That uses up a visitor's daily quota twice as fast")
+
+
+def fits_disk(stored: int, weights: int, hardware: str, where: str) -> Iterator[Finding]:
+    """Whether ZeroGPU's disk holds the downloaded files and the packed weights, which `spaces` writes beside them."""
+    if hardware == ZEROGPU and stored + weights > ZEROGPU_DISK_GB * 1e9:
+        problem = (
+            f"model.id: expected weights that fit ZeroGPU's disk ({ZEROGPU_DISK_GB} GB) twice, downloaded and packed, "
+            f"got {stored / 1e9:.0f} and {weights / 1e9:.0f} GB"
+        )
+        yield Finding(
+            "error", where, problem, "Choose a smaller or a quantized model, or hardware with a GPU of its own"
+        )
 
 
 def fits(need: Need, hardware: str, config: Config, where: str) -> Iterator[Finding]:

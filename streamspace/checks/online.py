@@ -19,6 +19,7 @@ from streamspace.checks.memory import (
     Need,
     cache_bytes,
     fits,
+    fits_disk,
     loading_bytes,
     shown,
     weight_bytes,
@@ -117,6 +118,7 @@ def _weights(info: ModelInfo, config: Config, hardware: str, where: str, shape: 
         loading = loading_bytes(count, weights, config, hardware)
     if count:
         yield Finding("note", where, f"{shown(count, PARAMETERS)} parameters, {shown(safe, DECIMAL)} to download")
+    yield from fits_disk(safe, weights, hardware, where)
     yield from fits(Need(weights, cache_bytes(text, config, hardware), loading), hardware, config, where)
 
 

@@ -48,6 +48,7 @@ HARDWARE = {
     "rtx-pro-6000x8": 96,
 }
 XLARGE_GB = 96  # ZeroGPU's whole GPU, at twice the quota
+ZEROGPU_DISK_GB = 150  # from reports: 77 GB of weights ended in "No space left on device" while they were packed
 
 # What the Hub's build installs first, in a step of its own. The second step may replace these versions.
 PREINSTALLED = ["datasets", "huggingface-hub>=0.30", "hf-transfer>=0.1.4", "protobuf<4", "click<8.1"]
