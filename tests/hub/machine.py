@@ -1,31 +1,45 @@
-"""Builds and runs a Space: writes its files to a folder and starts its app.py, as the platform does."""
+"""Builds and runs a Space: resolves its requirements, writes its files to a folder and starts its app.py, as the platform does."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import yaml
-
+from streamspace import card
+from streamspace.checks.platform import ZEROGPU
+from tests.hub import builds, platform
 from tests.hub.repos import Commit, Repo
-from tests.running import clean, free_port
+from tests.running import free_port, up
+from tests.zerogpu.device_api import DeviceAPI
+
+LAUNCH = Path(__file__).parents[1] / "zerogpu/launch.py"
+NOT_REPORTED = "No @spaces.GPU function detected during startup"
+TOLD = 8  # lines of the log that come with the message of a runtime error
 
 
 class Machine:
-    """What runs one Space. `stage`, `sha`, `message` and the two logs are what the API shows."""
+    """What runs one Space. `stage`, `sha`, `message` and the two logs are what the API shows.
 
-    def __init__(self, repo: Repo, folder: Path, endpoint: str, pause: float) -> None:
-        self.repo, self.folder, self.endpoint, self.pause = repo, folder, endpoint, pause
+    `pause`: seconds for which the Hub still shows what was before; `patience`: seconds from the app's page to the
+    report of its start that ZeroGPU waits for.
+    """
+
+    def __init__(self, repo: Repo, folder: Path, endpoint: str, pause: float, patience: float) -> None:
+        self.repo, self.folder, self.endpoint, self.pause, self.patience = repo, folder, endpoint, pause, patience
         self.stage, self.sha, self.message = "BUILDING", "", ""
         self.port = free_port()
         self.build_log: list[str] = []
         self.run_log_file = folder / "run.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.gpus: DeviceAPI | None = None
+        self.no_record: builds.NoRecord | None = None
         self.lock = threading.Lock()
         self.wanted, self.paused = 0, False
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,25 +58,32 @@ class Machine:
         return self.run_log_file.read_text("utf-8", "replace").splitlines()
 
     def end(self) -> None:
+        """Ends the app for good. Raises NoRecord when a build could be neither found nor made."""
         self.wanted += 1
+        self.end_app()
+        if self.no_record:
+            raise self.no_record
+
+    def end_app(self) -> None:
+        """Ends the app with all processes that it started, which would outlive it, as ZeroGPU's workers do."""
         if self.process:
-            self.process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+        if self.gpus:
+            self.gpus.close()
+            self.gpus = None
 
     def _build(self, request: int) -> None:
-        time.sleep(self.pause)  # for a moment the Hub still shows what was before
+        time.sleep(self.pause)
         with self.lock:
             if request != self.wanted:
                 return
             self.stage = "RUNNING_BUILDING" if self.process else "BUILDING"
             time.sleep(self.pause)
             commit = self.repo.head
-            self.sha, self.message, self.build_log = (
-                commit.sha,
-                "",
-                ["===== Build Queued =====", "--> FROM python:3.12"],
-            )
+            self.sha, self.message, self.build_log = commit.sha, "", []
             if failure := self._failure(commit):
                 self.end_app()
                 self.stage, self.message = failure
@@ -75,30 +96,26 @@ class Machine:
             self._start(commit)
             self._wait(request)
 
-    def end_app(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
     def _failure(self, commit: Commit) -> tuple[str, str] | None:
-        """The stage and message of a build that can't work."""
-        readme = commit.files.get("README.md")
-        card = yaml.safe_load(readme.content.decode().split("---")[1]) if readme and b"---" in readme.content else {}
-        if "app.py" not in commit.files:
+        """The stage and message of a build that can't work; writes the build log."""
+        facts, wanted = card.read(_text(commit, "README.md")) or {}, _text(commit, "requirements.txt")
+        if facts.get("app_file", "app.py") not in commit.files:
             return "NO_APP_FILE", ""
-        if not isinstance(card.get("sdk_version"), str):
-            return "CONFIG_ERROR", "sdk_version must be a string"
-        wanted = commit.files["requirements.txt"].content.decode()
-        if "no-such-package" in wanted:
-            self.build_log += [
-                "--> RUN pip install --no-cache-dir -r requirements.txt",
-                "ERROR: Could not find a version that satisfies the requirement no-such-package==1.0 (from versions: none)",
-                "ERROR: No matching distribution found for no-such-package==1.0",
-                '--> ERROR: process "/bin/sh -c pip install" did not complete successfully: exit code: 1',
-            ]
+        if message := platform.refused(facts, wanted, self.repo.hardware):
+            return "CONFIG_ERROR", message
+        python = str(facts.get("python_version") or platform.python(self.repo.hardware))
+        if python not in platform.PYTHONS:  # such as 3.1, which 3.10 is without quotes
+            self.build_log = [f"--> ERROR: docker.io/library/python:{python}: not found"]
             return "BUILD_ERROR", "Job failed with exit code: 1"
-        return None
+        return self._resolve(builds.Asked.of(wanted, facts["sdk_version"], python, self.repo.hardware), commit.sha)
+
+    def _resolve(self, asked: builds.Asked, sha: str) -> tuple[str, str] | None:
+        try:
+            self.build_log, built = builds.log(asked, sha)
+        except builds.NoRecord as error:
+            self.no_record, self.build_log = error, [f"ERROR: {error}"]
+            return "BUILD_ERROR", str(error)
+        return None if built else ("BUILD_ERROR", builds.failure(asked))
 
     def _start(self, commit: Commit) -> None:
         self.end_app()
@@ -107,32 +124,38 @@ class Machine:
             target = home / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(blob.content)
-        settings = {
-            "GRADIO_SERVER_PORT": str(self.port), "SYSTEM": "spaces", "SPACE_ID": self.repo.name,
-            "HOME": str(self.folder), "HF_ENDPOINT": self.endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0",
-        }  # fmt: skip
+        env = platform.environment(self.repo.name, self.port, home, self.repo.hardware)
+        env |= {"HF_ENDPOINT": self.endpoint, "HF_HUB_DISABLE_XET": "1"}
+        command: list[Any] = [sys.executable, "app.py"]
+        if self.repo.hardware == ZEROGPU:
+            self.gpus = DeviceAPI()
+            env |= platform.zero_environment(self.gpus.url, self.folder)
+            command.insert(1, LAUNCH)
         with self.run_log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py"], cwd=home, stdout=log, stderr=subprocess.STDOUT,
-                env={**clean(os.environ), **settings, **self.repo.variables, **self.repo.secrets},
+                command, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True, env={**env, **self.repo.variables, **self.repo.secrets},
             )  # fmt: skip
 
     def _wait(self, request: int) -> None:
-        process = self.process
+        """Until the app answers, and on ZeroGPU has reported its start; or has ended."""
+        process, answered = self.process, 0.0
         while request == self.wanted and process:
             if process.poll() is not None:
-                self.process = None
-                self.stage, self.message = "RUNTIME_ERROR", f"Exit code: {process.returncode}"
+                said = "\n".join(self.run_log()[-TOLD:])
+                self.end_app()
+                self.stage, self.message = "RUNTIME_ERROR", f"Exit code: {process.returncode}. Reason: {said}"
                 return
-            if _answers(self.url):
+            answered = answered or (time.monotonic() if up(self.url) else 0.0)
+            if answered and (not self.gpus or self.gpus.asked("/startup-report")):
                 self.stage = "RUNNING"
+                return
+            if answered and time.monotonic() - answered > self.patience:
+                self.end_app()
+                self.stage, self.message = "RUNTIME_ERROR", NOT_REPORTED
                 return
             time.sleep(0.05)
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/config", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+def _text(commit: Commit, path: str) -> str:
+    return commit.files[path].content.decode() if path in commit.files else ""

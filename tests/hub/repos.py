@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from fnmatch import fnmatch
 
 LARGE = (".safetensors", ".bin", ".gguf")
 LARGE_FROM = 10_000_000  # bytes
@@ -94,6 +95,14 @@ class Repo:
 def blob(path: str, content: bytes) -> Blob:
     """A file as the Hub would keep it."""
     return Blob(content, is_large(path, len(content)))
+
+
+def ignores(gitignore: str, path: str) -> bool:
+    """Whether a .gitignore leaves a path out of an upload; of its syntax only names and wildcards are read."""
+    parts = path.split("/")
+    names = [*parts, *("/".join(parts[: count + 1]) for count in range(len(parts)))]
+    patterns = [line.strip().strip("/") for line in gitignore.splitlines() if not line.startswith("#")]
+    return any(fnmatch(name, pattern) for pattern in patterns if pattern for name in names)
 
 
 def is_large(path: str, size: int) -> bool:

@@ -8,13 +8,15 @@ import re
 import threading
 import urllib.parse
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from streamspace.checks.platform import HARDWARE, ZEROGPU
 from tests.hub.machine import Machine
-from tests.hub.repos import Account, Blob, Repo, blob, is_large
+from tests.hub.repos import Account, Blob, Repo, blob, ignores, is_large
 
 TOKENS = {
     "hf_writer": Account("owner"),
@@ -22,7 +24,6 @@ TOKENS = {
     "hf_free": Account("owner", plan="free"),
     "hf_stranger": Account("stranger"),
 }
-FLAVOURS = {"cpu-basic", "cpu-upgrade", "zero-a10g", "t4-small", "a10g-small"}
 
 
 class Refused(Exception):
@@ -43,10 +44,13 @@ class Fault:
 
 
 class Hub:
-    """A running stand-in. `repos` maps "spaces/owner/demo" or "models/owner/llm" to what is stored."""
+    """A running stand-in. `repos` maps "spaces/owner/demo" or "models/owner/llm" to what is stored.
 
-    def __init__(self, folder: Path, pause: float = 0.05) -> None:
-        self.folder, self.pause = folder, pause
+    `pause` and `patience` are those of its machines, in seconds.
+    """
+
+    def __init__(self, folder: Path, pause: float = 0.05, patience: float = 1.0) -> None:
+        self.folder, self.pause, self.patience = folder, pause, patience
         self.repos: dict[str, Repo] = {}
         self.machines: dict[str, Machine] = {}
         self.large: dict[str, bytes] = {}
@@ -61,10 +65,12 @@ class Hub:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def end(self) -> None:
-        for machine in self.machines.values():
-            machine.end()
-        self.server.shutdown()
-        self.server.server_close()
+        """Ends it and all that runs in it. Raises NoRecord when a build could be neither found nor made."""
+        with ExitStack() as stack:
+            stack.callback(self.server.server_close)
+            stack.callback(self.server.shutdown)
+            for machine in self.machines.values():
+                stack.callback(machine.end)
 
     def add_model(self, name: str, files: dict[str, bytes], **settings: Any) -> Repo:
         """A model repository with one commit."""
@@ -97,7 +103,8 @@ class Hub:
         if repo.kind == "space":
             key = repo.name
             if key not in self.machines:
-                self.machines[key] = Machine(repo, self.folder / key.replace("/", "--"), self.url, self.pause)
+                folder = self.folder / key.replace("/", "--")
+                self.machines[key] = Machine(repo, folder, self.url, self.pause, self.patience)
             self.machines[key].rebuild()
 
 
@@ -200,8 +207,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(401, "This token may only push to its repository")
         if account.role != "write" or account.name != owner:
             raise Refused(403, f'You don\'t have the rights to create a space under the namespace "{owner}"')
-        if account.plan == "free" and hardware != "zero-a10g":
-            raise Refused(402, f"{hardware} requires a PRO subscription")
+        _affordable(account, hardware, ZEROGPU)
         if f"spaces/{name}" in self.hub.repos:
             raise Refused(409, "You already created this space repo")
         repo = Repo("space", name, private=asked.get("visibility") == "private", hardware=hardware)
@@ -218,6 +224,8 @@ class Handler(BaseHTTPRequestHandler):
         copy = Repo("space", asked["repository"], hardware=asked.get("hardware", "cpu-basic"))
         if account.name != copy.name.split("/")[0]:
             raise Refused(403, "You don't have the rights to create a space there")
+        _affordable(account, copy.hardware, ZEROGPU)
+        copy.secrets = {each["key"]: each["value"] for each in asked.get("secrets", [])}  # the source's stay there
         copy.variables = {**source.variables, **{each["key"]: each["value"] for each in asked.get("variables", [])}}
         copy.commits = list(source.commits)
         self.hub.repos[f"spaces/{copy.name}"] = copy
@@ -294,12 +302,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def preupload(self, kind: str, name: str, revision: str) -> None:
         there = self.writable(kind, name).head.files
+        hidden = there[".gitignore"].content.decode() if ".gitignore" in there else ""
+        hidden = self.json.get("gitIgnore", hidden)
         answer = []
         for file in self.json["files"]:
             path, mode = file["path"], "lfs" if is_large(file["path"], file["size"]) else "regular"
             known = there.get(path)
             oid = (known.sha256 if mode == "lfs" else known.git_oid) if known else None
-            answer.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
+            answer.append({"path": path, "uploadMode": mode, "shouldIgnore": ignores(hidden, path), "oid": oid})
         self._send({"files": answer})
 
     def batch(self, kind: str, name: str) -> None:
@@ -376,11 +386,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def set_hardware(self, name: str) -> None:
         repo, account = self.writable("spaces", name, settings=True), self.known()
-        if account.plan == "free" and self.json["flavor"] != "zero-a10g":
-            raise Refused(402, f"{self.json['flavor']} requires a PRO subscription")
-        if self.json["flavor"] not in FLAVOURS:
-            raise Refused(400, f"unknown flavor {self.json['flavor']}")
-        repo.hardware = self.json["flavor"]
+        repo.hardware = _affordable(account, self.json["flavor"], repo.hardware)
         self.hub.rebuild(repo)
         self._send(self._runtime(name))
 
@@ -409,6 +415,15 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(400, "invalid_grant: no Trusted Publisher matches this workflow")
         self.hub.tokens["hf_jwt_publisher"] = Account("publisher", scope=asked["resource"])
         self._send({"access_token": "hf_jwt_publisher", "token_type": "bearer", "expires_in": 3600})
+
+
+def _affordable(account: Account, hardware: str, free: str) -> str:
+    """The hardware, if there is such and the account may have it; a free one only `free`, and no other afterwards."""
+    if hardware not in HARDWARE:
+        raise Refused(400, f"unknown flavor {hardware}")
+    if account.plan == "free" and not hardware == free == ZEROGPU:
+        raise Refused(402, f"{hardware} requires a PRO subscription")
+    return hardware
 
 
 NAME = r"(?P<name>[\w.-]+/[\w.-]+)"

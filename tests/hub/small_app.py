@@ -1,7 +1,11 @@
-"""Stands in for app.py where a test is about deploying: the same API in milliseconds, without gradio and a model."""
+"""Stands in for app.py where a test is about deploying: the same API in milliseconds, without gradio and a model.
+
+On ZeroGPU it reports its start, as `spaces` does for an app with a decorated function, unless SILENT is set.
+"""
 
 import json
 import os
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 REPLY = f"Hello from {os.environ.get('SPACE_CONFIG')}"
@@ -31,5 +35,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+if os.environ.get("SPACES_ZERO_GPU") == "true" and not os.environ.get("SILENT"):
+    address = f"{os.environ['SPACES_ZERO_DEVICE_API_URL']}/startup-report"
+    urllib.request.urlopen(urllib.request.Request(address, method="POST"))
 print("serving", flush=True)
-ThreadingHTTPServer(("127.0.0.1", int(os.environ["GRADIO_SERVER_PORT"])), Handler).serve_forever()
+ThreadingHTTPServer((os.environ["GRADIO_SERVER_NAME"], int(os.environ["GRADIO_SERVER_PORT"])), Handler).serve_forever()

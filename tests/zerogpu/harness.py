@@ -23,6 +23,8 @@ from pathlib import Path
 import httpx
 from gradio_client import Client
 
+from tests.hub.platform import zero_environment
+
 from .device_api import DeviceAPI
 
 LAUNCH = Path(__file__).with_name("launch.py")
@@ -93,12 +95,7 @@ def _environment(api: DeviceAPI, folder: Path, port: int) -> dict[str, str]:
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),
         "PYTHONUNBUFFERED": "1",
-        "SPACES_ZERO_GPU": "true",  # gradio compares with exactly this
-        "SPACES_ZERO_DEVICE_API_URL": api.url,
-        "ZEROGPU_OFFLOAD_DIR": str(folder / "tensors"),  # wiped at launch
-        "ZEROGPU_MMAP_AUTOPRUNE_PATTERN": "/nonexistent/*",  # else model files in the cache are deleted
-        "TOKENIZERS_PARALLELISM": "false",
-        "OMP_NUM_THREADS": "1",  # two workers on two cores
+        **zero_environment(api.url, folder),
         "HF_HUB_OFFLINE": "1",
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_SERVER_NAME": "127.0.0.1",
