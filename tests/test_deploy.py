@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.hub.checkout import Checkout, Said
-from tests.hub.repos import Repo
+from tests.hub.repos import Blob, Repo
 from tests.hub.server import Hub
 
 TINY = ("deploy", "owner/demo", "--config", "tiny")
+MISSING = "gradio==6.31.0\nspaces>=0.51\nno-such-package==1.0\n"
 BROKEN = "print('loading')\nraise RuntimeError('no such thing')\n"
 
 
@@ -131,13 +132,35 @@ def test_an_app_that_breaks_is_shown_and_taken_back(here: Checkout, hub: Hub, li
 
 
 def test_a_build_that_fails_shows_the_lines_that_tell(here: Checkout, hub: Hub, live: Repo) -> None:
-    here.change("requirements.txt", "pyyaml", "no-such-package==1.0\npyyaml")
+    good = live.head
+    here.write("requirements.txt", MISSING)
     said = here.run(*TINY)
     assert said.code == 1
-    assert "  | ERROR: No matching distribution found for no-such-package==1.0\n" in said.out
-    assert said.err.startswith(
-        "The Space stopped at BUILD_ERROR: Job failed with exit code: 1\nNot deployed. owner/demo runs"
+    shown = said.out[said.out.index("  | ") : said.out.index("going back to ")]
+    assert shown == (
+        "  | ERROR: Could not find a version that satisfies the requirement no-such-package==1.0 (from versions: none)\n"
+        "  | ERROR: No matching distribution found for no-such-package==1.0\n"
+        '  | --> ERROR: process "/bin/sh -c pip install --no-cache-dir -r /tmp/requirements.txt     '
+        'gradio[oauth,mcp]==6.31.0     \\"uvicorn>=0.14.0\\"     \\"websockets>=10.4\\"     spaces" did not complete '
+        "successfully: exit code: 1\n"
     )
+    assert said.err == (
+        "The Space stopped at BUILD_ERROR: Job failed with exit code: 1\n"
+        f"Not deployed. owner/demo runs what it ran before ({good.sha[:7]})\n"
+    )
+    assert live.head.files == good.files
+
+
+def test_a_gitignore_that_the_space_has_leaves_out_nothing(here: Checkout, hub: Hub, live: Repo) -> None:
+    ignored = Blob(b"models/\n*.yaml\n", False)
+    live.commit({**live.head.files, ".gitignore": ignored}, "Edited in the browser")
+    here.change("config/tiny.yaml", "title: Streamspace", "title: Renamed")
+    here.write("models/tiny/model.safetensors", b"other weights")
+    said = deployed(here)
+    assert "delete .gitignore" in said.out
+    files = live.head.files
+    assert files["models/tiny/model.safetensors"].content == b"other weights"
+    assert b"title: Renamed" in files["config/tiny.yaml"].content
 
 
 def test_a_first_deploy_that_breaks_has_nothing_to_go_back_to(here: Checkout, hub: Hub) -> None:
@@ -344,7 +367,10 @@ def test_status_logs_and_rollback(here: Checkout, hub: Hub, live: Repo) -> None:
     assert status.out.splitlines()[0] == f"owner/demo: RUNNING on cpu-basic, {hub.machines['owner/demo'].url}"
     assert status.out.splitlines()[1].startswith(f"* {live.head.sha[:7]}  ")
     assert here.run("logs", "owner/demo").out == "serving\n"
-    assert here.run("logs", "owner/demo", "--build").out.startswith("===== Build Queued =====\n")
+    build = here.run("logs", "owner/demo", "--build").out
+    assert build.startswith("===== Build Queued at ")
+    assert f" / Commit SHA: {live.head.sha[:7]} =====\n\n--> FROM docker.io/library/python:3.12\n" in build
+    assert "\nSuccessfully installed " in build
     nothing = here.run("rollback", "owner/demo")
     assert (nothing.code, nothing.err) == (
         1, f"{live.commits[0].sha[:7]} (initial commit) holds no app. There is no earlier version to go back to\n"

@@ -15,6 +15,7 @@ from streamspace.upload import File
 from tests.running import ROOT
 
 WISH = plan.Wish("owner/demo", "config/tiny.yaml", "zero-a10g", variables={"SPACE_CONFIG": "config/tiny.yaml"})
+NO_FUNCTION = "No @spaces.GPU function detected during startup"
 FILES = [File("app.py", b"print()"), File("models/tiny/w.safetensors", b"w" * 200_000)]
 REMOTE = Remote(
     sha="a" * 40,
@@ -187,9 +188,38 @@ def test_the_last_traceback_is_what_tells() -> None:
 
 
 def test_without_a_traceback_the_lines_around_the_error_tell() -> None:
-    log = [*(f"step {number}" for number in range(50)), "ERROR: No matching distribution", "a", "b", "c", "d", "e"]
-    assert excerpt.relevant(log, most=5) == ["step 49", "ERROR: No matching distribution", "a", "b", "c"]
+    log = [*(f"step {number}" for number in range(50)), "the disk: no such thing", "a", "b", "c", "d", "e"]
+    assert excerpt.relevant(log, most=5) == ["step 49", "the disk: no such thing", "a", "b", "c"]
     assert excerpt.relevant(["one", "", "two"], most=5) == ["one", "two"]
+
+
+def test_pips_refusal_is_shown_from_its_beginning_to_its_end() -> None:
+    causes = [f"    mcp 1.{number} depends on httpx>=0.27" for number in range(50)]
+    log = ["Collecting gradio", "ERROR: Cannot install", *causes, "ERROR: ResolutionImpossible", "--> ERROR: process"]
+    assert excerpt.relevant(log, most=6) == [
+        "ERROR: Cannot install", *causes[:2], "  ...", "ERROR: ResolutionImpossible", "--> ERROR: process"
+    ]  # fmt: skip
+
+
+def test_a_line_with_every_version_there_ever_was_is_shortened() -> None:
+    (line,) = excerpt.relevant([f"ERROR: no numpy==9 (from versions: {', '.join(map(str, range(500)))})"])
+    assert line.startswith("ERROR: no numpy==9 (from versions: 0, 1, ")
+    assert line.endswith(", 498, 499)")
+    assert len(line) == 305
+
+
+def test_the_hubs_message_is_said_in_one_line() -> None:
+    assert excerpt.headline("") == ""
+    assert excerpt.headline(f"{NO_FUNCTION}\n") == NO_FUNCTION
+    assert (
+        excerpt.headline("Exit code: 128. Reason: failed to create task")
+        == "Exit code: 128. Reason: failed to create task"
+    )
+    assert excerpt.headline("Exit code: 1. Reason: Traceback\n  File\nKeyError: x") == "Exit code: 1"
+    assert (
+        excerpt.headline("Job failed with exit code: 1. Reason: cache miss: [run 1/2] COPY")
+        == "Job failed with exit code: 1"
+    )
 
 
 def test_a_token_in_a_log_is_not_repeated() -> None:

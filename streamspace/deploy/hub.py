@@ -13,11 +13,14 @@ from huggingface_hub import errors as hub
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars
 
+from streamspace.deploy.excerpt import headline
 from streamspace.deploy.plan import KEPT, Plan
 from streamspace.deploy.state import Commit, Remote, Runtime
 from streamspace.errors import DeployError
 from streamspace.refusals import explained, permitted
 from streamspace.upload import File
+
+IGNORE_NOTHING = "# the plan says what is uploaded\n"  # else the Hub leaves out what a .gitignore of the Space names
 
 
 class Space:
@@ -144,7 +147,7 @@ class Space:
         with explained("ask what runs", self.name):
             found = self.api.get_space_runtime(self.name)
         hardware = found.hardware or found.requested_hardware
-        message = found.raw.get("errorMessage") or ""
+        message = headline(found.raw.get("errorMessage") or "")
         return Runtime(str(getattr(found.stage, "value", found.stage)), found.raw.get("sha"), hardware, message)
 
     def address(self) -> str:
@@ -171,6 +174,13 @@ class Space:
 
     def _commit(self, step: str, operations: Sequence[object], parent: str, title: str, message: str) -> str:
         with explained(step, self.name):
+            self.api.preupload_lfs_files(
+                self.name,
+                [each for each in operations if isinstance(each, CommitOperationAdd)],
+                repo_type="space",
+                gitignore_content=IGNORE_NOTHING,
+                free_memory=False,
+            )
             done = self.api.create_commit(
                 self.name,
                 operations,  # type: ignore[arg-type]
