@@ -203,5 +203,8 @@ if __name__ == "__main__":
         if "\nresolves: true\n" in path.read_text("utf-8") and path not in [each.path for each in wanted]:
             path.unlink()
     for each in wanted:
-        verdict = "resolves" if resolve(each).resolves else "does not resolve"
+        try:
+            verdict = "resolves" if resolve(each).resolves else "does not resolve"
+        except NoRecord as error:
+            sys.exit(str(error))
         print(f"{each.path.relative_to(Path.cwd())}: {verdict} for Python {each.python} with {' '.join(each.added)}")
