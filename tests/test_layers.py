@@ -77,7 +77,6 @@ streamspace.checks.platform
 streamspace.checks.resolution
 streamspace.checks.pins
 streamspace.checks.together
-streamspace.checks.together
 streamspace.checks.placing
 streamspace.checks.card
 streamspace.checks.templates
