@@ -10,7 +10,7 @@ export UV_TORCH_BACKEND ?= auto
 INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run space test check bench format card model screenshots
+.PHONY: help setup run space test check bench format oldest newest next card model screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,11 +26,12 @@ space: .venv/run.done ## Build a Space in .space/ as the Hub does, start it and 
 test: .venv/dev.done ## Run all tests: no network, no GPU, no account
 	$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/dev.done ## Check style, types, config files and generated files
+check: .venv/dev.done ## Check style, types, config files, generated files and requirements (asks the package index)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m streamspace check
+	$(BIN)/python scripts/resolve.py
 	$(BIN)/zizmor --offline --persona auditor --quiet .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
@@ -43,6 +44,15 @@ format: .venv/dev.done ## Format the code, and write again what is generated fro
 	$(BIN)/ruff format .
 	$(BIN)/python -m streamspace generate
 
+oldest: .venv/dev.done ## Install the oldest versions that the requirements allow (with uv)
+	uv pip install --python $(BIN)/python --upgrade --resolution lowest-direct -r requirements-dev.txt
+
+newest: .venv/dev.done ## Install the newest versions that the requirements allow (with uv)
+	uv pip install --python $(BIN)/python --upgrade -r requirements-dev.txt
+
+next: .venv/dev.done ## Install the newest versions that there are, whatever is pinned (with uv)
+	uv pip install --python $(BIN)/python --upgrade gradio transformers spaces huggingface_hub
+
 card: .venv/run.done ## Write the card of config/default.yaml into README.md
 	$(BIN)/python -m streamspace card default --write
 
@@ -53,8 +63,8 @@ screenshots: .venv/dev.done ## Take the pictures in docs/screenshots again (minu
 	$(BIN)/python scripts/screenshots.py
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	  { echo "Python 3.10 or newer is needed, and $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Making .venv with `$(PYTHON) --version`"
 	@$(PYTHON) -m venv .venv
 

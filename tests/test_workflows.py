@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from streamspace import card
+from streamspace.checks.platform import PYTHONS, ZEROGPU_PYTHON
 from tests.hub.checkout import Checkout
 from tests.hub.server import Hub
 from tests.running import ROOT, clean
@@ -85,6 +88,26 @@ def test_every_action_is_pinned_to_a_commit_with_its_version_beside_it() -> None
             assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+", used), used
 
 
+def test_every_promise_of_a_python_is_the_same_promise() -> None:
+    """One list, `checks/platform.py`'s: what resolves, what is tested, and what people are told."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    matrix = read(FOLDER / "ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+    lowest, highest = PYTHONS[0], PYTHONS[-1]
+    assert matrix == PYTHONS
+    assert project["project"]["requires-python"] == f">={lowest}"
+    assert [name.split(" :: ")[-1] for name in project["project"]["classifiers"]] == PYTHONS
+    assert project["tool"]["ruff"]["target-version"] == f"py{lowest.replace('.', '')}"
+    assert project["tool"]["mypy"]["python_version"] == lowest
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert re.findall(r"version_info < \((.*?)\)", makefile) == [lowest.replace(".", ", ")]
+    assert re.findall(r"Python (\S+) or newer", makefile) == [lowest]
+    assert f"Python {lowest} to {highest}" in (ROOT / "README.md").read_text("utf-8")
+    assert card.PYTHON in PYTHONS
+    assert card.PYTHON in ZEROGPU_PYTHON
+    used = {found for path in FILES for found in re.findall(r'python-version: "(.*)"', path.read_text("utf-8"))}
+    assert used == {card.PYTHON}
+
+
 def test_a_fork_that_configured_nothing_is_told_and_deploys_nothing() -> None:
     jobs = read(FOLDER / "deploy.yml")["jobs"]
     assert jobs["skip"]["if"] == "vars.SPACE == ''"
@@ -133,7 +156,7 @@ def test_a_step_without_secrets_runs_with_the_programs_replaced_by_ones_that_onl
     for name in ("python", "uv", "ruff", "mypy", "zizmor", "check-jsonschema"):
         (bin_ / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {notes}\n')
         (bin_ / name).chmod(0o755)
-    done = shell(step.run, here.folder, str(bin_), UV_TORCH_BACKEND="cpu")
+    done = shell(step.run, here.folder, str(bin_), UV_TORCH_BACKEND="cpu", VERSIONS="oldest")
     assert done.returncode == 0, done.stdout + done.stderr
     noted = notes.read_text() if notes.exists() else ""
     if step.run.startswith("echo"):

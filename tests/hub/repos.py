@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from fnmatch import fnmatch
 
 LARGE = (".safetensors", ".bin", ".gguf")
@@ -85,7 +85,7 @@ class Repo:
 
     def commit(self, files: dict[str, Blob], title: str, message: str = "") -> Commit:
         """A new head with exactly these files."""
-        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         names = "".join(f"{path}{blob.sha256}" for path, blob in sorted(files.items()))
         sha = hashlib.sha1(f"{len(self.commits)}{self.name}{title}{names}{now}".encode()).hexdigest()
         self.commits.append(Commit(sha, title, message, dict(files), now))
