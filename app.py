@@ -4,11 +4,13 @@ import spaces  # isort: skip  on ZeroGPU it patches torch, so it comes before an
 
 from functools import partial
 
-from streamspace import build, startup, zero
-from streamspace.engines import Events
+from streamspace.engines import zerogpu as zero
+from streamspace.engines.engine import Events
 from streamspace.events import Request
-from streamspace.opening import Opening
-from streamspace.page import whole
+from streamspace.reply import build
+from streamspace.reply.loader import Opening
+from streamspace.web import startup
+from streamspace.web.page import build as whole
 
 config = startup.read_config()
 worker = zero.Worker()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from streamspace import build
+from streamspace.reply import build
 from tests.running import changed
 
 T = TypeVar("T")
@@ -21,10 +21,10 @@ def alone(function: Callable[..., T], *arguments: Any) -> T:
 def load(model: str, dtype: str = "float32", quantization: str = "none") -> Any:
     """The loaded model with its tokenizer, on as many threads as the app has; it never ends a reply by itself."""
     build.before_torch()
-    from streamspace import threads
-    from streamspace.config import Config
-    from streamspace.loading import load
-    from streamspace.placement import Placement
+    from streamspace.config.types import Config
+    from streamspace.model import threads
+    from streamspace.model.loading import load
+    from streamspace.model.placement import Placement
 
     settings = Config.model_validate(changed({"model.id": model, "model.quantization": quantization})).model
     threads.limit()

@@ -48,7 +48,7 @@ def _seconds(run: Callable[[int], int], tokens: int) -> float:
 
 def _as_in_the_app(model: str) -> Any:
     loaded = load(model)
-    from streamspace import threads
+    from streamspace.model import threads
 
     threads.settle(loaded.model)
     return loaded
@@ -58,8 +58,8 @@ class _Layers:
     """The layers from the model to the app; each writes a reply of so many tokens, and counts them."""
 
     def __init__(self, model: str, longest: int) -> None:
-        from streamspace.config import Config
-        from streamspace.prompt import Encoder
+        from streamspace.config.types import Config
+        from streamspace.prompt.builder import Encoder
 
         bounds = {"default": longest, "min": 1, "max": longest}
         changes = {"model.id": model, "sampling.max_new_tokens": bounds, "system_prompt": ""}
@@ -117,7 +117,7 @@ class _Layers:
         return end.tokens
 
     def _reply(self, engine: Any, tokens: int) -> int:
-        from streamspace.reply import Writer
+        from streamspace.reply.pipeline import Writer
 
         writer = Writer(self._config, engine, self._encoder)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from streamspace import configfile, requirements
 from streamspace.checks.platform import PYTHONS, ZEROGPU, ZEROGPU_PYTHON, hub_requirements
+from streamspace.config import file as configfile
+from streamspace.hub import requirements
 
 DEVELOPERS = configfile.ROOT / "requirements-dev.txt"
 

@@ -19,9 +19,9 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.browser.test_browser import Visitor  # noqa: E402
 from tests.conftest import CHROMIUM, FLAGS  # noqa: E402
 from tests.running import App  # noqa: E402
-from tests.test_browser import Visitor  # noqa: E402
 
 FOLDER = ROOT / "docs/screenshots"
 VIEWS = {

@@ -25,12 +25,13 @@ from gradio_client import Client
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from streamspace import configfile, requirements, upload
 from streamspace.checks.platform import PREINSTALLED, hub_requirements
-from streamspace.config import Config
+from streamspace.config import file as configfile
+from streamspace.config.types import Config
 from streamspace.deploy.excerpt import relevant
 from streamspace.deploy.plan import WITHOUT_SSR
 from streamspace.errors import StreamspaceError
+from streamspace.hub import requirements, upload
 
 FOLDER = configfile.ROOT / ".space"
 USER = 1000  # who runs the app on the Hub: it may write to its home and its work folder only

@@ -9,10 +9,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from streamspace import card, configfile, generated
 from streamspace.checks import findings, offline, together
 from streamspace.checks.findings import Finding
+from streamspace.config import file as configfile
+from streamspace.config import generated
 from streamspace.errors import ConfigError, StreamspaceError
+from streamspace.hub import card
 
 say = functools.partial(print, flush=True)  # a deploy's progress is read while it runs, also through a pipe
 

@@ -38,9 +38,9 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny() -> Any:
     """The embedded model, loaded as the app loads it."""
-    from streamspace import configfile
-    from streamspace.loading import load
-    from streamspace.placement import Placement
+    from streamspace.config import file as configfile
+    from streamspace.model.loading import load
+    from streamspace.model.placement import Placement
 
     return load(configfile.read(ROOT / "config/tiny.yaml").model, Placement("cpu", "float32", "a test"))
 
@@ -62,22 +62,24 @@ def start(tmp_path: Path) -> Iterator[Callable[..., App]]:
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory, probe: Probe) -> Iterator[App]:
     """The real app with the embedded model and a probe on it, shared by the tests that don't change it."""
-    running = App(tmp_path_factory.mktemp("app"), script="tests/probed_app.py", env={"PROBE": str(probe.folder)})
+    running = App(
+        tmp_path_factory.mktemp("app"), script="tests/standins/apps/probed_app.py", env={"PROBE": str(probe.folder)}
+    )
     yield running
     running.end()
 
 
 @pytest.fixture(scope="session")
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The real page over the engine of `tests/scripted_app.py`, with wide limits."""
+    """The real page over the engine of `tests/standins/apps/scripted_app.py`, with wide limits."""
     limits = {"limits.prompt_characters": 100_000, "limits.prompt_tokens": 100_000, "limits.turns": 200}
-    running = App(tmp_path_factory.mktemp("scripted"), limits, "tests/scripted_app.py")
+    running = App(tmp_path_factory.mktemp("scripted"), limits, "tests/standins/apps/scripted_app.py")
     yield running
     running.end()
 
 
 class Probe:
-    """What tests see of, and do to, the model of a `tests/probed_app.py`."""
+    """What tests see of, and do to, the model of a `tests/standins/apps/probed_app.py`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from streamspace import card
 from streamspace.checks.findings import Finding
 from streamspace.checks.platform import COLORS, HARDWARE, SHORT_DESCRIPTION
-from streamspace.config import Config
+from streamspace.config.types import Config
+from streamspace.hub import card
 
 REFERENCE = "https://huggingface.co/docs/hub/spaces-config-reference"
 REQUIRED = ["title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "app_file"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from streamspace import card
 from streamspace.checks.findings import Finding
 from streamspace.checks.platform import LARGEST_FILE_GB, REPOSITORY_GB
-from streamspace.config import Config
-from streamspace.upload import File
+from streamspace.config.types import Config
+from streamspace.hub import card
+from streamspace.hub.upload import File
 
 POINTER = b"version https://git-lfs.github.com/spec/"
 READ_UP_TO = 2_000_000  # bytes; a secret hides in text, and texts are smaller

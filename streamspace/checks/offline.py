@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from streamspace import card, requirements, upload
 from streamspace.checks import card as cards
 from streamspace.checks import files, pins, placing, together
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import local_weights, oversized
-from streamspace.config import Config
+from streamspace.config.types import Config
+from streamspace.hub import card, requirements, upload
 
 
 def findings(config: Config, path: Path, hardware: str | None = None) -> list[Finding]:

@@ -11,7 +11,6 @@ from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub import errors as hub
 from huggingface_hub.utils import disable_progress_bars
 
-from streamspace import card, requirements, upload
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import (
     DECIMAL,
@@ -26,8 +25,9 @@ from streamspace.checks.memory import (
 )
 from streamspace.checks.placing import ready
 from streamspace.checks.templates import findings as template_findings
-from streamspace.config import Config
-from streamspace.refusals import explained
+from streamspace.config.types import Config
+from streamspace.hub import card, requirements, upload
+from streamspace.hub.errors import explained
 
 HOW_TO_GIVE_IT = "Deploy with --secret HF_TOKEN=VARIABLE, an environment variable that holds a token for reading it"
 

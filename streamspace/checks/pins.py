@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from packaging.requirements import Requirement
 
-from streamspace import card, requirements
 from streamspace.checks.findings import Finding
 from streamspace.checks.platform import CHECKED, ZEROGPU, ZEROGPU_PAGE, ZEROGPU_PYTHON, ZEROGPU_TORCH
+from streamspace.hub import card, requirements
 
 WHERE = "requirements.txt"
 
@@ -33,4 +33,4 @@ def findings(hardware: str, wanted: Mapping[str, Requirement], python: str = car
         yield Finding("error", WHERE, problem, f"As of {CHECKED}; see {ZEROGPU_PAGE}")
     if python not in ZEROGPU_PYTHON:
         problem = f"PYTHON: expected a version that ZeroGPU runs ({', '.join(ZEROGPU_PYTHON)}), got {python!r}"
-        yield Finding("error", "streamspace/card.py", problem, f"As of {CHECKED}; see {ZEROGPU_PAGE}")
+        yield Finding("error", "streamspace/hub/card.py", problem, f"As of {CHECKED}; see {ZEROGPU_PAGE}")

@@ -8,9 +8,9 @@ from typing import Any
 from streamspace.checks.findings import Finding
 from streamspace.checks.pins import WHERE
 from streamspace.checks.platform import machine
-from streamspace.config import Config
+from streamspace.config.types import Config
 from streamspace.errors import DeviceError
-from streamspace.placement import BITSANDBYTES, choose, needs_bitsandbytes
+from streamspace.model.placement import BITSANDBYTES, choose, needs_bitsandbytes
 
 COSTS = {  # what is good to know of each, and where more is said
     ("int8", "cpu"): (

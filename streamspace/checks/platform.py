@@ -7,7 +7,7 @@ read in public build logs of 2026 (gradio 6.17, 6.19 and 6.28, on CPU and ZeroGP
 
 from __future__ import annotations
 
-from streamspace.placement import Machine
+from streamspace.model.placement import Machine
 
 CHECKED = "2026-11"
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]  # transformers needs 3.11 since 5.21, as do numpy and pandas of today

@@ -11,11 +11,11 @@ from importlib import metadata
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from streamspace import card, requirements
 from streamspace.checks.findings import Finding
 from streamspace.checks.pins import WHERE
 from streamspace.checks.platform import hub_requirements
 from streamspace.checks.resolution import resolve
+from streamspace.hub import card, requirements
 
 
 def findings(hardware: str, wanted: Mapping[str, Requirement], python: str = card.PYTHON) -> Iterator[Finding]:

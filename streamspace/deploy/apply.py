@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from streamspace.config import Config
+from streamspace.config.types import Config
 from streamspace.deploy import smoke, watch
 from streamspace.deploy.excerpt import relevant
 from streamspace.deploy.hub import Space

@@ -9,16 +9,17 @@ from pathlib import Path
 
 from huggingface_hub.utils import filter_repo_objects
 
-from streamspace import card, configfile, upload
 from streamspace.checks import offline
 from streamspace.checks.files import SECRETS
 from streamspace.checks.findings import errors
-from streamspace.config import Config
+from streamspace.config import file as configfile
+from streamspace.config.types import Config
 from streamspace.deploy import apply, plan, rollback
 from streamspace.deploy.hub import Space
 from streamspace.deploy.watch import FAILED, ON_THE_WAY
 from streamspace.errors import DeployError
-from streamspace.fetching import UNWANTED, WANTED
+from streamspace.hub import card, upload
+from streamspace.model.files import UNWANTED, WANTED
 
 Say = Callable[[str], None]
 NAME = r"[A-Za-z_]\w*"

@@ -17,8 +17,8 @@ from streamspace.deploy.excerpt import headline
 from streamspace.deploy.plan import KEPT, Plan
 from streamspace.deploy.state import Commit, Remote, Runtime
 from streamspace.errors import DeployError
-from streamspace.refusals import explained, permitted
-from streamspace.upload import File
+from streamspace.hub.errors import explained, permitted
+from streamspace.hub.upload import File
 
 IGNORE_NOTHING = "# the plan says what is uploaded\n"  # else the Hub leaves out what a .gitignore of the Space names
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from streamspace.deploy.state import Remote
 from streamspace.errors import DeployError
-from streamspace.upload import File
+from streamspace.hub.upload import File
 
 KEPT = {".gitattributes"}  # the Hub writes it and keeps it: which files are large
 LONG = 12  # files, above which the plan names folders

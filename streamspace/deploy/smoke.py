@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 from huggingface_hub import get_session, get_token
 
-from streamspace.config import Config
+from streamspace.config.types import Config
 from streamspace.errors import DeployError
 
 QUESTION = "Say hello in one short sentence."

@@ -14,8 +14,8 @@ from transformers.generation.continuous_batching import ContinuousBatchingManage
 from transformers.generation.continuous_batching.continuous_api import OutputRouter
 from transformers.generation.continuous_batching.requests import GenerationOutput
 
-from streamspace.engines import BEAT
-from streamspace.engines.draft import Draft
+from streamspace.engines.engine import BEAT
+from streamspace.engines.reply_state import Draft
 from streamspace.engines.sampler import Choice, Sampler
 from streamspace.events import End, Event, Failure, Request
 

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Generator
 from typing import Any
 
-from streamspace.engines import Ailment, Events, acquire
 from streamspace.engines.batch import Batch, Reply
-from streamspace.engines.draft import Draft, end_tokens
+from streamspace.engines.compatibility import GREEDY
+from streamspace.engines.engine import Ailment, Events, acquire
+from streamspace.engines.reply_state import Draft, end_tokens
 from streamspace.engines.sampler import Choice
-from streamspace.engines.trial import GREEDY
 from streamspace.events import End, Event, Failure, Request
 
 log = logging.getLogger(__name__)

@@ -11,11 +11,12 @@ from typing import Any
 
 from huggingface_hub import AsyncInferenceClient
 
-from streamspace.config import Endpoint
-from streamspace.decode import StopStrings
-from streamspace.engines import BEAT, Ailment, Events, acquire, mishaps
+from streamspace.config.types import Endpoint
+from streamspace.engines import endpoint_errors as mishaps
+from streamspace.engines.decode import StopStrings
+from streamspace.engines.engine import BEAT, Ailment, Events, acquire
+from streamspace.engines.reasoning import CLOSE, OPEN
 from streamspace.events import Beat, End, Event, Failure, Piece, Reason, Request
-from streamspace.thoughts import CLOSE, OPEN
 
 log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try; only until the first token has come

@@ -13,10 +13,10 @@ import torch
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
-from streamspace.engines import BEAT, Events, acquire
-from streamspace.engines.draft import Draft, end_tokens
+from streamspace.engines.engine import BEAT, Events, acquire
+from streamspace.engines.reply_state import Draft, end_tokens
+from streamspace.engines.tensors import unpack
 from streamspace.events import End, Event, Request, Sampling
-from streamspace.tensors import unpack
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The config file: its types, finding and reading one, and what is generated from the types."""

@@ -1,0 +1,205 @@
+"""Finds, reads and checks a config file; what its keys mean is `config`'s."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import mimetypes
+import os
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from streamspace.config.types import Config
+from streamspace.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "config"
+SCHEMA = FOLDER / "schema.json"
+
+
+def chosen(environ: Mapping[str, str] = os.environ) -> Path:
+    """The file that `SPACE_CONFIG` names: a path, or the bare name of a file in config/; without it, default.yaml."""
+    return locate(environ.get("SPACE_CONFIG") or "default")
+
+
+def locate(name: str) -> Path:
+    """The path of a config given as a path or a bare name. Raises ConfigError when there is none."""
+    candidates = [Path(name), ROOT / name, FOLDER / name, FOLDER / f"{name}.yaml"]
+    for path in candidates:
+        if path.is_file():
+            return path
+    known = ", ".join(names())
+    raise ConfigError(
+        [f"{name}: expected a config file, found none. Give a path, or one of config/: {known}{_near(name, names())}"]
+    )
+
+
+def names() -> list[str]:
+    """The bare names of the files in config/, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def read(path: Path) -> Config:
+    """The checked config in `path`. Raises ConfigError with every problem of the file at once."""
+    data = _parse(path)
+    if not isinstance(data, dict):
+        kind = "an empty file" if data is None else _say(data)
+        raise ConfigError(
+            [f"{_show(path)}: expected keys such as card, page and model, got {kind}. Start from config/default.yaml"]
+        )
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError([f"{_show(path)}: {problem}" for problem in _problems(error, data)]) from None
+    if config.page.logo and not _is_image(ROOT / config.page.logo):
+        raise ConfigError(
+            [f"{_show(path)}: page.logo: expected an image file of the repository, got {_say(config.page.logo)}"]
+        )
+    return config
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and (mimetypes.guess_type(path)[0] or "").startswith("image/")
+
+
+def schema() -> str:
+    """The JSON Schema of a config file, as the text of config/schema.json."""
+    return json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _parse(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506  a SafeLoader, below
+    except OSError as error:
+        raise ConfigError([f"{_show(path)}: expected a readable file, got {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            [f"{_show(path)}: expected UTF-8 text, got a byte that isn't at position {error.start}"]
+        ) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ConfigError(
+            [f"{_show(path)}{where}: expected YAML, got {getattr(error, 'problem', None) or error}"]
+        ) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as data only, where a key that stands twice is an error and not a silent override."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} a second time", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _problems(error: ValidationError, data: Any) -> Iterator[str]:
+    """One `dotted.key: expected X, got Y` for each thing pydantic found."""
+    for detail in error.errors():
+        *parents, last = detail["loc"] or ("",)
+        key = ".".join(str(part) for part in (*detail["loc"], *_rule_key(detail)))
+        if detail["type"] == "extra_forbidden":
+            yield f"{key}: expected a known key, got {str(last)!r}{_near(str(last), _keys_at(parents))}"
+        elif detail["type"] == "missing":
+            yield f"{key}: expected this required key ({_meaning(detail['loc'])}), got nothing"
+        else:
+            got = detail["ctx"]["got"] if detail["type"] == "rule" else detail["input"]
+            yield f"{key}: expected {_expected(detail)}, got {_say(got)}"
+
+
+def _rule_key(detail: ErrorDetails) -> tuple[str, ...]:
+    """The key below the location that a rule of ours is about, if there is one."""
+    return (detail["ctx"]["key"],) if detail["type"] == "rule" and detail["ctx"]["key"] else ()
+
+
+PLAIN = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "model_type": "a mapping of keys",
+    "string_too_short": "text that is not empty",
+    "finite_number": "a finite number",
+}
+BOUND = {
+    "greater_than": ("more than {}", "gt"),
+    "greater_than_equal": ("at least {}", "ge"),
+    "less_than": ("less than {}", "lt"),
+    "less_than_equal": ("at most {}", "le"),
+    "string_too_long": ("at most {} characters", "max_length"),
+    "too_long": ("at most {} entries", "max_length"),
+    "literal_error": ("{}", "expected"),
+    "rule": ("{}", "expected"),
+}
+
+
+def _expected(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in PLAIN:
+        return PLAIN[kind]
+    if kind in BOUND:
+        form, name = BOUND[kind]
+        return form.format(f"{context[name]:g}" if isinstance(context[name], float) else context[name])
+    return detail["msg"]
+
+
+def _say(value: Any) -> str:
+    """A value as the file's author would recognise it, at a bounded length."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping of keys"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}...' ({len(value)} characters)"
+    return f"{value:g}" if isinstance(value, float) else repr(value)
+
+
+def _meaning(location: tuple[int | str, ...]) -> str:
+    """The first clause of a key's description."""
+    parent = _model_at(location[:-1])
+    info = parent.model_fields.get(str(location[-1])) if parent else None
+    described = (info.description if info else None) or "a value"
+    return described.split(";")[0].rstrip(".")
+
+
+def _keys_at(location: list[int | str]) -> list[str]:
+    found = _model_at(tuple(location))
+    return list(found.model_fields) if found else []
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    found: type[BaseModel] | None = Config
+    for part in location:
+        info = found.model_fields.get(str(part)) if found else None
+        inner = [info.annotation, *typing.get_args(info.annotation)] if info else []
+        found = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return found
+
+
+def _near(word: str, known: list[str]) -> str:
+    matches = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else (f"; known here: {', '.join(known)}" if known else "")
+
+
+def _show(path: Path) -> str:
+    """A path as it is typed from the repository's root, where it lies in it."""
+    resolved = path.resolve()
+    return str(resolved.relative_to(ROOT)) if resolved.is_relative_to(ROOT) else str(path)

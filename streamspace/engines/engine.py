@@ -1,0 +1,62 @@
+"""The engines: each takes a request of token ids and yields events; none knows of Gradio, chat or pages."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from typing import Protocol
+
+from streamspace.events import Beat, Event, Request
+
+Events = Generator[Event, None, None]
+BEAT = 0.1  # seconds of silence after which a Beat is sent
+STALE = 30.0  # seconds after which a failure says nothing of the engine any more, and one more visitor may try
+
+
+class Engine(Protocol):
+    """What writes replies."""
+
+    name: str
+    """As `engine` in a config file has it."""
+    capacity: int
+    """How many replies it writes at once; more than that wait their turn."""
+
+    def stream(self, request: Request, stop: threading.Event) -> Events:
+        """Yields the reply's events, the last of them an End or a Failure, and a Beat wherever 100 ms pass in silence.
+
+        It blocks between events. Setting `stop` from any thread, or closing the generator, ends the model within one
+        token; neither waits for it.
+        """
+
+    def ailment(self) -> str | None:
+        """Why a reply could not be written now, in words for a visitor; None when it could, as far as is known."""
+
+
+class Ailment:
+    """What an engine last failed of, for as long as that says something of the next reply."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._since = 0.0
+
+    def set(self, reason: str) -> None:
+        """A reply has failed, and not by its own fault."""
+        self._reason, self._since = reason, time.monotonic()
+
+    def clear(self) -> None:
+        """A reply was written."""
+        self._reason = None
+
+    def get(self) -> str | None:
+        """See `Engine.ailment`."""
+        return self._reason if time.monotonic() - self._since < STALE else None
+
+
+def acquire(lock: threading.Lock | threading.Semaphore, stop: threading.Event) -> Generator[Beat, None, bool]:
+    """Waits for `lock`, with a Beat for every 100 ms. False when `stop` was set first."""
+    while not lock.acquire(timeout=BEAT):
+        if stop.is_set():
+            return False
+        yield Beat("waiting")
+    return True

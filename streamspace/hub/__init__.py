@@ -1,0 +1,1 @@
+"""What the Hub takes and says: card, upload, requirements, errors."""

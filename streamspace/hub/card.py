@@ -1,0 +1,113 @@
+"""The Space's card: README.md's front matter, made from a config so that the two can't disagree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from streamspace.config import file as configfile
+from streamspace.config.types import Config, Model
+from streamspace.hub import requirements
+
+README = configfile.ROOT / "README.md"
+PYTHON = "3.12"  # what the Space runs; checks/platform.py knows which ones ZeroGPU accepts
+BLOCK = re.compile(r"\A---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
+
+
+class _Version(str):
+    """Text that is quoted in YAML: 3.10 without quotes is the number 3.1."""
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+_Dumper.add_representer(_Version, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, '"'))
+
+
+def render(config: Config, files: Sequence[str] = ()) -> str:
+    """The front matter with its `---` lines; `files` are the model's, needed to preload a pinned revision."""
+    return (
+        f"---\n{yaml.dump(fields(config, files), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)}---\n"
+    )
+
+
+def fields(config: Config, files: Sequence[str] = ()) -> dict[str, Any]:
+    """The card's keys in the Hub's spelling (hub docs, "Spaces Configuration Reference")."""
+    card = config.card
+    gradio = requirements.pin("gradio", requirements.read()) or ""
+    known: dict[str, Any] = {
+        "title": card.title,
+        "emoji": card.emoji,
+        "colorFrom": card.color_from,
+        "colorTo": card.color_to,
+        "sdk": "gradio",
+        "sdk_version": _Version(gradio),
+        "python_version": _Version(PYTHON),
+        "app_file": "app.py",
+        "short_description": card.short_description,
+        "license": card.license,
+        "tags": list(card.tags),
+        "models": models(config),
+        "pinned": card.pinned,
+        "suggested_hardware": card.hardware,
+        "preload_from_hub": preload(config, files),
+    }
+    return {name: value for name, value in known.items() if value not in ("", [])}
+
+
+def models(config: Config) -> list[str]:
+    """The Hub repositories that the config uses: the model and its adapter."""
+    if config.endpoint and config.endpoint.url:
+        return []  # the model's name on that server, which needn't be one of the Hub
+    named = [config.model.id, *([config.model.adapter.id] if config.model.adapter else [])]
+    return [name for name in named if not is_local(name)]
+
+
+def preload(config: Config, files: Sequence[str]) -> list[str]:
+    """What the Space downloads while it is built. The Hub takes a revision only together with the files' names."""
+    model = config.model
+    if not loads_from_hub(config) or not config.card.preload:
+        return []
+    if model.revision is None:
+        return [model.id]
+    return [f"{model.id} {','.join(files)} {model.revision}"] if files and pinned(model) else []
+
+
+def loads_from_hub(config: Config) -> bool:
+    """Whether the Space itself loads a model, and from the Hub."""
+    return not config.endpoint and not is_local(config.model.id)
+
+
+def loads_from_here(config: Config) -> bool:
+    """Whether the Space itself loads a model, and from its own files."""
+    return not config.endpoint and is_local(config.model.id)
+
+
+def is_local(name: str) -> bool:
+    """Whether a model's name is a folder here rather than a repository of the Hub, as `fetching` reads it."""
+    return name.startswith((".", "/", "~")) or (configfile.ROOT / name).is_dir()
+
+
+def read(text: str) -> dict[str, Any] | None:
+    """The keys of a README's front matter, or None when it has none that YAML can read."""
+    match = BLOCK.match(text)
+    try:
+        found = yaml.safe_load(match[1]) if match else None
+    except yaml.YAMLError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def put(readme: str, front_matter: str) -> str:
+    """A README with this front matter in place of its own."""
+    return front_matter + BLOCK.sub("", readme, count=1)
+
+
+def pinned(model: Model) -> bool:
+    """Whether the revision is a commit. A branch or tag can move between the build and the start of the app."""
+    return bool(re.fullmatch(r"[0-9a-f]{40}", model.revision or ""))

@@ -1,0 +1,1 @@
+"""A model in its place: device, files, number formats, threads."""

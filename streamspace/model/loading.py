@@ -1,0 +1,171 @@
+"""Loads a model and its tokenizer from their files, and says exactly what is wrong when that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+
+from streamspace.config.types import Model
+from streamspace.errors import ModelError
+from streamspace.model import quantization as quantizing
+from streamspace.model.files import ROOT, fetch, fetch_adapter, first_line
+from streamspace.model.packing import pack
+from streamspace.model.placement import Placement
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in its place, with its tokenizer. `context_window` is in tokens; `processor` is for images."""
+
+    model: Any
+    tokenizer: Any
+    context_window: int
+    processor: Any = None
+
+
+def load(
+    settings: Model, placement: Placement, tell: Callable[[str], None] = log.info, *, images: bool = False
+) -> Loaded:
+    """The model that the config names, on the placement's device, ready to generate. Raises ModelError.
+
+    `images` loads a model that reads images, with its processor.
+    """
+    started = time.monotonic()
+    quantizing.check_package(settings, placement)
+    folder = fetch(settings.id, settings.revision, code=settings.trust_remote_code, tell=tell)
+    tell(f"Loading {settings.id} into memory")
+    with _explained(settings.id):
+        processor = _processor(settings, folder) if images else None
+        tokenizer = _tokenizer(settings, folder, processor)
+        model = _model(settings, folder, placement, AutoModelForImageTextToText if images else AutoModelForCausalLM)
+        if settings.adapter:
+            model = _adapted(model, settings)
+        parameters = model.num_parameters()
+        model = model.eval()
+        if settings.quantization == "int8" and placement.device == "cpu":
+            model = quantizing.dynamic(model)
+        elif placement.device == "cpu" and not images and not getattr(model, "is_quantized", False):
+            model = pack(model)
+        model = model.to(placement.device)
+    _settle(model, tokenizer)
+    window = _context_window(model, tokenizer)
+    log.info(
+        "Model %s: %.1fM parameters, context window %d tokens, ready after %.1f s",
+        settings.id, parameters / 1e6, window, time.monotonic() - started,
+    )  # fmt: skip
+    return Loaded(model, tokenizer, window, processor)
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turns what transformers, safetensors and torch raise into a ModelError with the next step."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except SafetensorError as error:
+        raise ModelError(
+            f"model.id: the weights of {name!r} are damaged ({first_line(error)}). Download or copy them again"
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"model.id: {name!r} doesn't fit into the GPU's memory. Choose a smaller model, or larger hardware"
+        ) from error
+    except ImportError as error:
+        raise ModelError(
+            f"model.id: {name!r} needs a package that isn't installed: {first_line(error)}. Add it to requirements.txt"
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"model.id: {name!r} can't be loaded with transformers {transformers.__version__}: {first_line(error)}"
+        ) from error
+
+
+def _processor(settings: Model, folder: Path) -> Any:
+    auto: Any = AutoProcessor
+    processor = auto.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+    if not hasattr(processor, "image_processor"):
+        raise ModelError(
+            f"model.id: expected a model that reads images for task: image-chat, got {settings.id!r}, which has no "
+            "image processor. Set task: chat, or choose a vision-language model"
+        )
+    return processor
+
+
+def _tokenizer(settings: Model, folder: Path, processor: Any = None) -> Any:
+    """The tokenizer, which renders the chat template: the config's, else the processor's, else its own."""
+    if processor:
+        tokenizer = processor.tokenizer
+        tokenizer.chat_template = processor.chat_template or tokenizer.chat_template
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+    if settings.chat_template:
+        file = ROOT / settings.chat_template
+        if not file.is_file():
+            raise ModelError(f"model.chat_template: expected a .jinja file, found none at {settings.chat_template!r}")
+        tokenizer.chat_template = file.read_text("utf-8")
+    return tokenizer
+
+
+def _model(settings: Model, folder: Path, placement: Placement, kind: Any) -> Any:
+    """The model, on the CPU unless it is quantized: such weights are made, or read, on the device."""
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+    quantizing.check_weights(settings, config)
+    loaded: Any = kind.from_pretrained(
+        folder,
+        config=config,
+        dtype=getattr(torch, placement.dtype),
+        attn_implementation=None if settings.attention == "auto" else settings.attention,
+        use_safetensors=True,
+        trust_remote_code=settings.trust_remote_code,
+        output_loading_info=True,
+        **quantizing.options(settings, placement),
+    )
+    model, report = loaded
+    if missing := sorted(report["missing_keys"]):
+        raise ModelError(
+            f"model.id: the weights of {settings.id!r} lack {len(missing)} tensors, for example {missing[0]!r}. "
+            "Is it an adapter (then name it in model.adapter), or an incomplete copy?"
+        )
+    return model
+
+
+def _adapted(model: Any, settings: Model) -> Any:
+    """The adapter's weights merged into the model's: no cost per token."""
+    from peft import PeftModel
+
+    assert settings.adapter
+    folder = fetch_adapter(settings.adapter.id, settings.adapter.revision)
+    adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu")  # ZeroGPU only emulates the other one
+    return adapted.merge_and_unload()
+
+
+def _settle(model: Any, tokenizer: Any) -> None:
+    """Takes out of the model's own generation config what this project decides: sampling, and no compilation."""
+    config = model.generation_config
+    config.temperature = config.top_p = config.top_k = config.min_p = config.typical_p = None
+    config.do_sample, config.max_length, config.max_new_tokens = False, None, None
+    config.disable_compile = True  # torch.compile doesn't work on ZeroGPU
+    if config.pad_token_id is None:
+        eos = config.eos_token_id
+        config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (
+            eos[0] if isinstance(eos, list) else eos
+        )  # fmt: skip
+
+
+def _context_window(model: Any, tokenizer: Any) -> int:
+    """The most tokens of prompt and reply together, by the model's config, else by its tokenizer."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
+    return int(limit) if limit < 10**9 else 32_768

@@ -1,0 +1,62 @@
+"""Fewer bits for the weights of linear layers: torch's int8 on a CPU, else bitsandbytes' int8 and int4.
+
+Why that package: docs/decisions/fewer-bits-by-bitsandbytes.md.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from typing import Any
+
+import torch
+from transformers import BitsAndBytesConfig
+
+from streamspace.config.types import Model
+from streamspace.errors import ModelError
+from streamspace.model.placement import BITSANDBYTES, Placement, needs_bitsandbytes
+
+
+def check_package(settings: Model, placement: Placement) -> None:
+    """Raises ModelError, before anything is downloaded, where the package that quantizes isn't installed."""
+    needed = needs_bitsandbytes(settings.quantization, placement.device)
+    if needed and not importlib.util.find_spec("bitsandbytes"):
+        raise ModelError(
+            f"model.quantization: expected the bitsandbytes package for {settings.quantization!r} on "
+            f"{placement.device}, found none. Add {BITSANDBYTES} to requirements.txt, or set quantization: none"
+        )
+
+
+def check_weights(settings: Model, config: Any) -> None:
+    """Raises ModelError where weights that are quantized already, by their config.json, would be so once more."""
+    found = [getattr(part, "quantization_config", None) for part in (config, config.get_text_config())]
+    if any(found) and settings.quantization != "none":
+        raise ModelError(
+            f"model.quantization: expected 'none' for {settings.id!r}, whose weights are quantized already, "
+            f"got {settings.quantization!r}. Set quantization: none"
+        )
+
+
+def options(settings: Model, placement: Placement) -> dict[str, Any]:
+    """What `from_pretrained` takes to quantize each weight on the device as it is read; nothing where torch does it."""
+    logging.getLogger("bitsandbytes.autograd").setLevel(logging.ERROR)  # int8 warns of each layer at each token
+    if not needs_bitsandbytes(settings.quantization, placement.device):
+        return {}
+    config: Any = BitsAndBytesConfig
+    wanted = config(
+        load_in_8bit=settings.quantization == "int8",
+        load_in_4bit=settings.quantization == "int4",
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, placement.dtype),
+    )
+    return {"quantization_config": wanted, "device_map": placement.device}
+
+
+def dynamic(model: Any) -> Any:
+    """Linear layers in int8, activations quantized as they come (torch's dynamic quantization; CPU only)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated in favour of a package that would be one more to install
+        quantize: Any = torch.ao.quantization.quantize_dynamic
+        return quantize(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)

@@ -1,0 +1,1 @@
+"""A conversation becomes a prompt: token ids, or messages for a server."""

@@ -1,0 +1,94 @@
+"""Turns a conversation with images into token ids and pixels, with the model's processor; `images` reads the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from PIL import Image
+
+from streamspace.engines.tensors import pack
+from streamspace.errors import ModelError, RequestError
+from streamspace.events import Tensor
+from streamspace.prompt.builder import Encoder, Prompt
+from streamspace.prompt.conversation import Turn
+from streamspace.prompt.images import Images
+from streamspace.texts import say
+
+IDS = ("input_ids", "attention_mask")  # what the engine has from the prompt itself
+
+
+class ImageEncoder(Encoder):
+    """Encodes prompts for one model that reads images, with its processor and its chat template.
+
+    The pixels are computed here and not beside the model, where on ZeroGPU a visitor would pay for the wait. They are
+    in the model's own number format, `dtype`.
+    """
+
+    def __init__(
+        self, processor: Any, context_window: int, most_tokens: int, images: Images, dtype: torch.dtype
+    ) -> None:
+        super().__init__(processor.tokenizer, context_window, most_tokens)
+        self._processor = processor
+        self._images = images
+        self._dtype = dtype
+        self._control = tuple(sorted({*self._control, *_placeholders(processor)}, key=len, reverse=True))
+
+    def chat(
+        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, partial: str = ""
+    ) -> Prompt:
+        """See `Encoder.chat`. Raises RequestError also for an image that can't be read."""
+        seen, unseen = self._images.read(turns)
+        return replace(super().chat(system, seen, new_tokens, thinking, partial), unseen=unseen)
+
+    def try_out(self, model: str) -> None:
+        """Encodes a small image. Raises ModelError when template and processor don't work together."""
+        picture = Image.new("RGB", (64, 48), "white")
+        try:
+            found = self._encode("", [Turn("user", "Hi", (picture,))], 0, True, "")
+        except Exception as error:  # a template and a processor raise what they like
+            raise ModelError(
+                f"model.id: expected a model that reads images, got an error from the processor of {model!r}: {error}. "
+                "Choose another vision-language model, or name a .jinja file that works in model.chat_template"
+            ) from error
+        if not any(each.name.startswith("pixel") for each in found.tensors):
+            raise ModelError(
+                f"model.id: expected a model that reads images for task: image-chat, and {model!r} makes no pixels of "
+                "one. Set task: chat, or choose a vision-language model"
+            )
+
+    def _message(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
+        parts: list[dict[str, str]] = [{"type": "image"}] * images
+        return {"role": role, "content": [*parts, {"type": "text", "text": self._without_control(text)}]}
+
+    def _inputs(self, rendered: str, begun: list[int], turns: Sequence[Turn]) -> tuple[list[int], tuple[Tensor, ...]]:
+        pictures = [picture for turn in turns for picture in turn.images]
+        bos = self._tokenizer.bos_token
+        try:
+            found = self._processor(
+                text=rendered,
+                images=[pictures] if pictures else None,
+                add_special_tokens=not (bos and rendered.startswith(bos)),  # as the processor's own chat method does
+                return_tensors="pt",
+            )
+        except ValueError as error:
+            raise RequestError(say("error.image_refused", reason=str(error)[:300])) from error
+        ids: list[int] = found["input_ids"][0].tolist()
+        tensors = {name: tensor for name, tensor in found.items() if name not in IDS}
+        return ids + begun, tuple(self._packed(name, tensor, ids, begun) for name, tensor in tensors.items())
+
+    def _packed(self, name: str, tensor: torch.Tensor, ids: list[int], begun: list[int]) -> Tensor:
+        if tensor.is_floating_point():
+            tensor = tensor.to(self._dtype)
+        if tensor.shape == (1, len(ids)):  # one value a token, such as its type: 0 is text
+            tensor = torch.nn.functional.pad(tensor, (0, len(begun)))
+        return pack(name, tensor)
+
+
+def _placeholders(processor: Any) -> set[str]:
+    """The tokens that stand for images and the like, which a visitor must not write."""
+    added = processor.tokenizer.added_tokens_decoder.values()
+    named = [getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")]
+    return {str(token) for token in added if token.special} | {token for token in named if isinstance(token, str)}

@@ -1,0 +1,113 @@
+"""Reads the visitors' images: only uploaded ones, within the config's limits, whatever may be in the file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from streamspace.config.types import Limits
+from streamspace.errors import RequestError
+from streamspace.prompt.conversation import Turn
+from streamspace.texts import say
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+SUFFIXES = [".jpg", ".jpeg", ".png", ".webp", ".gif"]
+MOST_MEGABYTES = 10  # of an uploaded file
+MOST_PIXELS = 64_000_000  # that are unfolded at all: a file of a few kilobytes can hold gigabytes
+SMALLEST = 8  # pixels a side; processors cut images into patches of about twice that
+UNSEEN = "(an image that is no longer shown)"
+
+
+def uploads() -> Path:
+    """The folder that Gradio keeps uploaded files in."""
+    return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").resolve()
+
+
+def check_upload(path: str) -> None:
+    """Raises RequestError for a path that is not one of an uploaded file: an address, or a file of the server's."""
+    if not _is_upload(path):
+        raise RequestError(say("error.image_elsewhere", path=path[-60:]))
+
+
+class Images:
+    """Reads the images of a conversation, within a config's limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.images
+        self._pixels = limits.image_pixels
+
+    def read(self, turns: Sequence[Turn]) -> tuple[list[Turn], int]:
+        """The turns with pictures in the place of paths, and how many of the older images were left out.
+
+        The newest are kept: as many as the config allows, and whose files are still there. Raises RequestError when an
+        image of the last turn can't be read, or when it has too many.
+        """
+        *earlier, last = turns
+        if len(last.images) > self._most:
+            raise RequestError(say("error.image_many", images=len(last.images), most=self._most))
+        newest = [replace(last, images=tuple(self._picture(path) for path in last.images))]
+        room = self._most - len(last.images)
+        unseen = 0
+        for turn in reversed(earlier):
+            there = [path for path in turn.images if _is_upload(path) and Path(path).is_file()]
+            kept = tuple(self._picture(path) for path in there[-room:]) if room else ()
+            room -= len(kept)
+            unseen += len(turn.images) - len(kept)
+            newest.append(replace(turn, images=kept, text=turn.text if turn.text or kept else UNSEEN))
+        return newest[::-1], unseen
+
+    def _picture(self, path: str) -> Image.Image:
+        check_upload(path)
+        name = Path(path).name[-60:]
+        if not Path(path).is_file():
+            raise RequestError(say("error.image_gone", name=name))
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                self._check(image.size, name)
+                return self._scaled(image)
+        except RequestError:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise _too_large(name) from None
+        except Image.UnidentifiedImageError:
+            raise RequestError(say("error.image_kind", name=name)) from None
+        except Exception:  # a broken file makes the decoders raise what they like
+            raise RequestError(say("error.image_damaged", name=name)) from None
+
+    def _check(self, size: tuple[int, int], name: str) -> None:
+        width, height = size
+        if width * height > MOST_PIXELS:
+            raise _too_large(name)
+        if min(size) * self._scale(size) < SMALLEST:
+            raise RequestError(say("error.image_narrow", name=name, width=width, height=height, least=SMALLEST))
+
+    def _scaled(self, image: Image.Image) -> Image.Image:
+        """Upright, in RGB on white, and within the config's pixels."""
+        longest = int(max(image.size) * self._scale(image.size))
+        image.draft("RGB", (longest, longest))  # a JPEG can be read at an eighth of its size, which spares the memory
+        upright = ImageOps.exif_transpose(image)
+        if upright.has_transparency_data:
+            upright = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+        picture = upright.convert("RGB")
+        picture.thumbnail((longest, longest))
+        return picture
+
+    def _scale(self, size: tuple[int, int]) -> float:
+        return min(1.0, (self._pixels / (size[0] * size[1])) ** 0.5)
+
+
+def _is_upload(path: str) -> bool:
+    try:
+        return Path(path).resolve().is_relative_to(uploads())
+    except (OSError, ValueError):  # no path at all
+        return False
+
+
+def _too_large(name: str) -> RequestError:
+    return RequestError(say("error.image_large", name=name, most=MOST_PIXELS // 10**6))

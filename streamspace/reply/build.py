@@ -1,0 +1,46 @@
+"""Puts the parts together: a config becomes a writer, with its model in place here or on a server."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+from streamspace.config.types import Config, Endpoint
+from streamspace.engines import selection as choosing
+from streamspace.engines.endpoint import EndpointEngine
+from streamspace.engines.zerogpu import Call, Worker
+from streamspace.prompt.message_builder import MessageEncoder
+from streamspace.reply.pipeline import Writer
+
+log = logging.getLogger(__name__)
+SPINS = "3000"  # some 30 microseconds that one of torch's threads waits awake for the others, before it sleeps
+
+
+def writer(
+    config: Config, tell: Callable[[str], None] = log.info, *, worker: Worker | None = None, gpu: Call | None = None
+) -> Writer:
+    """The writer for a config. May load the model, so it takes long, and tells how far it is.
+
+    On ZeroGPU `worker` gets the model, and replies come through `gpu`, the decorated function.
+    Raises DeviceError or ModelError.
+    """
+    if config.endpoint:
+        return _remote(config, config.endpoint)
+    before_torch()
+    from streamspace.reply import local  # brings torch, which a model on a server doesn't need
+
+    return local.writer(config, tell, worker, gpu)
+
+
+def before_torch() -> None:
+    """Sets what torch reads when it is imported, unless the environment has its own wish."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
+
+def _remote(config: Config, settings: Endpoint) -> Writer:
+    log.info("Engine: %s", choosing.choose(config).reason)
+    key = os.environ.get(settings.secret)
+    engine = EndpointEngine(settings, config.model.id, key, config.limits.concurrency)
+    return Writer(config, engine, MessageEncoder(config.limits.prompt_tokens))

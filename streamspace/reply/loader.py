@@ -1,0 +1,108 @@
+"""Opens the Space before its model is there: the page is served while the model loads behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from streamspace.config.types import Config
+from streamspace.errors import ModelError, StreamspaceError, unexpected
+from streamspace.reply.pipeline import Progress, Replies, Writer
+from streamspace.texts import say
+
+log = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+AGAIN = 30.0  # seconds after a failure before a new visit tries once more
+
+
+class Opening:
+    """Stands in for a `Writer` from the first moment on: what it is asked for waits until the model is loaded.
+
+    `make` builds the writer, telling how far it is. When it fails, `problem` says why; a visit some time later tries
+    again, so that a cause that is gone (a gated model's terms, the network) needs no restart. Not without `background`:
+    on ZeroGPU weights can be loaded by the main thread alone, before the page is launched.
+    """
+
+    def __init__(self, config: Config, make: Callable[[Config, Tell], Writer], background: bool = True) -> None:
+        self.config = config
+        self.background = background
+        self.writer: Writer | None = None
+        self.problem = ""
+        self.note = ""
+        self._make = make
+        self._failed_at = 0.0
+        self._loading = threading.Lock()
+
+    def start(self) -> None:
+        """Loads for the first time: behind the page, or else now, before the page is launched."""
+        if self.background:
+            self.begin()
+        else:
+            self.load()
+
+    def begin(self) -> None:
+        """Loads in a thread of its own, unless that is under way, done, not possible, or failed only just now."""
+        tried = self.problem and time.monotonic() - self._failed_at <= AGAIN
+        if self.background and not self.writer and not tried and not self._loading.locked():
+            self.problem = ""
+            threading.Thread(target=self.load, name="opening", daemon=True).start()
+
+    def load(self) -> None:
+        """Loads in this thread, unless that is under way or done."""
+        if self.writer or not self._loading.acquire(blocking=False):
+            return
+        try:
+            self.problem = ""
+            self.writer = self._make(self.config, self._tell)
+        except StreamspaceError as error:
+            self._fail(error.args[0])
+            log.error("%s", error)
+        except Exception:
+            self._fail(unexpected())
+            log.exception("The model could not be loaded")
+        finally:
+            self._loading.release()
+
+    async def wait(self) -> AsyncGenerator[str, None]:
+        """Yields how far the model is, ten times a second, until it is loaded. Raises ModelError if it can't be.
+
+        Loads it where nobody has begun to, or where that failed some time ago.
+        """
+        self.begin()
+        while not self.writer:
+            if self.problem:
+                raise ModelError(say("error.unloaded", problem=self.problem))
+            yield self.note
+            await asyncio.sleep(0.1)
+
+    def chat(self, *given: Any, **named: Any) -> Replies:
+        """See `Writer.chat`."""
+        return self._when_open(lambda writer: writer.chat(*given, **named))
+
+    def complete(self, *given: Any, **named: Any) -> Replies:
+        """See `Writer.complete`."""
+        return self._when_open(lambda writer: writer.complete(*given, **named))
+
+    async def cost(self, *given: Any) -> int | None:
+        """See `Writer.cost`."""
+        return await self.writer.cost(*given) if self.writer else None
+
+    async def _when_open(self, start: Callable[[Writer], Replies]) -> Replies:
+        async for note in self.wait():
+            yield Progress(phase="loading", note=note)
+        assert self.writer
+        async with aclosing(start(self.writer)) as replies:
+            async for progress in replies:
+                yield progress
+
+    def _tell(self, note: str) -> None:
+        self.note = note
+        log.info("%s", note)
+
+    def _fail(self, problem: str) -> None:
+        self.problem, self._failed_at = problem, time.monotonic()

@@ -1,0 +1,1 @@
+"""Every way in: the page, the API, /health, and the server."""

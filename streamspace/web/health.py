@@ -1,0 +1,42 @@
+"""GET /health: whether a reply could be written now, in JSON, for load balancers, probes and people with curl."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from streamspace.reply.loader import Opening
+from streamspace.texts import say
+
+
+def route(writer: Opening) -> Route:
+    """The route: 200 when a reply could be written, 503 when not."""
+
+    async def health(request: Request) -> JSONResponse:
+        found = health_of(writer)
+        if found["state"] == "failed":
+            writer.begin()  # a copy to which no visitor is sent any more would never try again
+        return JSONResponse(found, 200 if found["ok"] else 503, {"Cache-Control": "no-store"})
+
+    return Route("/health", health)
+
+
+def health_of(writer: Opening) -> dict[str, Any]:
+    """What /health answers; `reason` is said as the page says it. A full line is no ailment: it moves on by itself."""
+    if problem := writer.problem:
+        return _answer("failed", say("error.unloaded", problem=problem))
+    if not writer.writer:
+        return _answer("loading", writer.note or say("status.loading"))
+    engine, (writing, waiting) = writer.writer.engine, writer.writer.busy
+    return _answer("ready", engine.ailment(), engine.name, writing, waiting)
+
+
+def _answer(
+    state: str, reason: str | None, engine: str | None = None, writing: int = 0, waiting: int = 0
+) -> dict[str, Any]:
+    return {
+        "ok": not reason, "state": state, "reason": reason, "engine": engine, "writing": writing, "waiting": waiting,
+    }  # fmt: skip

@@ -1,0 +1,112 @@
+"""Shows a reply's progress as messages of the chatbot and as a line of status; pure functions of values.
+
+What a function says, it says in the `language` that it is given.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from streamspace.engines import reasoning as thoughts
+from streamspace.events import End
+from streamspace.prompt.conversation import PROBLEM
+from streamspace.reply.pipeline import Progress
+from streamspace.texts import Phrase, say, translate
+from streamspace.web.page import markup
+
+Message = dict[str, Any]
+FIGURES = "figures"  # the metadata id of the line under a finished reply
+
+UNFINISHED = {"length", "stopped", "time"}  # a reply that ended so can go on
+
+
+def text(content: str, role: str = "assistant", **metadata: Any) -> Message:
+    """A message. The content goes as a part, since Gradio strips the indentation of a bare string."""
+    return {"role": role, "content": [{"type": "text", "text": content}], "metadata": metadata or None}
+
+
+def messages(progress: Progress, thinking: float = 0.0, language: str = "en") -> list[Message]:
+    """The reply so far: thoughts (which took `thinking` seconds) in a part of their own, the answer, its figures."""
+    parts = thoughts.split(progress.text)
+    shown = []
+    if parts.thought is not None and parts.thinking and progress.end is None:
+        shown.append(text(markup.shown(parts.thought), title=say("reply.thinking").into(language), status="pending"))
+    elif parts.thought is not None:
+        title = say("reply.thoughts").into(language)
+        shown.append(text(markup.shown(parts.thought), title=title, status="done", duration=round(thinking, 1)))
+    if parts.answer:
+        shown.append(text(markup.shown(parts.answer)))
+    if progress.end:
+        ended = html.escape(figures(progress.end).into(language))
+        shown.append(text(f'<span class="figures">{ended}</span>', id=FIGURES))
+    return shown
+
+
+def failure(message: str) -> Message:
+    """A problem, where the reply would be. The id keeps it out of later prompts."""
+    return text(f"⚠️ {markup.shown(message)}", id=PROBLEM)
+
+
+def status(progress: Progress, language: str = "en") -> str:
+    """One line: what is happening, or how it went."""
+    notice = say("status.dropped", messages=progress.dropped).into(language) if progress.dropped else ""
+    notice += say("status.unseen", images=progress.unseen).into(language) if progress.unseen else ""
+    if progress.end:
+        more = progress.end.reason in UNFINISHED
+        return line(notice + say(f"status.{progress.end.reason}").into(language), more)
+    if progress.note:
+        return line(f"{notice}{translate(progress.note, language)}…")
+    now = say("status.place", place=progress.place) if progress.place else say(f"status.{progress.phase}")
+    return line(notice + now.into(language))
+
+
+def line(words: str, more: bool = False) -> str:
+    """A line of status. `more` says that the reply can go on; the page's styles then show Continue."""
+    return f"<p{' data-more' if more else ''}>{html.escape(words)}</p>"
+
+
+def figures(end: End) -> Phrase:
+    """Tokens, time to the first, speed after it, and why it ended."""
+    writing = end.seconds - end.first
+    speed = say("reply.speed", speed=(end.tokens - 1) / writing) if end.tokens > 1 and writing > 0 else ""
+    return say("reply.figures", tokens=end.tokens, first=end.first, speed=speed, why=say(f"reply.{end.reason}"))
+
+
+def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
+    """What was said before the visitor's last message, that message, and what there is of its reply."""
+    listed = markup.written(messages) if isinstance(messages, list) else []
+    roles = [message.get("role") if isinstance(message, dict) else None for message in listed]
+    if "user" not in roles:
+        return [], "", ""
+    last = len(roles) - 1 - roles[::-1].index("user")
+    reply = [message for message in listed[last + 1 :] if isinstance(message, dict)]
+    thought = next((content(message) for message in reply if _metadata(message).get("title")), None)
+    answers = [
+        content(message) for message in reply if not (_metadata(message).get("title") or _metadata(message).get("id"))
+    ]
+    return listed[:last], content(listed[last]), thoughts.join(thought, "".join(answers))
+
+
+def content(message: dict[str, Any]) -> str:
+    """The text of a message as the chatbot sends it."""
+    found = message.get("content")
+    if isinstance(found, list):
+        return "".join(part["text"] for part in found if isinstance(part, dict) and isinstance(part.get("text"), str))
+    return found if isinstance(found, str) else ""
+
+
+def _metadata(message: dict[str, Any]) -> dict[str, Any]:
+    found = message.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def diagnosis(message: str, reload: bool = True, language: str = "en") -> str:
+    """Why there is no model to talk to, and what the Space's owner does next. `reload`: a new visit loads once more."""
+    note = html.escape(say("status.then_reload" if reload else "status.then_restart").into(language))
+    return f'<div id="diagnosis" role="alert"><p>⚠️ {html.escape(message)}.</p><p>{note}</p></div>'
+
+
+def problem(message: str) -> str:
+    """A problem as the line of status, where there are no bubbles."""
+    return f"<p>⚠️ {html.escape(message)}</p>"

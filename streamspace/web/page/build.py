@@ -1,0 +1,69 @@
+"""The whole page of a task, with the API endpoint of the same name."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Callable
+
+import gradio as gr
+
+from streamspace.config.types import Config, Page
+from streamspace.reply.loader import Opening
+from streamspace.web import api
+from streamspace.web.page import theme as look
+from streamspace.web.page import visit
+from streamspace.web.page.chat import chat
+from streamspace.web.page.completion import completion
+from streamspace.web.page.redacting import DiscreetPage
+
+HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
+Part = Callable[[Opening], list[gr.HTML]]
+TASKS: dict[str, tuple[Part, Callable[[Opening], object], str]] = {
+    "chat": (chat, api.chat, "chat"),
+    "completion": (completion, api.complete, "complete"),
+    "image-chat": (chat, api.image_chat, "chat"),
+}
+
+
+def build(writer: Opening) -> gr.Blocks:
+    """The page of the config's task, with the API endpoint of the same name."""
+    config = writer.config
+    part, endpoint, name = TASKS[config.task]
+    with DiscreetPage(
+        title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)
+    ) as page:
+        _heading(config.page)
+        told = part(writer)
+        _footer(config)
+        page.load(
+            visit.opened(writer), None, told, show_progress="hidden", api_visibility="private", concurrency_limit=None
+        )
+        page.load(js="() => streamspace.word(document.querySelector('#origin'))")
+        gr.api(endpoint(writer), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
+    # Who is served and who waits is `line`'s: it tells each visitor the place, and is the same for page and API.
+    return page.queue(max_size=config.limits.queue, default_concurrency_limit=None)
+
+
+def _heading(page: Page) -> None:
+    with gr.Row(elem_id="top"):
+        if page.logo:
+            gr.HTML(f'<img src="{look.logo(page.logo)}" alt="">', elem_id="logo", padding=False)
+        gr.Markdown(f"# {page.title}\n\n{page.description}", elem_id="heading")
+
+
+def _footer(config: Config) -> None:
+    """The model with its licence, the ways to a Space of one's own, and the forker's line."""
+    model, space = config.model, os.environ.get("SPACE_ID")
+    name = html.escape(model.id)
+    on_hub = not model.id.startswith((".", "/", "~"))
+    parts = [f'<a href="https://huggingface.co/{name}">{name}</a>' if on_hub else name]
+    if model.license:
+        parts[0] += f" ({html.escape(model.license)})"
+    if space:
+        link = f"https://huggingface.co/spaces/{html.escape(space)}"
+        parts.append(f'<a href="{link}?duplicate=true" data-text="duplicate"></a>')
+        parts.append(f'<a href="{link}/tree/main" data-text="source"></a>')
+    gr.HTML(f"<p>{' · '.join(parts)}</p>", elem_id="origin", padding=False)
+    if config.page.footer:
+        gr.Markdown(config.page.footer, elem_id="footer")

@@ -1,0 +1,29 @@
+"""The sampling controls, bounded by the config; `parameters` checks again what they send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from streamspace.config.types import IntRange, Range, Sampling
+from streamspace.reply.parameters import NAMES
+from streamspace.web.page.labels import label
+
+
+def sampling(bounds: Sampling) -> list[Any]:
+    """The controls, in the order of `asked`."""
+    sliders = [_slider(name, getattr(bounds, name)) for name in NAMES]
+    seed = gr.Number(value=bounds.seed, precision=0, label=label("seed"), info=label("seed_info"))
+    return [*sliders, seed]
+
+
+def asked(values: Sequence[Any]) -> dict[str, Any]:
+    """What the visitor set, by name."""
+    return dict(zip((*NAMES, "seed"), values, strict=True))
+
+
+def _slider(name: str, bounds: Range) -> Any:
+    step = 1 if isinstance(bounds, IntRange) else 0.05
+    return gr.Slider(bounds.min, bounds.max, bounds.default, step=step, label=label(name), info=label(f"{name}_info"))

@@ -1,0 +1,73 @@
+"""How the page looks and what it lets in: theme, styles, script and the content policy, from the config."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from streamspace.config.file import ROOT
+from streamspace.config.types import Page
+
+HERE = Path(__file__).parent
+SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+MONO_FONT = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+# A reply may name any address; the browser must not go there by itself (images are how a prompt is carried off).
+POLICY = (
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; object-src 'none'; form-action 'self'; base-uri 'self'"
+)
+# White on the accent's 700 has a contrast of at least 4.5 in every hue; the theme's own 500 has not.
+READABLE = {
+    "button_primary_background_fill": "*primary_700",
+    "button_primary_background_fill_hover": "*primary_800",
+    "button_primary_background_fill_dark": "*primary_700",
+    "button_primary_background_fill_hover_dark": "*primary_800",
+    "link_text_color": "*primary_700",
+    "link_text_color_hover": "*primary_800",
+    "link_text_color_visited": "*primary_700",
+    "link_text_color_dark": "*primary_300",
+    "link_text_color_hover_dark": "*primary_200",
+    "link_text_color_visited_dark": "*primary_300",
+    "block_title_text_color": "*neutral_800",
+    "block_title_text_color_dark": "*neutral_200",
+    "block_title_background_fill": "none",
+    "block_title_background_fill_dark": "none",
+    "block_title_padding": "0",
+    "block_title_text_weight": "500",
+    "block_label_text_color": "*neutral_600",
+    "block_label_text_color_dark": "*neutral_300",
+}
+LATEX: list[dict[str, str | bool]] = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "$", "right": "$", "display": False},
+    {"left": "\\[", "right": "\\]", "display": True},
+    {"left": "\\(", "right": "\\)", "display": False},
+]
+
+
+def logo(name: str) -> str:
+    """An image file of the repository as a data URL, so that no path has to be opened."""
+    content = base64.b64encode((ROOT / name).read_bytes()).decode()
+    return f"data:{mimetypes.guess_type(name)[0]};base64,{content}"
+
+
+def theme(page: Page) -> Any:
+    """Gradio's soft theme in the config's accent colour, with the device's own fonts: nothing is fetched elsewhere."""
+    base = gr.themes.Soft(
+        primary_hue=page.accent, secondary_hue=page.accent, neutral_hue="zinc", font=SYSTEM_FONT, font_mono=MONO_FONT
+    )
+    return base.set(**READABLE)
+
+
+def head(page: Page) -> str:
+    """What goes into the page's <head>. The styles stand here, since Gradio scopes what it is given as css."""
+    style = (HERE / "page.css").read_text("utf-8")
+    script = "\n".join((HERE / name).read_text("utf-8") for name in ("markup.js", "page.js", "shelf.js", "access.js"))
+    return (
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"<style>:root {{ --streamspace-width: {page.width}px; }}\n{style}</style>\n"
+        f"<script>{script}</script>"
+    )

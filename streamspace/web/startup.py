@@ -1,0 +1,69 @@
+"""Starts the process: the config or exit code 2, the model, a server with the settings that a public Space wants."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from streamspace.config import file as configfile
+from streamspace.config.types import Config
+from streamspace.errors import StreamspaceError
+from streamspace.prompt.images import MOST_MEGABYTES
+from streamspace.reply.loader import Opening
+from streamspace.web import health
+from streamspace.web.page import labels as words
+from streamspace.web.page import theme as look
+from streamspace.web.page.redacting import DiscreetServer
+
+
+def read_config() -> Config:
+    """The config that SPACE_CONFIG names; ends the process with exit code 2, its problems told, where it has some."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("streamspace").setLevel(logging.INFO)
+    try:
+        return configfile.read(configfile.chosen())
+    except StreamspaceError as error:
+        raise _leave(error) from None
+
+
+def serve(page: gr.Blocks, writer: Opening) -> None:
+    """Loads the model and serves until the process ends; with exit code 2 at once where the port is taken."""
+    if gr.NO_RELOAD:  # else `gradio app.py` has run app.py again after a change: the first visit loads the model
+        writer.start()
+    try:
+        _launch(page, writer)
+    except StreamspaceError as error:
+        raise _leave(error) from None
+
+
+def _leave(error: StreamspaceError) -> SystemExit:
+    print(error, file=sys.stderr)  # noqa: T201
+    return SystemExit(2)
+
+
+def _launch(page: gr.Blocks, writer: Opening) -> None:
+    config, port = writer.config, os.environ.get("GRADIO_SERVER_PORT")
+    try:
+        page.launch(
+            server_port=int(port) if port else None,  # else Gradio would silently take another one
+            theme=look.theme(config.page),
+            head=look.head(config.page),
+            i18n=words.labels(),
+            footer_links=["api", "gradio"],
+            ssr_mode=False,  # its proxy would hide routes of our own, and swallows some errors
+            show_error=False,  # a traceback is not for the visitor
+            enable_monitoring=False,  # would be public
+            run_history=False,
+            max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
+            app_kwargs={"routes": [health.route(writer)], "middleware": [Middleware(DiscreetServer)]},
+        )
+    except OSError as error:
+        if "port" not in str(error):
+            raise
+        raise StreamspaceError(
+            f"Port {port or '7860'} is in use. End the program that uses it, or choose another: make run PORT=7870"
+        ) from error

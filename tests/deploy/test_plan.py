@@ -1,0 +1,258 @@
+"""The pure parts of a deploy: the plan, what a stage means, which lines of a log tell, what came before."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from streamspace.config import file as configfile
+from streamspace.deploy import excerpt, plan, rollback, watch
+from streamspace.deploy.state import Commit, Remote, Runtime
+from streamspace.errors import DeployError
+from streamspace.hub import upload
+from streamspace.hub.upload import File
+from tests.running import ROOT
+
+WISH = plan.Wish("owner/demo", "config/tiny.yaml", "zero-a10g", variables={"SPACE_CONFIG": "config/tiny.yaml"})
+NO_FUNCTION = "No @spaces.GPU function detected during startup"
+FILES = [File("app.py", b"print()"), File("models/tiny/w.safetensors", b"w" * 200_000)]
+REMOTE = Remote(
+    sha="a" * 40,
+    private=False,
+    hardware="zero-a10g",
+    files={".gitattributes": "1" * 40, "app.py": FILES[0].git_oid, "models/tiny/w.safetensors": FILES[1].sha256},
+    variables={"SPACE_CONFIG": "config/tiny.yaml", "OTHER": "kept"},
+    secrets=frozenset({"KEY"}),
+)
+
+
+def lines(wish: plan.Wish, remote: Remote | None) -> list[str]:
+    return list(plan.make(wish, FILES, remote).lines())
+
+
+def test_a_first_deploy_creates_sets_and_uploads() -> None:
+    wish = dataclasses.replace(WISH, private=True, secrets={"KEY": "KEY"})
+    assert lines(wish, None) == [
+        "create private Space owner/demo on zero-a10g",
+        "set secret KEY (value from the environment)",
+        "set variable SPACE_CONFIG=config/tiny.yaml",
+        "upload app.py (0.0 kB)",
+        "upload models/tiny/w.safetensors (0.2 MB)",
+    ]
+
+
+def test_a_space_that_is_as_wanted_gives_an_empty_plan() -> None:
+    made = plan.make(WISH, FILES, REMOTE)
+    assert made.empty
+    assert list(made.lines()) == ["keep 2 unchanged files"]
+
+
+def test_a_plan_names_only_what_differs() -> None:
+    wish = dataclasses.replace(WISH, hardware="cpu-basic", private=True, secrets={"KEY": "KEY", "NEW": "MINE"})
+    remote = dataclasses.replace(
+        REMOTE, files={**REMOTE.files, "old.py": "2" * 40, "app.py": "3" * 40}, variables={"OTHER": "kept"}
+    )
+    assert lines(wish, remote) == [
+        "make the Space private",
+        "request hardware cpu-basic",
+        "set secret NEW (value from the environment)",
+        "set variable SPACE_CONFIG=config/tiny.yaml",
+        "upload app.py (0.0 kB)",
+        "delete old.py",
+        "keep 1 unchanged file",
+        "keep secret KEY, which is set (--replace-secrets sets it again)",
+    ]
+
+
+def test_secrets_are_set_again_only_when_asked() -> None:
+    wish = dataclasses.replace(WISH, secrets={"KEY": "MINE"})
+    assert plan.make(wish, FILES, REMOTE).empty
+    assert plan.make(dataclasses.replace(wish, replace_secrets=True), FILES, REMOTE).secrets == {"KEY": "MINE"}
+
+
+def test_a_token_that_may_not_look_at_settings_leaves_them_alone() -> None:
+    remote = dataclasses.replace(REMOTE, hardware=None, variables=None, secrets=None)
+    made = plan.make(WISH, FILES, remote)
+    assert made.empty
+    assert list(made.lines())[-1] == "leave the variables as they are: this token may not read them"
+
+
+def test_many_files_are_listed_by_folder() -> None:
+    files = [File(f"streamspace/{number}.py", b"x" * 100) for number in range(20)]
+    made = plan.make(WISH, [*files, FILES[0]], None)
+    assert list(made.lines())[-2:] == ["upload streamspace/ (20 files, 2.0 kB)", "upload app.py (0.0 kB)"]
+
+
+def test_the_upload_is_an_allow_list_with_the_local_model_and_its_card() -> None:
+    path = ROOT / "config/tiny.yaml"
+    found = {file.path: file for file in upload.files(configfile.read(path), path)}
+    assert {"app.py", "README.md", "requirements.txt", "config/tiny.yaml", "models/tiny/config.json"} <= set(found)
+    tops = {name.split("/")[0] for name in found}
+    assert tops <= {"app.py", "README.md", "LICENSE", "requirements.txt", "streamspace", "config", "models"}
+    assert not [name for name in found if "__pycache__" in name or name.endswith(".pyc") or "/." in name]
+    assert found["README.md"].read().startswith(b"---\ntitle: Streamspace\n")
+
+
+def test_the_logo_goes_along() -> None:
+    tiny = configfile.read(ROOT / "config/tiny.yaml")
+    config = tiny.model_copy(update={"page": tiny.page.model_copy(update={"logo": "docs/screenshots/chat.png"})})
+    names = {file.path for file in upload.files(config, ROOT / "config/tiny.yaml")}
+    assert "docs/screenshots/chat.png" in names
+    assert "docs/architecture.md" not in names
+
+
+def test_a_model_of_the_hub_leaves_the_local_one_at_home() -> None:
+    path = ROOT / "config/default.yaml"
+    assert not [file for file in upload.files(configfile.read(path), path) if file.path.startswith("models/")]
+
+
+def test_a_config_from_elsewhere_is_uploaded_into_config(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_bytes((ROOT / "config/tiny.yaml").read_bytes())
+    found = {file.path: file for file in upload.files(configfile.read(mine), mine)}
+    assert found["config/mine.yaml"].read() == mine.read_bytes()
+
+
+PUSHED, OLD = "b" * 40, "a" * 40
+
+
+@pytest.mark.parametrize(
+    ("stage", "sha", "moved", "waited", "expected"),
+    [
+        ("RUNNING", OLD, False, 0, "wait"),  # the revision before
+        ("RUNNING", PUSHED, False, 0, "live"),
+        ("RUNNING", None, False, 5, "wait"),  # the Hub doesn't say which: wait for a build, or half a minute
+        ("RUNNING", None, True, 5, "live"),
+        ("RUNNING", None, False, 31, "live"),
+        ("BUILD_ERROR", OLD, False, 0, "wait"),
+        ("BUILD_ERROR", PUSHED, True, 0, "failed"),
+        ("CONFIG_ERROR", None, True, 0, "failed"),
+        ("RUNNING_BUILDING", PUSHED, True, 0, "wait"),
+        ("APP_STARTING", PUSHED, True, 0, "wait"),
+        ("SLEEPING", PUSHED, True, 0, "asleep"),
+        ("PAUSED", PUSHED, False, 0, "asleep"),
+    ],
+)
+def test_a_stage_means_something_only_for_the_pushed_revision(
+    stage: str, sha: str | None, moved: bool, waited: float, expected: str
+) -> None:
+    assert watch.verdict(Runtime(stage, sha, None, ""), PUSHED, moved, waited) == expected
+
+
+class Scripted:
+    """A Space that goes through states, and stays at the last."""
+
+    def __init__(self, *states: Runtime) -> None:
+        self.states = list(states)
+
+    def runtime(self) -> Runtime:
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+
+def test_waiting_says_each_stage_once_and_ends_with_the_pushed_revision() -> None:
+    said: list[str] = []
+    states = [
+        ("RUNNING", OLD),
+        ("RUNNING", OLD),
+        ("RUNNING_BUILDING", OLD),
+        ("APP_STARTING", PUSHED),
+        ("RUNNING", PUSHED),
+    ]
+    space = Scripted(*(Runtime(stage, sha, "cpu-basic", "") for stage, sha in states))
+    found = watch.until_live(space, PUSHED, said.append, 60, sleep=lambda _: None)
+    assert found.sha == PUSHED
+    assert [line.split("s  ")[1] for line in said] == [
+        "RUNNING (still the revision before)",
+        "RUNNING_BUILDING (still the revision before)",
+        "APP_STARTING",
+        "RUNNING",
+    ]
+
+
+def test_waiting_too_long_says_where_to_look() -> None:
+    space = Scripted(Runtime("BUILDING", PUSHED, None, ""))
+    with pytest.raises(DeployError) as caught:
+        watch.until_live(space, PUSHED, lambda _: None, 0, sleep=lambda _: None)
+    assert str(caught.value) == (
+        "The Space is still at BUILDING after 0 s. Wait longer with --timeout, or read the log: "
+        "python -m streamspace logs --build"
+    )
+
+
+def test_the_last_traceback_is_what_tells() -> None:
+    trace = ["Traceback (most recent call last):", "  File a", "ValueError: b"]
+    assert excerpt.relevant(["start", *trace, "again", *trace[:2], "KeyError: c"]) == [*trace[:2], "KeyError: c"]
+    long = excerpt.relevant([trace[0], *(f"  File {number}" for number in range(50)), "KeyError: c"], most=5)
+    assert long == [trace[0], "  ...", "  File 48", "  File 49", "KeyError: c"]
+
+
+def test_without_a_traceback_the_lines_around_the_error_tell() -> None:
+    log = [*(f"step {number}" for number in range(50)), "the disk: no such thing", "a", "b", "c", "d", "e"]
+    assert excerpt.relevant(log, most=5) == ["step 49", "the disk: no such thing", "a", "b", "c"]
+    assert excerpt.relevant(["one", "", "two"], most=5) == ["one", "two"]
+
+
+def test_pips_refusal_is_shown_from_its_beginning_to_its_end() -> None:
+    causes = [f"    mcp 1.{number} depends on httpx>=0.27" for number in range(50)]
+    log = ["Collecting gradio", "ERROR: Cannot install", *causes, "ERROR: ResolutionImpossible", "--> ERROR: process"]
+    assert excerpt.relevant(log, most=6) == [
+        "ERROR: Cannot install", *causes[:2], "  ...", "ERROR: ResolutionImpossible", "--> ERROR: process"
+    ]  # fmt: skip
+
+
+def test_a_line_with_every_version_there_ever_was_is_shortened() -> None:
+    (line,) = excerpt.relevant([f"ERROR: no numpy==9 (from versions: {', '.join(map(str, range(500)))})"])
+    assert line.startswith("ERROR: no numpy==9 (from versions: 0, 1, ")
+    assert line.endswith(", 498, 499)")
+    assert len(line) == 305
+
+
+def test_the_hubs_message_is_said_in_one_line() -> None:
+    assert excerpt.headline("") == ""
+    assert excerpt.headline(f"{NO_FUNCTION}\n") == NO_FUNCTION
+    assert (
+        excerpt.headline("Exit code: 128. Reason: failed to create task")
+        == "Exit code: 128. Reason: failed to create task"
+    )
+    assert excerpt.headline("Exit code: 1. Reason: Traceback\n  File\nKeyError: x") == "Exit code: 1"
+    assert (
+        excerpt.headline("Job failed with exit code: 1. Reason: cache miss: [run 1/2] COPY")
+        == "Job failed with exit code: 1"
+    )
+
+
+def test_a_token_in_a_log_is_not_repeated() -> None:
+    assert excerpt.relevant(["error: hf_abcdefghijkl is bad"]) == ["error: hf_*** is bad"]
+
+
+def history(*titles: str) -> list[Commit]:
+    """Newest first; commit n has the sha nnnn..."""
+    return [Commit(str(number) * 40, title, "", "") for number, title in reversed(list(enumerate(titles)))]
+
+
+def test_going_back_twice_goes_back_two_versions() -> None:
+    commits = history("initial commit", "Deploy a", "Deploy b", "Deploy c")
+    assert rollback.previous(commits)[0] == "2"
+    assert (
+        rollback.previous(history("initial commit", "Deploy a", "Deploy b", "Deploy c", "Go back to 2222222"))[0] == "1"
+    )
+
+
+def test_a_deploy_that_was_taken_back_is_not_what_came_before() -> None:
+    commits = history("initial commit", "Deploy a", "Deploy broken", "Go back to 1111111", "Deploy c")
+    assert rollback.previous(commits)[0] == "1"
+
+
+def test_there_is_nothing_before_the_first() -> None:
+    with pytest.raises(DeployError, match="There is no earlier version to go back to"):
+        rollback.previous(history("initial commit"))
+
+
+def test_a_commit_is_found_by_its_beginning() -> None:
+    commits = history("initial commit", "Deploy a")
+    assert rollback.find(commits, "1111").title == "Deploy a"
+    with pytest.raises(DeployError) as caught:
+        rollback.find(commits, "77")
+    assert str(caught.value) == "--to: expected a commit of the Space, got '77'. The latest are 1111111, 0000000"

@@ -1,0 +1,285 @@
+"""The engine for a model behind a server: its replies, its errors in plain words, and no torch; then a real server."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+from gradio_client import Client
+
+from streamspace.config.types import Endpoint
+from streamspace.engines import endpoint
+from streamspace.engines.endpoint import EndpointEngine
+from streamspace.events import Beat, End, Event, Failure, Message, Piece, Request, Sampling
+from streamspace.prompt.conversation import Turn
+from streamspace.prompt.message_builder import MessageEncoder
+from tests.running import ROOT, App, clean, free_port
+from tests.standins.chat_server import ChatServer, Exchange, delta, refusal, serve, words
+
+GREEDY = Sampling(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)
+HELLO = (Message("system", "Be kind."), Message("user", "Hello"))
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    yield from serve()
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_online(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)  # the loopback would be out of reach too
+
+
+def engine(server: ChatServer, key: str | None = None, timeout: float = 10) -> EndpointEngine:
+    return EndpointEngine(Endpoint(url=server.url, timeout=timeout), "owner/model", key, capacity=2)
+
+
+def ask(engine: EndpointEngine, sampling: Sampling = GREEDY, **changes: Any) -> list[Event]:
+    events = engine.stream(Request((), sampling, messages=HELLO, **changes), threading.Event())
+    return [event for event in events if not isinstance(event, Beat)]
+
+
+def text(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Piece))
+
+
+def sampling(**changes: Any) -> Sampling:
+    return Sampling(**{**vars(GREEDY), **changes})
+
+
+def test_a_reply_streams_and_the_servers_count_of_tokens_is_used(server: ChatServer) -> None:
+    server.answers = [words("Hel", "lo", " \t", "👋", tokens=7)]
+    events = ask(engine(server))
+    assert events[:-1] == [Piece("Hel", 1), Piece("lo", 2), Piece(" \t", 3), Piece("👋", 4)]
+    end = events[-1]
+    assert isinstance(end, End)
+    assert (end.reason, end.tokens) == ("finished", 7)
+
+
+def test_what_is_asked_is_what_these_servers_have_in_common(server: ChatServer) -> None:
+    server.answers = [words("Hi")]
+    ask(engine(server, key="k-1"))
+    ask(engine(server), sampling(temperature=0.7, top_k=5, repetition_penalty=1.2, stop=("END",)))
+    plain, more = server.asked
+    assert plain == {
+        "path": "/v1/chat/completions", "key": "Bearer k-1", "model": "owner/model", "stream": True,
+        "messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}],
+        "max_tokens": 80, "temperature": 0, "top_p": 1, "seed": 1, "stream_options": {"include_usage": True},
+    }  # fmt: skip
+    assert {**plain, **more} == {
+        **plain, "key": "Bearer none", "temperature": 0.7, "top_k": 5, "repetition_penalty": 1.2, "stop": ["END"],
+    }  # fmt: skip
+
+
+def test_without_a_key_the_machines_own_hub_token_is_not_sent(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_owner")
+    server.answers = [words("Hi")]
+    ask(engine(server))
+    assert server.asked[0]["key"] == "Bearer none"
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_thoughts_in_a_field_of_their_own_become_part_of_the_text(server: ChatServer, field: str) -> None:
+    def answer(exchange: Exchange) -> None:
+        for thought in ("Hm", ", well"):
+            exchange.send(delta(**{field: thought}))
+        words("42")(exchange)
+
+    server.answers = [answer]
+    assert text(ask(engine(server))) == "<think>\nHm, well\n</think>\n\n42"
+
+
+def test_a_stop_string_ends_the_reply_and_is_not_shown(server: ChatServer) -> None:
+    server.answers = [words("One EN", "D two", finish=None)]
+    events = ask(engine(server), sampling(stop=("END",)))
+    assert text(events) == "One "
+    assert isinstance(events[-1], End)
+    assert events[-1].reason == "finished"
+
+
+def test_what_might_have_become_a_stop_string_is_shown_at_the_end(server: ChatServer) -> None:
+    server.answers = [words("One EN", finish="length")]
+    events = ask(engine(server), sampling(stop=("END",)))
+    assert text(events) == "One EN"
+    assert isinstance(events[-1], End)
+    assert events[-1].reason == "length"
+
+
+def test_stop_closes_the_connection(server: ChatServer) -> None:
+    server.answers = [words(*["word "] * 500, pause=0.01)]
+    stop = threading.Event()
+    events = []
+    for event in engine(server).stream(Request((), GREEDY, messages=HELLO), stop):
+        events.append(event)
+        if isinstance(event, Piece):
+            stop.set()
+    assert isinstance(events[-1], End)
+    assert events[-1].reason == "stopped"
+    assert server.hung_up.wait(5)
+
+
+def test_a_silent_server_can_be_stopped_too(server: ChatServer) -> None:
+    server.answers = [lambda exchange: time.sleep(1)]
+    stop = threading.Event()
+    stream = engine(server).stream(Request((), GREEDY, messages=HELLO), stop)
+    assert next(stream) == Beat("reading")
+    stop.set()
+    assert [type(event) for event in stream] == [End]
+
+
+def test_the_time_limit_ends_the_reply_with_its_text_kept(server: ChatServer) -> None:
+    server.answers = [words(*["word "] * 500, pause=0.01)]
+    events = ask(engine(server), seconds=0.2)
+    assert isinstance(events[-1], End)
+    assert events[-1].reason == "time"
+    assert text(events).startswith("word ")
+
+
+def test_a_server_that_is_starting_is_asked_again(server: ChatServer) -> None:
+    server.answers = [refusal(503), refusal(429), words("Hello")]
+    assert text(ask(engine(server))) == "Hello"
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "tries", "message"),
+    [
+        (400, 1, "The model's server refused the request (HTTP 400). Shorten the conversation, or start a new one"),
+        (401, 1, "The model's server refuses this Space's key. Its owner: see the secret ENDPOINT_KEY"),
+        (404, 1, "The model's server has no model 'owner/model'. The Space's owner: see model.id and endpoint.url"),
+        (429, 3, "The model's server has too much to do. Try again in a moment"),
+        (502, 3, "The model's server failed (HTTP 502). Try again in a moment"),
+    ],
+)
+def test_errors_come_in_plain_words(server: ChatServer, status: int, tries: int, message: str) -> None:
+    server.answers = [refusal(status)]
+    assert ask(engine(server)) == [Failure(message)]
+    assert len(server.asked) == tries
+
+
+def test_a_server_that_is_gone_or_silent_is_named_as_such(server: ChatServer) -> None:
+    server.answers = [lambda exchange: time.sleep(1)]
+    silent = "The model's server sent nothing for 0.2 seconds. Try again in a moment"
+    assert ask(engine(server, timeout=0.2)) == [Failure(silent)]
+    server.url = f"http://127.0.0.1:{free_port()}/v1"
+    assert ask(engine(server)) == [Failure("The model's server can't be reached. Try again in a moment")]
+
+
+def test_a_server_that_failed_is_an_ailment_until_it_answers_or_a_while_has_passed(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = engine(server)
+    server.answers = [refusal(400)]
+    ask(asking)
+    assert asking.ailment() is None  # this request's own fault
+    server.answers = [refusal(401)]
+    ask(asking)
+    assert asking.ailment() == (
+        "The model's server refuses this Space's key. Its owner: see the secret ENDPOINT_KEY"
+    )  # fmt: skip
+    server.answers = [words("Hello")]
+    ask(asking)
+    assert asking.ailment() is None
+    server.answers = [refusal(502)]
+    ask(asking)
+    assert asking.ailment()
+    monkeypatch.setattr("streamspace.engines.engine.STALE", 0.0)
+    assert asking.ailment() is None
+
+
+def test_a_reply_that_breaks_off_is_not_asked_for_again(server: ChatServer) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.send(delta("Half a"))
+        exchange.send({"error": "CUDA error: the device is on fire"})
+
+    server.answers = [answer]
+    half, failure = ask(engine(server))
+    assert (half, type(failure)) == (Piece("Half a", 1), Failure)
+    server.answers = [words("Half a", finish=None)]
+    broken = "The model's server failed while it was answering: the connection ended before the reply did"
+    assert ask(engine(server)) == [Piece("Half a", 1), Failure(broken)]
+    assert len(server.asked) == 2
+
+
+def test_more_visitors_than_places_wait(server: ChatServer) -> None:
+    server.answers = [words(*["word "] * 100, pause=0.01)]
+    full = engine(server)
+    writing = [full.stream(Request((), GREEDY, messages=HELLO), threading.Event()) for _ in range(full.capacity)]
+    for stream in writing:
+        next(stream)
+    assert next(full.stream(Request((), GREEDY, messages=HELLO), threading.Event())) == Beat("waiting")
+    for stream in writing:
+        stream.close()
+
+
+def test_the_oldest_turns_are_left_out_and_a_begun_reply_comes_last() -> None:
+    turns = [Turn("user", "a" * 60), Turn("assistant", "b"), Turn("user", "c" * 60)]
+    prompt = MessageEncoder(most_tokens=20).chat("Be kind.", turns, 10, partial="Well")
+    assert prompt.dropped == 2
+    assert prompt.messages == (
+        Message("system", "Be kind."), Message("user", "c" * 60), Message("assistant", "Well"),
+    )  # fmt: skip
+    assert MessageEncoder(most_tokens=1000).chat("", turns, 10).dropped == 0
+
+
+def test_the_whole_app_runs_on_an_endpoint_without_torch(server: ChatServer, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('torch is not installed')\n")
+    server.answers = [words("Hello ", "from afar")]
+    changes = {"endpoint": {"url": server.url}, "model.id": "owner/model"}
+    app = App(tmp_path, changes, env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "HF_HUB_OFFLINE": "0"})
+    try:
+        assert Client(app.url, verbose=False).predict("Hi", api_name="/chat") == "Hello from afar"
+        assert "Engine: endpoint because the config names a server" in app.log
+    finally:
+        app.end()
+
+
+@pytest.fixture(scope="module")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`transformers serve` with the embedded model."""
+    if importlib.util.find_spec("openai") is None:
+        pytest.skip("transformers serve needs a package: pip install openai")
+    port = free_port()
+    log = tmp_path_factory.mktemp("serve") / "log"
+    serving = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(ROOT / "models/tiny")]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*serving, "--port", str(port)], env=clean(os.environ), stdout=out, stderr=subprocess.STDOUT
+        )
+    for _ in range(600):
+        if process.poll() is not None:
+            pytest.fail(log.read_text())
+        try:
+            urllib.request.urlopen(f"http://localhost:{port}/health", timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield f"http://localhost:{port}/v1"
+    process.terminate()
+    process.wait(20)
+
+
+def test_a_real_server_writes_what_the_model_writes_here(real_server: str, tiny: Any) -> None:
+    remote = EndpointEngine(Endpoint(url=real_server), str(ROOT / "models/tiny"), None, capacity=1)
+    messages = [{"role": "user", "content": "What is ZeroGPU?"}]
+    request = Request((), sampling(max_new_tokens=40), messages=(Message("user", "What is ZeroGPU?"),))
+    events = list(remote.stream(request, threading.Event()))
+    prompt = tiny.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")["input_ids"]
+    output = tiny.model.generate(prompt, max_new_tokens=40, do_sample=False)
+    expected = tiny.tokenizer.decode(output[0, prompt.shape[1] :], skip_special_tokens=True)
+    assert text(events) == expected
+    assert isinstance(events[-1], End)
+    assert events[-1].reason in ("finished", "length")

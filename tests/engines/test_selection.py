@@ -1,0 +1,135 @@
+"""Which engine is chosen, and what it says; and that a model which batching can't do gets the plain one."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModelForCausalLM, MambaConfig
+
+from streamspace.config import file as configfile
+from streamspace.config.types import Config
+from streamspace.engines.batching import BatchingEngine
+from streamspace.engines.generate import GenerateEngine
+from streamspace.engines.selection import Chosen, choose
+from streamspace.errors import ConfigError, DeviceError, ModelError
+from streamspace.reply import build
+from tests.running import ROOT, changed
+
+
+def config(**changes: Any) -> Config:
+    return Config.model_validate(changed({key.replace("__", "."): value for key, value in changes.items()}))
+
+
+SERVER = {"url": "https://models.example/v1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "machine", "name", "reason"),
+    [
+        ({}, {}, "batching", "batching because up to 4 replies can share each pass"),
+        ({}, {"device": "cuda"}, "batching", "batching because up to 4 replies can share each pass"),
+        ({}, {"zero": True}, "generate", "generate because on ZeroGPU replies can't share passes"),
+        ({}, {"device": "mps"}, "generate", "generate because batching is slow on mps"),
+        (
+            {"limits__concurrency": 1}, {}, "generate",
+            "generate because limits.concurrency is 1, and alone it is quicker",
+        ),
+        (
+            {}, {"obstacle": "no attention"}, "generate",
+            "generate because this model's replies can't be batched: no attention",
+        ),
+        ({"engine": "generate"}, {}, "generate", "generate because the config asks for it"),
+        ({"engine": "batching"}, {}, "batching", "batching because the config asks for it"),
+        ({"endpoint": SERVER}, {"zero": True}, "endpoint", "endpoint because the config names a server"),
+        ({"endpoint": SERVER, "engine": "endpoint"}, {}, "endpoint", "endpoint because the config names a server"),
+    ],
+)  # fmt: skip
+def test_the_engine_comes_with_its_reason(
+    changes: dict[str, Any], machine: dict[str, Any], name: str, reason: str
+) -> None:
+    assert choose(config(**changes), **machine) == Chosen(name, reason)  # type: ignore[arg-type]
+
+
+def test_batching_that_is_asked_for_and_cant_be_had_is_an_error() -> None:
+    asked = config(engine="batching")
+    with pytest.raises(DeviceError) as on_zero:
+        choose(asked, zero=True)
+    assert str(on_zero.value) == (
+        "engine: expected auto or generate on ZeroGPU, got 'batching': replies can't share passes there. "
+        "Set engine: auto"
+    )
+    with pytest.raises(ModelError) as without:
+        choose(asked, obstacle="no attention")
+    assert str(without.value) == (
+        "engine: expected auto or generate for './models/tiny', got 'batching', which it can't do: no attention. "
+        "Set engine: auto"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"engine": "endpoint"},
+            "endpoint: expected a mapping with the server's url for engine: endpoint, got nothing",
+        ),
+        (
+            {"endpoint": SERVER, "engine": "batching"},
+            "engine: expected endpoint or auto, since endpoint names a server, got 'batching'",
+        ),
+        (
+            {"endpoint": SERVER, "task": "completion"},
+            "task: expected chat with an endpoint, whose servers take conversations only, got 'completion'",
+        ),
+        (
+            {"endpoint": {"url": "models.example"}},
+            "endpoint.url: expected an address that starts with https:// or http://, got 'models.example'",
+        ),
+    ],
+)
+def test_an_endpoint_that_doesnt_fit_the_rest_is_a_problem_of_the_file(
+    tmp_path: Path, changes: dict[str, Any], problem: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(changed(changes)), "utf-8")
+    with pytest.raises(ConfigError) as error:
+        configfile.read(file)
+    assert [line.removeprefix(f"{file}: ").removesuffix(" (null)") for line in error.value.problems] == [problem]
+
+
+def test_the_embedded_models_replies_are_batched(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    writer = build.writer(config())
+    assert isinstance(writer.engine, BatchingEngine)
+    assert writer.engine.capacity == 4
+    assert "Engine: batching because up to 4 replies can share each pass" in caplog.messages
+    writer.engine.close()
+
+
+def test_a_state_space_model_gets_the_plain_engine_and_the_log_says_why(
+    tmp_path: Path, tiny: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    torch.manual_seed(1)
+    shape = MambaConfig(
+        vocab_size=2048, hidden_size=32, num_hidden_layers=2, state_size=4, bos_token_id=0, eos_token_id=2
+    )
+    AutoModelForCausalLM.from_config(shape).save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+    writer = build.writer(config(model__id=str(tmp_path)))
+    assert isinstance(writer.engine, GenerateEngine)
+    (said,) = [message for message in caplog.messages if message.startswith("Engine: ")]
+    assert said.startswith("Engine: generate because this model's replies can't be batched: ")
+    with pytest.raises(ModelError, match="got 'batching', which it can't do"):
+        build.writer(config(model__id=str(tmp_path), engine="batching"))
+
+
+def test_every_shipped_config_names_all_engines() -> None:
+    for file in (ROOT / "config").glob("*.yaml"):
+        (line,) = [line for line in file.read_text("utf-8").splitlines() if line.startswith("engine:")]
+        assert line.endswith("auto, generate, batching, endpoint"), file

@@ -1,0 +1,151 @@
+"""Loading: what can go wrong with a model's files, each with the exact line that its owner reads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from streamspace.config.types import Adapter, Model
+from streamspace.errors import ModelError
+from streamspace.model.loading import load
+from streamspace.model.placement import Placement
+from tests.running import ROOT
+
+CPU = Placement("cpu", "float32", "a test")
+
+
+def problem(model_id: str, **settings: Any) -> str:
+    with pytest.raises(ModelError) as caught:
+        load(Model(id=model_id, **settings), CPU)
+    return str(caught.value)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "models/tiny", tmp_path / "model"))
+
+
+def test_the_embedded_model_loads_whole(tiny: Any) -> None:
+    assert tiny.context_window == 2048
+    assert tiny.model.dtype == torch.float32
+    assert not tiny.model.training
+
+
+def test_a_missing_folder_is_told_apart_from_an_empty_one(tmp_path: Path) -> None:
+    end = "Correct the path, which starts at the repository's root, or name a model of the Hub as owner/name"
+    assert problem("./models/tinny") == (
+        f"model.id: expected a folder with a model, got './models/tinny', no such folder. {end}"
+    )
+    assert problem(str(tmp_path)) == (
+        f"model.id: expected a folder with a model, got '{tmp_path}', a folder without config.json. {end}"
+    )
+
+
+def test_damaged_weights_are_told_as_such(copied: Path) -> None:
+    weights = copied / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100_000])
+    said = problem(str(copied))
+    assert said.startswith(f"model.id: the weights of '{copied}' are damaged (")
+    assert said.endswith("). Download or copy them again")
+
+
+def test_a_git_lfs_pointer_is_told_as_such(copied: Path) -> None:
+    (copied / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n")
+    assert problem(str(copied)) == (
+        f"model.id: expected weights in 'model.safetensors' of '{copied}', got a Git LFS pointer. Run: git lfs pull"
+    )
+
+
+def test_weights_that_lack_tensors_are_refused(copied: Path) -> None:
+    tensors = load_file(copied / "model.safetensors")
+    gone = sorted(name for name in tensors if "layers.1." in name)
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if name not in gone},
+        copied / "model.safetensors",
+        {"format": "pt"},
+    )
+    assert problem(str(copied)) == (
+        f"model.id: the weights of '{copied}' lack {len(gone)} tensors, for example '{gone[0]}'. "
+        "Is it an adapter (then name it in model.adapter), or an incomplete copy?"
+    )
+
+
+def test_pickled_weights_are_not_loaded(copied: Path) -> None:
+    torch.save(load_file(copied / "model.safetensors"), copied / "pytorch_model.bin")
+    (copied / "model.safetensors").unlink()
+    assert problem(str(copied)).startswith(
+        f"model.id: '{copied}' can't be loaded with transformers {transformers.__version__}: "
+    )
+
+
+def test_an_architecture_that_transformers_does_not_know_is_told(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**config, "model_type": "llama9"}))
+    assert "llama9" in problem(str(copied))
+
+
+def test_without_network_a_hub_model_is_told_as_out_of_reach() -> None:
+    assert problem("owner/name") == (
+        "model.id: 'owner/name' isn't in the cache, and the Hub can't be reached from here. Check the network "
+        "(HF_HUB_OFFLINE is 1), or use a local folder as model.id"
+    )
+
+
+def test_a_name_that_the_hub_would_not_take_is_told() -> None:
+    assert (
+        problem("a b/c d")
+        == "model.id: expected owner/name of the Hub or a folder such as ./models/tiny, got 'a b/c d'"
+    )
+
+
+def test_a_missing_chat_template_file_is_told() -> None:
+    assert problem("./models/tiny", chat_template="config/nope.jinja") == (
+        "model.chat_template: expected a .jinja file, found none at 'config/nope.jinja'"
+    )
+
+
+def test_a_chat_template_file_replaces_the_models_own(tmp_path: Path) -> None:
+    file = tmp_path / "own.jinja"
+    file.write_text("{{ messages[0].content }}")
+    loaded = load(Model(id="./models/tiny", chat_template=str(file)), CPU)
+    assert loaded.tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False) == "Hi"
+
+
+def test_an_adapter_changes_the_model_and_costs_nothing_per_token(tiny: Any, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(1)
+    base = transformers.AutoModelForCausalLM.from_pretrained(ROOT / "models/tiny", dtype=torch.float32)
+    lora = peft.get_peft_model(base, peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False))
+    lora.save_pretrained(tmp_path)
+    ids = torch.tensor([[5, 6, 7, 8]])
+    adapted = load(Model(id="./models/tiny", adapter=Adapter(id=str(tmp_path))), CPU).model
+    with torch.no_grad():
+        expected = lora(ids).logits
+        assert torch.allclose(adapted(ids).logits, expected, atol=1e-3)
+        assert not torch.allclose(tiny.model(ids).logits, expected, atol=1e-1)
+    assert type(adapted) is type(tiny.model)
+
+
+def test_a_missing_adapter_is_told_as_one() -> None:
+    assert problem("./models/tiny", adapter=Adapter(id="owner/lora")).startswith(
+        "model.adapter.id: 'owner/lora' isn't in the cache"
+    )
+
+
+def test_int8_answers_as_the_full_model_does(tiny: Any) -> None:
+    small = load(Model(id="./models/tiny", quantization="int8"), CPU).model
+    prompt = tiny.tokenizer.apply_chat_template(
+        [{"role": "user", "content": "ping"}], add_generation_prompt=True, return_tensors="pt"
+    )
+    texts = [tiny.tokenizer.decode(model.generate(**prompt, max_new_tokens=8)[0]) for model in (tiny.model, small)]
+    assert texts[0] == texts[1]
+    assert any(
+        "Quantized" in type(module).__name__ or module.__module__.startswith("torch.ao") for module in small.modules()
+    )

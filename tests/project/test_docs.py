@@ -1,0 +1,63 @@
+"""The commands of docs/deploying.md, run word for word, in their order, against a stand-in Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB
+from tests.running import ROOT, clean
+from tests.standins.hub.checkout import Checkout
+from tests.standins.hub.server import Hub
+
+TEXT = (ROOT / "docs/deploying.md").read_text("utf-8")
+INSTALLS = "make setup\n"  # not run here, since it needs the network; test_workflows.py runs its rules
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    running = Hub(tmp_path / "hub")
+    counted = {"parameters": {"BF16": 4_000_000_000}, "total": 4_000_000_000}
+    model = {path.name: path.read_bytes() for path in (ROOT / "models/tiny").iterdir()}
+    running.add_model("Qwen/Qwen3-4B-Instruct-2507", {**model, "parameters.json": json.dumps(counted).encode()})
+    yield running
+    running.end()
+
+
+def test_the_commands_of_the_page_work_word_for_word_and_in_their_order(hub: Hub, tmp_path: Path) -> None:
+    here = Checkout(tmp_path / "work", hub)
+    (here.folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+    blocks = re.findall(r"^```bash\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    assert blocks[0] == INSTALLS
+    script = "set -ex\n" + "".join(blocks[1:]).replace("OWNER/", "owner/").replace("NAME", "demo").replace(
+        "COPY", "copy"
+    )
+    env = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_writer", "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    env |= {"HOME": str(tmp_path), "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=here.folder, capture_output=True, text=True, timeout=120,
+        env={**clean(os.environ), **env},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    demo, copy = hub.repos["spaces/owner/demo"], hub.repos["spaces/owner/copy"]
+    assert (copy.variables["SPACE_CONFIG"], copy.hardware) == ("config/reasoning.yaml", "zero-a10g")
+    assert [commit.title for commit in demo.commits] == [
+        "initial commit", "Deploy config/mine.yaml", "Deploy config/cpu.yaml", "Deploy config/mine.yaml",
+        f"Go back to {demo.commits[2].sha[:7]}",
+    ]  # fmt: skip
+    assert demo.secrets == {"HF_TOKEN": "hf_..."}
+
+
+def test_the_page_names_hardware_that_there_is_with_the_memory_that_check_reckons_with() -> None:
+    rows = re.findall(r"^\| (`[^|]+`) \| (\d+) GB", TEXT, re.MULTILINE)
+    named = {name: int(memory) for names, memory in rows for name in re.findall(r"`([\w-]+)`", names)}
+    assert len(named) >= 10
+    assert named == {name: HARDWARE[name] for name in named}
+    assert f"weights above {LARGE_WEIGHTS_GIB} GiB" in TEXT

@@ -1,0 +1,175 @@
+"""The relay: nothing lost, nothing blocked, closed by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Generator
+
+import pytest
+
+from streamspace.reply import bridge as module
+from streamspace.reply.bridge import pace, relay
+
+visitor: contextvars.ContextVar[str] = contextvars.ContextVar("visitor")
+
+
+def numbers(stop: threading.Event, most: int = 1000) -> Generator[int, None, None]:
+    yield from range(most)
+
+
+def now() -> float:
+    return 0.0
+
+
+async def test_everything_arrives_in_order() -> None:
+    batches = [batch async for batch in relay(numbers, now)]
+    assert [number for batch in batches for number in batch] == list(range(1000))
+
+
+async def test_the_first_event_comes_at_once_and_later_ones_together() -> None:
+    def stream(stop: threading.Event) -> Generator[int, None, None]:
+        for number in range(40):
+            yield number
+            time.sleep(0.005)
+
+    batches = [batch async for batch in relay(stream, lambda: 0.05)]
+    assert batches[0] == [0]
+    assert [number for batch in batches for number in batch] == list(range(40))
+    assert len(batches) <= 12  # 40 events in at least 0.2 s, at most 20 updates per second, one more at each end
+
+
+async def test_silence_is_reported_so_that_a_cancel_can_be_heard() -> None:
+    def stream(stop: threading.Event) -> Generator[int, None, None]:
+        time.sleep(0.35)
+        yield 1
+
+    batches = [batch async for batch in relay(stream, now)]
+    assert batches.count([]) >= 2
+    assert [1] in batches
+
+
+async def test_the_streams_exception_is_raised_here_after_what_it_had_sent() -> None:
+    def stream(stop: threading.Event) -> Generator[int, None, None]:
+        yield 1
+        raise ValueError("the model is gone")
+
+    seen: list[int] = []
+
+    async def read() -> None:
+        async for batch in relay(stream, now):
+            seen.extend(batch)
+
+    with pytest.raises(ValueError, match="the model is gone"):
+        await read()
+    assert seen == [1]
+
+
+async def test_closing_sets_stop_at_once_and_does_not_wait_for_a_slow_step() -> None:
+    closed = threading.Event()
+
+    def stream(stop: threading.Event) -> Generator[int, None, None]:
+        try:
+            yield 1
+            time.sleep(0.5)  # a long step of the model
+            assert stop.is_set()
+            yield 2
+        finally:
+            closed.set()
+
+    batches = relay(stream, now)
+    assert await anext(batches) == [1]
+    started = time.monotonic()
+    await batches.aclose()
+    assert time.monotonic() - started < 0.2
+    assert not closed.is_set()
+    assert await asyncio.to_thread(closed.wait, 5)
+
+
+async def test_a_cancelled_reader_closes_the_stream() -> None:
+    closed = threading.Event()
+
+    def stream(stop: threading.Event) -> Generator[int, None, None]:
+        try:
+            while True:
+                yield 1
+                time.sleep(0.01)
+        finally:
+            closed.set()
+
+    async def read() -> None:
+        async for _ in relay(stream, lambda: 0.05):
+            pass
+
+    task = asyncio.create_task(read())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(closed.wait, 5)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancel_in_the_very_moment_of_an_event_is_not_lost(turns: int) -> None:
+    event = asyncio.Event()
+    waiting = asyncio.ensure_future(module.wait(event, 10))
+    await asyncio.sleep(0.01)
+    event.set()
+    for _ in range(turns):  # of the event loop, between the event and the cancel
+        await asyncio.sleep(0)
+    if waiting.done():
+        return
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_reader_that_never_comes_back_loses_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEASE", 0.2)
+    closed = threading.Event()
+
+    def stream(stop: threading.Event) -> Generator[int, None, None]:
+        try:
+            while True:
+                yield 1
+                time.sleep(0.01)
+        finally:
+            closed.set()
+
+    batches = relay(stream, now)
+    await anext(batches)
+    assert await asyncio.to_thread(closed.wait, 5)  # the generator is still referenced, only not read
+    await batches.aclose()
+
+
+async def test_the_event_loop_runs_on_while_the_stream_blocks() -> None:
+    def stream(stop: threading.Event) -> Generator[int, None, None]:
+        time.sleep(0.4)
+        yield 1
+
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0.01)
+
+    ticking = asyncio.create_task(tick())
+    assert [1] in [batch async for batch in relay(stream, now)]
+    ticking.cancel()
+    assert ticks >= 10
+
+
+async def test_the_stream_runs_in_the_callers_context() -> None:
+    def stream(stop: threading.Event) -> Generator[str, None, None]:
+        yield visitor.get()
+
+    visitor.set("ada")
+    assert ["ada"] in [batch async for batch in relay(stream, now)]
+
+
+def test_longer_texts_are_updated_less_often() -> None:
+    assert [pace(0), pace(3_999), pace(4_000), pace(15_999), pace(16_000)] == [0.05, 0.05, 0.1, 0.1, 0.25]

@@ -1,0 +1,106 @@
+"""The page is there before the model: what is asked waits, what goes wrong is told, and a new visit tries again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client
+
+from streamspace.config.types import Config
+from streamspace.errors import ModelError, unexpected
+from streamspace.events import End, Piece
+from streamspace.prompt.builder import Encoder
+from streamspace.reply import loader as module
+from streamspace.reply.loader import Opening
+from streamspace.reply.pipeline import Writer
+from tests.reply.test_pipeline import CONFIG, Scripted, read
+from tests.running import App
+
+
+def writer(tiny: Any) -> Writer:
+    engine = Scripted(Piece("Hello", 1), End("finished", 1, 0.1, 0.1))
+    return Writer(CONFIG, engine, Encoder(tiny.tokenizer, 2048, 1024))
+
+
+async def test_a_question_that_comes_early_waits_and_is_told_how_far_the_model_is(tiny: Any) -> None:
+    loaded = threading.Event()
+
+    def make(config: Config, tell: Callable[[str], None]) -> Writer:
+        tell("Downloading owner/name: 1.0 of 3.1 GB")
+        loaded.wait(10)
+        return writer(tiny)
+
+    opening = Opening(CONFIG, make)
+    opening.begin()
+    steps = []
+    async for progress in opening.chat("hi", []):
+        steps.append(progress)
+        if len(steps) == 3:
+            loaded.set()
+    assert (steps[2].phase, steps[2].note) == ("loading", "Downloading owner/name: 1.0 of 3.1 GB")
+    assert steps[-1].text == "Hello"
+
+
+async def test_what_goes_wrong_is_told_and_a_later_visit_tries_again(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[Any] = [ModelError("model.id: 'owner/name' is gated"), writer(tiny)]
+
+    def make(config: Config, tell: Callable[[str], None]) -> Writer:
+        made = tries.pop(0)
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    opening = Opening(CONFIG, make)
+    opening.load()
+    with pytest.raises(ModelError, match=r"^The model could not be loaded\. model\.id: 'owner/name' is gated$"):
+        await read(opening.chat("hi", []))
+    opening.begin()  # only just now: not tried again
+    assert len(tries) == 1
+    monkeypatch.setattr(module, "AGAIN", 0.0)
+    opening.begin()
+    while opening.writer is None:
+        pass
+    assert (await read(opening.chat("hi", [])))[-1].text == "Hello"
+
+
+async def test_a_defect_of_ours_is_told_without_its_insides(caplog: pytest.LogCaptureFixture) -> None:
+    def make(config: Config, tell: Callable[[str], None]) -> Writer:
+        raise ZeroDivisionError("secret insides")
+
+    opening = Opening(CONFIG, make)
+    opening.load()
+    with pytest.raises(ModelError) as caught:
+        await read(opening.complete("hi"))
+    assert str(caught.value) == f"The model could not be loaded. {unexpected()}"
+    assert "secret insides" in caplog.text
+
+
+def test_the_page_opens_when_the_model_cannot_be_loaded_and_says_why(start: Callable[..., App], browser: Any) -> None:
+    app = start(changes={"model.id": "owner/name"})
+    page = browser.new_page()
+    page.goto(app.url)
+    page.wait_for_selector("#diagnosis")
+    assert page.inner_text("#diagnosis").split("\n\n") == [
+        "⚠️ The model could not be loaded. model.id: 'owner/name' isn't in the cache, and the Hub can't be reached from here. "
+        "Check the network (HF_HUB_OFFLINE is 1), or use a local folder as model.id.",
+        "This is for the owner of the Space. Once the cause is fixed, reload the page.",
+    ]
+    page.close()
+    with pytest.raises(Exception, match="isn't in the cache"):
+        Client(app.url, verbose=False).predict("hi", api_name="/chat")
+
+
+def test_the_page_is_served_before_torch_is_imported(start: Callable[..., App], tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    app = start(script="tests/standins/apps/gated_torch_app.py", env={"GATE": str(gate)})  # returns when the page is up
+    client = Client(app.url, verbose=False)
+    job = client.submit("ping", api_name="/chat")
+    gate.touch()
+    assert job.result() == "pong"
+    client.close()

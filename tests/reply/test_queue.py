@@ -1,0 +1,123 @@
+"""The line before the model: in order, with places that are told, and nobody left in it who has gone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamspace.engines.engine import Events
+from streamspace.errors import RequestError
+from streamspace.events import End, Piece, Request
+from streamspace.prompt.builder import Encoder
+from streamspace.reply.pipeline import Progress, Writer
+from streamspace.reply.queue import Line
+from tests.browser.test_browser import Visitor
+from tests.conftest import Probe
+from tests.reply.test_pipeline import CONFIG
+from tests.running import App
+
+
+def test_the_first_are_served_and_the_others_know_their_place() -> None:
+    line = Line(at_once=2, most=3)
+    tickets = [line.join() for _ in range(5)]
+    assert [line.place(ticket) for ticket in tickets] == [0, 0, 1, 2, 3]
+    line.leave(tickets[0])
+    assert [line.place(ticket) for ticket in tickets[1:]] == [0, 0, 1, 2]
+    line.leave(tickets[3])  # one who gives up in the middle
+    assert line.place(tickets[4]) == 1
+
+
+def test_a_line_that_is_full_says_how_many_wait() -> None:
+    line = Line(at_once=1, most=2)
+    tickets = [line.join() for _ in range(3)]
+    with pytest.raises(RequestError) as caught:
+        line.join()
+    assert str(caught.value) == "This Space is busy, and its queue of 2 is full. Try again in a moment"
+    line.leave(tickets[1])
+    line.join()
+
+
+class Slow:
+    """An engine that writes one reply at a time, and remembers in which order."""
+
+    name = "slow"
+    capacity = 1
+
+    def __init__(self) -> None:
+        self.order: list[int] = []
+
+    def stream(self, request: Request, stop: threading.Event) -> Events:
+        self.order.append(request.sampling.seed)
+        for number in range(1, 6):
+            time.sleep(0.02)
+            yield Piece(f"{number} ", number)
+        yield End("finished", 5, 0.02, 0.1)
+
+    def ailment(self) -> None:
+        pass
+
+
+def writer(tiny: Any) -> Writer:
+    return Writer(CONFIG, Slow(), Encoder(tiny.tokenizer, 2048, 1024))
+
+
+async def test_visitors_are_answered_in_order_and_told_their_place(tiny: Any) -> None:
+    writing = writer(tiny)
+
+    async def visit(seed: int) -> list[Progress]:
+        await asyncio.sleep(seed * 0.03)
+        return [progress async for progress in writing.chat("hi", [], seed=seed)]
+
+    visits = await asyncio.gather(*(visit(seed) for seed in range(4)))
+    assert writing.engine.order == [0, 1, 2, 3]  # type: ignore[attr-defined]
+    assert all(progress[-1].text == "1 2 3 4 5 " for progress in visits)
+    places = [sorted({step.place for step in steps}, reverse=True) for steps in visits]
+    assert places[0] == [0]
+    assert places[3][0] >= 2
+    assert places[3][-1] == 0
+
+
+async def test_one_who_leaves_the_line_makes_room(tiny: Any) -> None:
+    writing = writer(tiny)
+    async with aclosing(writing.chat("hi", [], seed=1)) as first:
+        while (await anext(first)).phase != "writing":
+            pass
+        async with aclosing(writing.chat("hi", [], seed=2)) as second:
+            while (await anext(second)).place != 1:
+                pass
+        third = [progress async for progress in writing.chat("hi", [], seed=3) if not await first.aclose()]
+    assert third[-1].text == "1 2 3 4 5 "
+    assert writing.engine.order == [1, 3]  # type: ignore[attr-defined]
+
+
+def test_a_waiting_visitor_sees_the_place_and_can_leave(
+    start: Callable[..., App], browser: Any, tmp_path: Path
+) -> None:
+    probe = Probe(tmp_path)
+    app = start(
+        changes={"limits.concurrency": 1, "limits.queue": 1},
+        script="tests/standins/apps/probed_app.py",
+        env={"PROBE": str(tmp_path)},
+    )
+    first, second, third = (Visitor(browser.new_context().new_page(), app.url) for _ in range(3))
+    with probe.set("slow", "0.1"):
+        first.say("Count to two hundred")
+        first.wait(lambda: first.replies() != [])
+        second.say("ping")
+        second.wait(lambda: second.status().strip() == "Number 1 in the queue…")
+        third.say("ping")
+        third.wait(lambda: "its queue of 1 is full" in "".join(third.replies()))
+        second.page.click("#stop")
+        second.wait(second.idle)
+        third.say("ping")
+        third.wait(lambda: third.status().strip() == "Number 1 in the queue…")
+        first.page.click("#stop")
+        third.wait(lambda: third.status().strip() == "Finished")
+    assert third.replies()[-1] == "pong"
