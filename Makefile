@@ -44,14 +44,15 @@ format: .venv/dev.done ## Format the code, and write again what is generated fro
 	$(BIN)/ruff format .
 	$(BIN)/python -m streamspace generate
 
-oldest: .venv/dev.done ## Install the oldest versions that the requirements allow (with uv)
-	uv pip install --python $(BIN)/python --upgrade --resolution lowest-direct -r requirements-dev.txt
+oldest: .venv/dev.done ## Install the oldest versions that the requirements allow
+	env -u UV_TORCH_BACKEND $(BIN)/uv pip compile --quiet --no-deps --resolution lowest-direct --output-file .venv/oldest.txt requirements-dev.txt
+	$(INSTALL) -r .venv/oldest.txt
 
-newest: .venv/dev.done ## Install the newest versions that the requirements allow (with uv)
-	uv pip install --python $(BIN)/python --upgrade -r requirements-dev.txt
+newest: .venv/dev.done ## Install the newest versions that the requirements allow
+	$(INSTALL) --upgrade -r requirements-dev.txt
 
-next: .venv/dev.done ## Install the newest versions that there are, whatever is pinned (with uv)
-	uv pip install --python $(BIN)/python --upgrade gradio transformers spaces huggingface_hub
+next: .venv/dev.done ## Install the newest versions that there are, whatever is pinned
+	$(INSTALL) --upgrade gradio transformers spaces huggingface_hub
 
 card: .venv/run.done ## Write the card of config/default.yaml into README.md
 	$(BIN)/python -m streamspace card default --write

@@ -4,26 +4,26 @@ import spaces  # isort: skip  on ZeroGPU it patches torch, so it comes before an
 
 from functools import partial
 
-from streamspace.engines import zerogpu as zero
+from streamspace.engines import zerogpu
 from streamspace.engines.engine import Events
 from streamspace.events import Request
 from streamspace.reply import build
-from streamspace.reply.loader import Opening
+from streamspace.reply.loader import Loader
 from streamspace.web import startup
-from streamspace.web.page import build as whole
+from streamspace.web.page.page import build_page
 
 config = startup.read_config()
-worker = zero.Worker()
+worker = zerogpu.Worker()
 
 
-@spaces.GPU(duration=zero.duration, size=zero.size(config.gpu))
+@spaces.GPU(duration=zerogpu.duration, size=zerogpu.size(config.gpu))
 def generate(request: Request) -> Events:
     """Streams one reply on ZeroGPU's card. It has to be decorated before the launch; elsewhere nothing calls it."""
     yield from worker.generate(request)
 
 
-opening = Opening(config, partial(build.writer, worker=worker, gpu=generate), background=not zero.present())
-demo = whole.build(opening)
+loader = Loader(config, partial(build.pipeline, worker=worker, gpu=generate), background=not zerogpu.present())
+demo = build_page(loader)
 
 if __name__ == "__main__":
-    startup.serve(demo, opening)
+    startup.serve(demo, loader)

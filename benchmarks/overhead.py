@@ -59,14 +59,16 @@ class _Layers:
 
     def __init__(self, model: str, longest: int) -> None:
         from streamspace.config.types import Config
-        from streamspace.prompt.builder import Encoder
+        from streamspace.prompt.builder import PromptBuilder
 
         bounds = {"default": longest, "min": 1, "max": longest}
         changes = {"model.id": model, "sampling.max_new_tokens": bounds, "system_prompt": ""}
         self._config = Config.model_validate(changed(changes))
         self._loaded = alone(_as_in_the_app, model)
         self._model: Any = self._loaded.model
-        self._encoder = Encoder(self._loaded.tokenizer, self._loaded.context_window, self._config.limits.prompt_tokens)
+        self._builder = PromptBuilder(
+            self._loaded.tokenizer, self._loaded.context_window, self._config.limits.prompt_tokens
+        )
         self._prompt = tuple(self._loaded.tokenizer(PROMPT)["input_ids"])
         self._longest = longest
 
@@ -111,18 +113,18 @@ class _Layers:
         engine.close()
 
     def _stream(self, engine: Any, tokens: int) -> int:
-        from streamspace.events import Request, Sampling
+        from streamspace.events import Request, SamplingParams
 
-        *_, end = engine.stream(Request(self._prompt, Sampling(tokens, 0, 1, 0, 1, 0)), threading.Event())
+        *_, end = engine.stream(Request(self._prompt, SamplingParams(tokens, 0, 1, 0, 1, 0)), threading.Event())
         return end.tokens
 
     def _reply(self, engine: Any, tokens: int) -> int:
-        from streamspace.reply.pipeline import Writer
+        from streamspace.reply.pipeline import Pipeline
 
-        writer = Writer(self._config, engine, self._encoder)
+        pipeline = Pipeline(self._config, engine, self._builder)
 
         async def read() -> int:
-            replies = writer.chat(PROMPT, [], seed=1, max_new_tokens=tokens)
+            replies = pipeline.chat(PROMPT, [], seed=1, max_new_tokens=tokens)
             *_, last = [progress async for progress in replies]
             return last.tokens
 

@@ -33,12 +33,12 @@ def _passes(model: str, rounds: int) -> list[Pass]:
     models = {name: load(model, *settings).model for name, settings in FORMATS.items()}
     import torch
 
-    everyone = torch.get_num_threads()
+    all_cores = torch.get_num_threads()
     times: dict[tuple[str, int, int], list[float]] = {}
     with torch.inference_mode():
         for number in range(rounds + 1):
             for name, each in models.items():
-                for threads in sorted({1, everyone}):
+                for threads in sorted({1, all_cores}):
                     torch.set_num_threads(threads)
                     for size in SIZES:
                         taken = _time(each, torch.zeros(1, size, dtype=torch.long))
@@ -51,7 +51,7 @@ def _passes(model: str, rounds: int) -> list[Pass]:
             {size: 1000 * statistics.median(times[name, threads, size]) for size in SIZES},
             1000 * _bytes(models[name]) / speed,
         )
-        for name in FORMATS for threads in sorted({1, everyone})
+        for name in FORMATS for threads in sorted({1, all_cores})
     ]  # fmt: skip
 
 

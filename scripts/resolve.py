@@ -1,14 +1,18 @@
 """Resolves what the Hub and developers install for each promised Python, without installing: part of `make check`.
 
 A requirement that has no wheel for one of them, or excludes another's, is found here and not in somebody's build.
+Exit code 0 is well, 1 means that something doesn't resolve, 2 that the package index can't be reached.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -18,39 +22,60 @@ from streamspace.config import file as configfile
 from streamspace.hub import requirements
 
 DEVELOPERS = configfile.ROOT / "requirements-dev.txt"
+NO_SOLUTION = 1  # uv's exit code; 2 is any other failure
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is resolved: a file of requirements and what is installed beside it, on a Python, for somebody."""
+
+    python: str
+    whom: str
+    file: Path
+    added: Sequence[str]
 
 
 def main() -> int:
-    """0 when all of them resolve, else 1, with the resolver's own lines."""
-    failed = 0
-    for python, name, file, added in _wanted():
-        if said := _resolve(python, file, added):
-            failed += 1
-            print(f"{file.name} for Python {python} ({name}) can't be resolved:\n{said}", file=sys.stderr)
+    """Says what can't be resolved, in the resolver's own lines."""
+    wanted = list(_wanted())
+    with ThreadPoolExecutor(4) as pool:  # they mostly wait for the index
+        answers = list(pool.map(_resolve, wanted))
+    for answer in answers:
+        if answer.returncode not in (0, NO_SOLUTION):
+            print(
+                f"The package index can't be reached, so nothing is resolved:\n{answer.stderr.strip()}", file=sys.stderr
+            )
+            return 2
+    failed = [(one, answer) for one, answer in zip(wanted, answers, strict=True) if answer.returncode]
+    for one, answer in failed:
+        print(
+            f"{one.file.name}: can't be met on Python {one.python}, for {one.whom}:\n{answer.stderr.strip()}",
+            file=sys.stderr,
+        )
     if not failed:
-        print(f"requirements resolve for Python {', '.join(PYTHONS)}")
-    return int(failed > 0)
+        print(f"requirements: resolved for Python {', '.join(PYTHONS)}")
+    return int(bool(failed))
 
 
-def _wanted() -> Iterator[tuple[str, str, Path, Sequence[str]]]:
-    """Python, whom it is for, the requirements, and what is installed beside them."""
+def _wanted() -> Iterator[Wanted]:
     gradio = requirements.pin("gradio", requirements.read()) or ""
     for python in PYTHONS:
-        yield python, "a Space", requirements.FILE, hub_requirements(gradio, "cpu-basic")
-        yield python, "developers", DEVELOPERS, []
+        yield Wanted(python, "a Space", requirements.FILE, hub_requirements(gradio, "cpu-basic"))
+        yield Wanted(python, "developers", DEVELOPERS, [])
     for python in ZEROGPU_PYTHON:
-        yield python, "a Space on ZeroGPU", requirements.FILE, hub_requirements(gradio, ZEROGPU)
+        yield Wanted(python, "a Space on ZeroGPU", requirements.FILE, hub_requirements(gradio, ZEROGPU))
 
 
-def _resolve(python: str, file: Path, added: Sequence[str]) -> str:
-    """What uv says where it finds no versions; empty where it does."""
+def _resolve(wanted: Wanted) -> subprocess.CompletedProcess[str]:
+    """uv's answer. Wheels only: what the Hub had to build from source could take long, or need what it hasn't."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as more:
-        more.write("\n".join(added))
+        more.write("\n".join(wanted.added))
         more.flush()
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--only-binary", ":all:"]
-        command += ["--python-version", python, "--python-platform", "x86_64-manylinux_2_28", str(file), more.name]
-        done = subprocess.run(command, capture_output=True, text=True)
-    return done.stderr.strip() if done.returncode else ""
+        command += ["--python-version", wanted.python, "--python-platform", "x86_64-manylinux_2_28"]
+        # The Hub takes torch from the ordinary index, whatever backend the Makefile chooses for this machine.
+        env = {name: value for name, value in os.environ.items() if name != "UV_TORCH_BACKEND"}
+        return subprocess.run([*command, str(wanted.file), more.name], capture_output=True, text=True, env=env)
 
 
 if __name__ == "__main__":

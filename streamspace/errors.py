@@ -10,7 +10,8 @@ StreamspaceError
 ├── ResolutionUnavailable   pip or the package index can't be asked
 └── DeployError             the Hub refused a step, or the Space doesn't run or answer
 
-Anything else that is raised is a defect of ours: the visitor reads `unexpected()`, and the log says `whence` it came.
+Anything else that is raised is a defect of ours: the visitor reads `unexpected()`, and the log has its
+`redacted_trace`.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ import traceback
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from streamspace.texts import Phrase, say
+from streamspace.i18n import LazyText, t
 
 
 class StreamspaceError(Exception):
     """Its text is written for a person and is safe to show: it holds no prompt, no token and no path of a secret.
 
-    One that a visitor may read is made of a `Phrase`, and can be said in the visitor's language.
+    One that a visitor may read is made of a `LazyText`, and can be said in the visitor's language.
     """
 
-    def into(self, language: str) -> str:
+    def in_language(self, language: str) -> str:
         """The text in a language; in English where there is no other."""
         text = self.args[0] if self.args else ""
-        return text.into(language) if isinstance(text, Phrase) else str(text)
+        return text.in_language(language) if isinstance(text, LazyText) else str(text)
 
 
 class ConfigError(StreamspaceError):
@@ -70,12 +71,12 @@ class DeployError(StreamspaceError):
     """The Hub refused a step of a deploy, or the Space doesn't run or doesn't answer."""
 
 
-def unexpected() -> Phrase:
+def unexpected() -> LazyText:
     """What the visitor reads of a defect."""
-    return say("error.unexpected")
+    return t("error.unexpected")
 
 
-def whence(error: BaseException) -> str:
+def redacted_trace(error: BaseException) -> str:
     """What the log reads of a defect: its type and the calls that led to it, innermost first, then those of its cause.
 
     Not its message, which may quote what a visitor typed.
@@ -86,4 +87,4 @@ def whence(error: BaseException) -> str:
     ]
     told = f"{type(error).__name__} at {' < '.join(calls)}"
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return f"{told}; after {whence(cause)}" if cause else told
+    return f"{told}; after {redacted_trace(cause)}" if cause else told

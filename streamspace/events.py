@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Reason = Literal["finished", "length", "stopped", "time"]
-Phase = Literal["loading", "waiting", "reading", "writing"]
+Reason = Literal["stop", "length", "cancelled", "timeout"]
+Phase = Literal["loading", "waiting", "prefill", "decode"]
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingParams:
     """How the next token is chosen. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave all tokens in."""
 
     max_new_tokens: int
@@ -48,22 +48,22 @@ class Tensor:
 class Request:
     """One reply to be written.
 
-    `prompt` holds the token ids, or `messages` the conversation, as the engine takes it; the last `continued` of them
-    are a reply that was begun earlier and is to go on.
-    `seconds` is how long the model may write before it ends with the reason "time"; None is no limit.
+    `prompt` holds the token ids, or `messages` the conversation, as the engine takes it; the last
+    `prefix_length` of them are a reply to go on from.
+    `time_limit` is how long the model may write before it ends with the reason "timeout"; None is no limit.
     `tensors` is what the model takes beside the prompt: nothing in a conversation of text.
     """
 
     prompt: tuple[int, ...]
-    sampling: Sampling
-    continued: int = 0
-    seconds: float | None = None
+    sampling: SamplingParams
+    prefix_length: int = 0
+    time_limit: float | None = None
     messages: tuple[Message, ...] = ()
     tensors: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
-class Piece:
+class TextDelta:
     """Text to append, and how many tokens the reply has so far. Joined, the pieces are the decoded reply."""
 
     text: str
@@ -71,20 +71,20 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Beat:
+class Heartbeat:
     """Nothing new, but alive: sent about every 100 ms, so that a reader who has gone is noticed."""
 
     phase: Phase
 
 
 @dataclass(frozen=True)
-class End:
-    """The reply is complete. `first` and `seconds` are the time to the first token and to the last, from the start."""
+class Finished:
+    """The reply is complete. `time_to_first_token` and `duration`, to the last token, are seconds from its start."""
 
     reason: Reason
     tokens: int
-    first: float
-    seconds: float
+    time_to_first_token: float
+    duration: float
 
 
 @dataclass(frozen=True)
@@ -94,4 +94,4 @@ class Failure:
     message: str
 
 
-Event = Piece | Beat | End | Failure
+Event = TextDelta | Heartbeat | Finished | Failure

@@ -47,7 +47,5 @@ def _in_one(file: File) -> Iterator[Finding]:
     for kind, pattern in SECRETS.items():
         if match := pattern.search(content):
             line = content.count(b"\n", 0, match.start()) + 1
-            remedy = (
-                "Take it out, revoke it (git's history may hold it too), and give it to the Space with --secret NAME"
-            )
-            yield Finding("error", f"{file.path}:{line}", f"expected no secrets in the upload, found {kind}", remedy)
+            hint = "Take it out, revoke it (git's history may hold it too), and give it to the Space with --secret NAME"
+            yield Finding("error", f"{file.path}:{line}", f"expected no secrets in the upload, found {kind}", hint)

@@ -17,12 +17,12 @@ class Finding:
     severity: Severity
     where: str
     problem: str
-    remedy: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
         weight = "" if self.severity == "error" else f"{self.severity}: "
         end = "" if self.problem.endswith("?") else "."
-        return f"{weight}{self.where}: {self.problem}" + (f"{end} {self.remedy}" if self.remedy else "")
+        return f"{weight}{self.where}: {self.problem}" + (f"{end} {self.hint}" if self.hint else "")
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:

@@ -17,7 +17,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "int4": 0.52}  # 
 BINARY = {" GiB": 2**30, " MiB": 2**20}
 DECIMAL = {" GB": 10**9, " MB": 10**6}
 PARAMETERS = {"B": 10**9, "M": 10**6}
-SPARE = 1.2  # activations, the allocator and the CUDA context; a rule of thumb
+OVERHEAD = 1.2  # activations, the allocator and the CUDA context; a rule of thumb
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Need:
     @property
     def total(self) -> float:
         """With room for what a forward pass needs besides."""
-        return max((self.weights + self.cache) * SPARE, self.loading)
+        return max((self.weights + self.cache) * OVERHEAD, self.loading)
 
     def __str__(self) -> str:
         loading = f" ({shown(self.loading, BINARY)} while it loads)" if self.loading else ""
@@ -120,8 +120,8 @@ def fits(need: Need, hardware: str, config: Config, where: str) -> Iterator[Find
         room = XLARGE_GB
     if need.total > room * 1e9:
         problem = f"model.id: expected a model that fits {hardware} ({room} GB), got one with {need}"
-        remedy = f"Choose a smaller or a quantized model, larger hardware{_smaller_cache(need)}"
-        yield Finding("error", where, problem, remedy)
+        hint = f"Choose a smaller or a quantized model, larger hardware{_smaller_cache(need)}"
+        yield Finding("error", where, problem, hint)
     else:
         yield Finding("note", where, f"the model fits {hardware}: {need}, of {room} GB")
 

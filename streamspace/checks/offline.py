@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streamspace.checks import card as cards
-from streamspace.checks import files, pins, placing, together
+from streamspace.checks import device_fit, files, pins, together
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import local_weights, oversized
 from streamspace.config.types import Config
@@ -25,7 +25,7 @@ def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
     yield from pins.findings(hardware, wanted)
     yield from together.findings(hardware, wanted)
     if not config.endpoint:
-        yield from placing.findings(config, hardware, wanted, where)
+        yield from device_fit.findings(config, hardware, wanted, where)
     yield from files.findings(upload.files(config, path), config, where)
     if card.loads_from_here(config):
         yield from oversized(local_weights(config), hardware, config, where)

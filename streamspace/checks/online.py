@@ -11,6 +11,7 @@ from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub import errors as hub
 from huggingface_hub.utils import disable_progress_bars
 
+from streamspace.checks.device_fit import ready
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import (
     DECIMAL,
@@ -23,11 +24,10 @@ from streamspace.checks.memory import (
     shown,
     weight_bytes,
 )
-from streamspace.checks.placing import ready
 from streamspace.checks.templates import findings as template_findings
 from streamspace.config.types import Config
 from streamspace.hub import card, requirements, upload
-from streamspace.hub.errors import explained
+from streamspace.hub.errors import hub_errors
 
 HOW_TO_GIVE_IT = "Deploy with --secret HF_TOKEN=VARIABLE, an environment variable that holds a token for reading it"
 
@@ -61,7 +61,7 @@ def _there(api: HfApi, name: str, revision: str | None, key: str, where: str) ->
     """The model as the Hub describes it, or why it can't be read."""
     page = f"https://huggingface.co/{name}"
     try:
-        with explained(f"ask about {name}", name):
+        with hub_errors(f"ask about {name}", name):
             info = api.model_info(name, revision=revision, files_metadata=True)
             api.auth_check(name)
             return info, []
@@ -69,16 +69,16 @@ def _there(api: HfApi, name: str, revision: str | None, key: str, where: str) ->
         cause = error.__cause__
         if isinstance(cause, hub.GatedRepoError):
             problem = f"{key}.id: {name!r} is gated, and this token may not read it"
-            remedy = f"Accept its terms on {page}, then deploy with --secret HF_TOKEN=VARIABLE"
+            hint = f"Accept its terms on {page}, then deploy with --secret HF_TOKEN=VARIABLE"
         elif isinstance(cause, hub.RevisionNotFoundError):
             problem = f"{key}.revision: expected a branch, tag or commit of {name!r}, got {revision!r}"
-            remedy = f"See {page}/commits/main"
+            hint = f"See {page}/commits/main"
         elif isinstance(cause, hub.RepositoryNotFoundError):
             problem = f"{key}.id: expected a model on the Hub, found none called {name!r}"
-            remedy = f"Check the spelling at {page}; if it is private, use a token that may read it"
+            hint = f"Check the spelling at {page}; if it is private, use a token that may read it"
         else:
             raise
-        return None, [Finding("error", where, problem, remedy)]
+        return None, [Finding("error", where, problem, hint)]
 
 
 def _access(info: ModelInfo, config: Config, where: str) -> Iterator[Finding]:
@@ -135,5 +135,5 @@ def _text(api: HfApi, info: ModelInfo) -> str | None:
 def _file(api: HfApi, info: ModelInfo, name: str) -> str | None:
     if name not in {file.rfilename for file in info.siblings or []}:
         return None
-    with explained(f"read {name} of {info.id}", info.id):
+    with hub_errors(f"read {name} of {info.id}", info.id):
         return Path(api.hf_hub_download(info.id, name, revision=info.sha)).read_text("utf-8")

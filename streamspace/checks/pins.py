@@ -22,10 +22,10 @@ def findings(hardware: str, wanted: Mapping[str, Requirement], python: str = car
     if "==" in asked.get("spaces", ""):
         problem = f"spaces: expected a lower bound only (spaces>=...), got {asked['spaces']!r}"
         yield Finding("error", WHERE, problem, "ZeroGPU brings its own, and the build fails where the two differ")
+    if "spaces" not in wanted:
+        yield Finding("error", WHERE, "spaces: expected the package whose decorator app.py takes, got none")
     if hardware != ZEROGPU:
         return
-    if "spaces" not in wanted:
-        yield Finding("error", WHERE, "spaces: expected the package that ZeroGPU works through, got none")
     torch = requirements.pin("torch", wanted)
     if torch not in ZEROGPU_TORCH:
         accepted = ", ".join(ZEROGPU_TORCH)

@@ -29,8 +29,8 @@ def findings(hardware: str, wanted: Mapping[str, Requirement], python: str = car
             asked, needed = f"{ours.name}{ours.specifier}", f"{theirs.name}{theirs.specifier}"
             problem = f"{ours.name}: expected a version that meets {needed!r}, which {origin}, got {asked!r}"
             example = needed.replace("==", ">=")  # an equal pin fails when the Hub moves its own
-            remedy = f"No version meets both, so the Hub's build would fail. Change the line, for example to: {example}"
-            yield Finding("error", WHERE, problem, remedy)
+            hint = f"No version meets both, so the Hub's build would fail. Change the line, for example to: {example}"
+            yield Finding("error", WHERE, problem, hint)
 
 
 def resolved(hardware: Iterable[str], python: str = card.PYTHON) -> Iterator[Finding]:

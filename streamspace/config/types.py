@@ -150,7 +150,7 @@ def within(low: float, high: float) -> AfterValidator:
     return AfterValidator(check)
 
 
-class Sampling(Part):
+class SamplingLimits(Part):
     """How the next token is chosen: what a reply uses by default, and how far the visitor may go."""
 
     max_new_tokens: Annotated[IntRange, within(1, 100_000)] = Field(
@@ -269,7 +269,7 @@ class Config(Part):
     system_prompt: str = Field(
         "", max_length=20_000, description="Instructions given to the model before the conversation."
     )
-    sampling: Sampling = Field(Sampling(), description=Sampling.__doc__)
+    sampling: SamplingLimits = Field(SamplingLimits(), description=SamplingLimits.__doc__)
     limits: Limits = Field(Limits(), description=Limits.__doc__)
     gpu: Gpu = Field(Gpu(), description=Gpu.__doc__)
 

@@ -48,23 +48,23 @@ def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: 
         if before:
             _settings(space, plan, before, values, undo)
         if plan.pushes:
-            title, message = f"Deploy {plan.wish.config}", f"SPACE_CONFIG={plan.wish.config}"
+            title, message = f"Deploy {plan.desired.config}", f"SPACE_CONFIG={plan.desired.config}"
             sha = space.push(plan.put, plan.delete, plan.parent or sha, title, message)
             say(f"pushed {sha[:7]}; waiting until it runs")
     except DeployError as error:
         raise DeployError(f"{error}\n{_go_back(space, before, sha, undo, say, timeout)}") from error
     try:
-        return prove(space, sha, config, say, timeout)
+        return verify(space, sha, config, say, timeout)
     except smoke.Busy as error:
         raise DeployError(
             f"{space.name} has {sha[:7]}, but could not be asked: {error}. It stays; ask it by hand: {space.page}"
         ) from error
     except DeployError as error:
-        say_why(space, say)
+        print_cause(space, say)
         raise DeployError(f"{error}\n{_go_back(space, before, sha, undo, say, timeout)}") from error
 
 
-def prove(space: Space, sha: str, config: Config, say: Say, timeout: float) -> Live:
+def verify(space: Space, sha: str, config: Config, say: Say, timeout: float) -> Live:
     """Waits until `sha` runs, and streams one reply from it. Raises DeployError."""
     runtime = watch.until_live(space, sha, say, timeout)
     if runtime.stage == "PAUSED":
@@ -89,7 +89,7 @@ def _settings(
         undo.append(partial(space.set_variable, name, (before.variables or {}).get(name)))
 
 
-def say_why(space: Space, say: Say) -> None:
+def print_cause(space: Space, say: Say) -> None:
     """The lines of the log that tell why the Space doesn't run or answer."""
     try:
         runtime = space.runtime()

@@ -29,16 +29,16 @@ def deploy(options: argparse.Namespace, say: Say) -> int:
     """Checks, plans, prints the plan, carries it out, and proves that the Space answers."""
     path = configfile.locate(options.config) if options.config else configfile.chosen()
     config = configfile.read(path)
-    space, wish = Space(options.space), _wish(options, config, path)
-    found = offline.findings(config, path, wish.hardware)
+    space, desired = Space(options.space), _wish(options, config, path)
+    found = offline.findings(config, path, desired.hardware)
     for finding in found:
         say(str(finding))
     if errors(found):
         say("Not deployed: mend the above first")
         return 2
-    before = space.look()
-    steps = plan.make(wish, upload.files(config, path, _model_files(space, config)), before)
-    say(f"{wish.space}: the plan, for {wish.config}")
+    before = space.fetch()
+    steps = plan.make(desired, upload.files(config, path, _model_files(space, config)), before)
+    say(f"{desired.space}: the plan, for {desired.config}")
     for line in steps.lines():
         say(f"  {line}")
     if options.dry_run:
@@ -95,8 +95,8 @@ def remove(options: argparse.Namespace, say: Say) -> int:
     return 0
 
 
-def _wish(options: argparse.Namespace, config: Config, path: Path) -> plan.Wish:
-    return plan.Wish(
+def _wish(options: argparse.Namespace, config: Config, path: Path) -> plan.DesiredState:
+    return plan.DesiredState(
         options.space,
         upload.config_path(path),
         options.hardware or config.card.hardware,
@@ -140,11 +140,11 @@ def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float)
     """Nothing to do, unless an earlier deploy was interrupted while the Space was being built, or it is broken."""
     runtime = space.runtime()
     if runtime.stage in FAILED:
-        apply.say_why(space, say)
+        apply.print_cause(space, say)
         raise DeployError(f"{space.name} has these files already, and is at {runtime.stage}. Mend them, deploy again")
     if runtime.stage in ON_THE_WAY:
         say("unchanged, and still being built; waiting until it runs")
-        _report(apply.prove(space, sha, config, say, timeout), space, say)
+        _report(apply.verify(space, sha, config, say, timeout), space, say)
         return 0
     say(f"unchanged: nothing to do. {space.name} is at {runtime.stage}: {space.address()}")
     return 0

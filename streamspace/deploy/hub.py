@@ -17,7 +17,7 @@ from streamspace.deploy.excerpt import headline
 from streamspace.deploy.plan import KEPT, Plan
 from streamspace.deploy.state import Commit, Remote, Runtime
 from streamspace.errors import DeployError
-from streamspace.hub.errors import explained, permitted
+from streamspace.hub.errors import hub_errors, permitted
 from streamspace.hub.upload import File
 
 IGNORE_NOTHING = "# the plan says what is uploaded\n"  # else the Hub leaves out what a .gitignore of the Space names
@@ -39,9 +39,9 @@ class Space:
         """Where a person looks at it."""
         return f"{self.api.endpoint}/spaces/{self.name}"
 
-    def look(self) -> Remote | None:
+    def fetch(self) -> Remote | None:
         """The Space as it is now, or None when there is none. Raises DeployError."""
-        with explained("look at the Space", self.name):
+        with hub_errors("look at the Space", self.name):
             if not os.environ.get("HF_OIDC_RESOURCE"):  # a Trusted Publisher's token is nobody's
                 self.api.whoami()
             try:
@@ -60,13 +60,13 @@ class Space:
 
     def create(self, plan: Plan, secrets: Mapping[str, str]) -> str:
         """Creates it with its hardware, secrets and variables, and returns its first commit."""
-        with explained("create the Space", self.name):
+        with hub_errors("create the Space", self.name):
             self.api.create_repo(
                 self.name,
                 repo_type="space",
-                private=plan.wish.private,
+                private=plan.desired.private,
                 space_sdk="gradio",
-                space_hardware=plan.wish.hardware,  # type: ignore[arg-type]
+                space_hardware=plan.desired.hardware,  # type: ignore[arg-type]
                 space_secrets=[{"key": key, "value": value} for key, value in secrets.items()],
                 space_variables=[{"key": key, "value": value} for key, value in plan.variables.items()],
             )
@@ -74,28 +74,28 @@ class Space:
 
     def variables(self) -> dict[str, str] | None:
         """Its variables, or None where the token may not look at them."""
-        with explained("look at the variables", self.name):
+        with hub_errors("look at the variables", self.name):
             found = permitted(lambda: self.api.get_space_variables(self.name))
         return None if found is None else {name: variable.value for name, variable in found.items()}
 
     def set_private(self) -> None:
         """Hides it from everybody else."""
-        with explained("make the Space private", self.name):
+        with hub_errors("make the Space private", self.name):
             self.api.update_repo_settings(self.name, repo_type="space", private=True)
 
     def set_hardware(self, name: str) -> None:
         """Requests other hardware."""
-        with explained(f"request hardware {name}", self.name):
+        with hub_errors(f"request hardware {name}", self.name):
             self.api.request_space_hardware(self.name, name)  # type: ignore[arg-type]
 
     def set_secret(self, name: str, value: str) -> None:
         """Sets a secret; the Hub never shows it again."""
-        with explained(f"set secret {name}", self.name):
+        with hub_errors(f"set secret {name}", self.name):
             self.api.add_space_secret(self.name, name, value)
 
     def set_variable(self, name: str, value: str | None) -> None:
         """Sets a variable, or takes it away with None."""
-        with explained(f"set variable {name}", self.name):
+        with hub_errors(f"set variable {name}", self.name):
             if value is None:
                 self.api.delete_space_variable(self.name, name)
             else:
@@ -103,7 +103,7 @@ class Space:
 
     def remove(self) -> None:
         """Deletes it for good, if there is one."""
-        with explained("remove the Space", self.name):
+        with hub_errors("remove the Space", self.name):
             self.api.delete_repo(self.name, repo_type="space", missing_ok=True)
 
     def push(self, put: Iterable[File], delete: Iterable[str], parent: str, title: str, message: str) -> str:
@@ -118,7 +118,7 @@ class Space:
         ]
         return self._commit("upload the files", operations, parent, title, message)
 
-    def put_back(self, old: str, parent: str, title: str, message: str) -> str:
+    def restore(self, old: str, parent: str, title: str, message: str) -> str:
         """One commit that makes the files what they were at `old`. Returns its sha, or `parent` if nothing differs."""
         then, now = self.files(old), self.files(parent)
         operations = [
@@ -131,20 +131,20 @@ class Space:
 
     def files(self, revision: str) -> dict[str, str]:
         """Each path at a revision with the name of its content: git's, or the sha256 of a large file."""
-        with explained(f"list the files of {revision[:7]}", self.name):
+        with hub_errors(f"list the files of {revision[:7]}", self.name):
             tree = self.api.list_repo_tree(self.name, recursive=True, revision=revision, repo_type="space")
             found = [entry for entry in tree if isinstance(entry, RepoFile)]
         return {entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id for entry in found}
 
     def commits(self) -> list[Commit]:
         """Its history, newest first."""
-        with explained("read the history", self.name):
+        with hub_errors("read the history", self.name):
             found = self.api.list_repo_commits(self.name, repo_type="space")
         return [Commit(each.commit_id, each.title, each.message, f"{each.created_at:%Y-%m-%d %H:%M}") for each in found]
 
     def runtime(self) -> Runtime:
         """What runs now."""
-        with explained("ask what runs", self.name):
+        with hub_errors("ask what runs", self.name):
             found = self.api.get_space_runtime(self.name)
         hardware = found.hardware or found.requested_hardware
         message = headline(found.raw.get("errorMessage") or "")
@@ -152,19 +152,19 @@ class Space:
 
     def address(self) -> str:
         """The live app's own URL, without a slash at its end."""
-        with explained("find the app's address", self.name):
+        with hub_errors("find the app's address", self.name):
             info = self.api.space_info(self.name)
         return (info.host or f"https://{self.name.replace('/', '-').lower()}.hf.space").rstrip("/")
 
     def log(self, build: bool = False, follow: bool = False) -> Iterator[str]:
         """The lines of the app's log, or of the build's."""
-        with explained(f"read the {'build' if build else 'run'} log", self.name):
+        with hub_errors(f"read the {'build' if build else 'run'} log", self.name):
             for piece in self.api.fetch_space_logs(self.name, build=build, follow=follow):
                 yield from piece.rstrip("\n").splitlines() or [""]
 
     def model_files(self, name: str, revision: str) -> list[str]:
         """What a model's repository holds at a revision; nothing where that can't be read."""
-        with contextlib.suppress(DeployError), explained(f"list the files of {name}", name):
+        with contextlib.suppress(DeployError), hub_errors(f"list the files of {name}", name):
             return self.api.list_repo_files(name, revision=revision)
         return []  # preloading is a convenience; `check --online` tells what is wrong with the model
 
@@ -173,7 +173,7 @@ class Space:
         return found.requested_hardware or found.hardware
 
     def _commit(self, step: str, operations: Sequence[object], parent: str, title: str, message: str) -> str:
-        with explained(step, self.name):
+        with hub_errors(step, self.name):
             self.api.preupload_lfs_files(
                 self.name,
                 [each for each in operations if isinstance(each, CommitOperationAdd)],

@@ -15,7 +15,7 @@ WITHOUT_SSR = "GRADIO_SSR_MODE"  # its proxy would hide the app's own routes
 
 
 @dataclass(frozen=True)
-class Wish:
+class DesiredState:
     """What the command and the config ask for. `secrets` maps names to environment variables."""
 
     space: str
@@ -31,7 +31,7 @@ class Wish:
 class Plan:
     """The steps. `parent` is the commit that the push builds on, so that nobody's change is overwritten unseen."""
 
-    wish: Wish
+    desired: DesiredState
     create: bool = False
     make_private: bool = False
     hardware: str | None = None
@@ -57,7 +57,8 @@ class Plan:
     def lines(self) -> Iterator[str]:
         """The plan as it is printed: one line for each step."""
         if self.create:
-            yield f"create {'private ' if self.wish.private else ''}Space {self.wish.space} on {self.wish.hardware}"
+            private = "private " if self.desired.private else ""
+            yield f"create {private}Space {self.desired.space} on {self.desired.hardware}"
         if self.make_private:
             yield "make the Space private"
         if self.hardware:
@@ -74,31 +75,31 @@ class Plan:
         yield from self.remarks
 
 
-def make(wish: Wish, files: Sequence[File], remote: Remote | None) -> Plan:
-    """The steps from `remote` (None: no such Space yet) to `wish` with these files.
+def make(desired: DesiredState, files: Sequence[File], remote: Remote | None) -> Plan:
+    """The steps from `remote` (None: no such Space yet) to `desired` with these files.
 
     Raises DeployError when the Space would go on to run another config.
     """
     if remote is None:
-        return Plan(wish, create=True, secrets=wish.secrets, variables=dict(wish.variables), put=tuple(files))
-    if remote.variables is None and remote.config not in (None, wish.config):
+        return Plan(desired, create=True, secrets=desired.secrets, variables=dict(desired.variables), put=tuple(files))
+    if remote.variables is None and remote.config not in (None, desired.config):
         raise DeployError(
-            f"{wish.space} runs {remote.config}, and this token may not change that to {wish.config}. "
+            f"{desired.space} runs {remote.config}, and this token may not change that to {desired.config}. "
             "Do it once with a token of your own: run the same command on your computer, after hf auth login"
         )
     put = tuple(file for file in files if not _same(file, remote.files.get(file.path)))
     wanted = {file.path for file in files}
     return Plan(
-        wish,
-        make_private=wish.private and not remote.private,
-        hardware=wish.hardware if remote.hardware not in (None, wish.hardware) else None,
-        secrets=_secrets(wish, remote),
-        variables=_variables(wish, remote),
+        desired,
+        make_private=desired.private and not remote.private,
+        hardware=desired.hardware if remote.hardware not in (None, desired.hardware) else None,
+        secrets=_secrets(desired, remote),
+        variables=_variables(desired, remote),
         put=put,
         delete=tuple(sorted(set(remote.files) - wanted - KEPT)),
         parent=remote.sha,
         unchanged=len(files) - len(put),
-        remarks=tuple(_remarks(wish, remote)),
+        remarks=tuple(_remarks(desired, remote)),
     )
 
 
@@ -107,21 +108,21 @@ def _same(file: File, there: str | None) -> bool:
     return there is not None and there == (file.git_oid if len(there) == 40 else file.sha256)
 
 
-def _secrets(wish: Wish, remote: Remote) -> dict[str, str]:
-    known = frozenset() if wish.replace_secrets or remote.secrets is None else remote.secrets
-    return {name: source for name, source in wish.secrets.items() if name not in known}
+def _secrets(desired: DesiredState, remote: Remote) -> dict[str, str]:
+    known = frozenset() if desired.replace_secrets or remote.secrets is None else remote.secrets
+    return {name: source for name, source in desired.secrets.items() if name not in known}
 
 
-def _variables(wish: Wish, remote: Remote) -> dict[str, str]:
+def _variables(desired: DesiredState, remote: Remote) -> dict[str, str]:
     if remote.variables is None:
         return {}
-    return {name: value for name, value in wish.variables.items() if remote.variables.get(name) != value}
+    return {name: value for name, value in desired.variables.items() if remote.variables.get(name) != value}
 
 
-def _remarks(wish: Wish, remote: Remote) -> Iterator[str]:
+def _remarks(desired: DesiredState, remote: Remote) -> Iterator[str]:
     if remote.variables is None:
         yield "leave the variables as they are: this token may not read them"
-    kept = [name for name in wish.secrets if name not in _secrets(wish, remote)]
+    kept = [name for name in desired.secrets if name not in _secrets(desired, remote)]
     if kept:
         yield f"keep secret {', '.join(kept)}, which is set (--replace-secrets sets it again)"
 

@@ -17,7 +17,7 @@ def go_back(space: Space, to: str, head: str, reason: str, say: Callable[[str], 
     """Commits the files of `to` on top of `head`, waits until that runs, and returns its sha. Raises DeployError."""
     config = find(space.commits(), to).config
     message = f"{reason}\nSPACE_CONFIG={config}" if config else reason
-    sha = space.put_back(to, head, TITLE.format(sha=to[:7]), message)
+    sha = space.restore(to, head, TITLE.format(sha=to[:7]), message)
     watch.until_live(space, sha, say, timeout)
     return sha
 

@@ -16,8 +16,8 @@ from streamspace.errors import DeployError
 
 QUESTION = "Say hello in one short sentence."
 NOT_YET = {404, 502, 503, 504}  # what the Hub's proxy says while a Space wakes
-PATIENCE = 120.0  # seconds for it to wake
-SILENCE = 120.0  # seconds without any sign of life; the app sends a heartbeat every few
+WAKE_TIMEOUT = 120.0  # seconds for it to wake
+READ_TIMEOUT = 120.0  # seconds without any sign of life; the app sends a heartbeat every few
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
         if f"/{name}" not in offered["named_endpoints"]:
             raise DeployError("The app runs, but could not load its model; its page and its log say why")
         started = time.monotonic()
-        event = _patiently(lambda: get_session().post(url, json=body, headers=_headers(), timeout=SILENCE), say)
+        event = _patiently(lambda: get_session().post(url, json=body, headers=_headers(), timeout=READ_TIMEOUT), say)
         return _read(f"{url}/{event['event_id']}", started)
     except httpx2.HTTPError as error:
         raise DeployError(f"{address} doesn't answer: {type(error).__name__} {error}".rstrip()) from error
@@ -60,7 +60,7 @@ def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
 
 def _patiently(request: Callable[[], httpx2.Response], say: Callable[[str], None]) -> Any:
     """The JSON of a response; asks again while the Space is still waking up."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + WAKE_TIMEOUT
     while True:
         status, answer = _once(request)
         if status == 200 and answer is not None:
@@ -68,7 +68,7 @@ def _patiently(request: Callable[[], httpx2.Response], say: Callable[[str], None
         if status not in NOT_YET:
             raise DeployError(f"The app runs, but refuses a message: status {status}")
         if time.monotonic() > until:
-            raise DeployError(f"The app doesn't answer within {PATIENCE:.0f} s: status {status}")
+            raise DeployError(f"The app doesn't answer within {WAKE_TIMEOUT:.0f} s: status {status}")
         say("         waiting for the app to answer")
         time.sleep(3)
 
@@ -84,7 +84,7 @@ def _once(request: Callable[[], httpx2.Response]) -> tuple[int, httpx2.Response 
 
 def _read(url: str, started: float) -> Answer:
     text, first, updates = "", 0.0, 0
-    with get_session().stream("GET", url, headers=_headers(), timeout=SILENCE) as response:
+    with get_session().stream("GET", url, headers=_headers(), timeout=READ_TIMEOUT) as response:
         for event, data in _events(response.iter_lines()):
             if event == "error":
                 raise _refusal(data)

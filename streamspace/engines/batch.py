@@ -14,10 +14,10 @@ from transformers.generation.continuous_batching import ContinuousBatchingManage
 from transformers.generation.continuous_batching.continuous_api import OutputRouter
 from transformers.generation.continuous_batching.requests import GenerationOutput
 
-from streamspace.engines.engine import BEAT
+from streamspace.engines.engine import HEARTBEAT
 from streamspace.engines.reply_state import Draft
-from streamspace.engines.sampler import Choice, Sampler
-from streamspace.events import End, Event, Failure, Request
+from streamspace.engines.sampler import RequestSampler, Sampler
+from streamspace.events import Event, Failure, Finished, Request
 
 log = logging.getLogger(__name__)
 PAGE = 32  # tokens; whole pages of a conversation are shared with its next turn instead of being read again
@@ -27,11 +27,11 @@ STEP = 512  # tokens read in one pass at most, so that a long prompt doesn't hol
 class Reply:
     """One reply on its way from the batch's thread to the reader of `events`."""
 
-    def __init__(self, name: str, request: Request, draft: Draft, choice: Choice) -> None:
+    def __init__(self, name: str, request: Request, draft: Draft, sampler: RequestSampler) -> None:
         self.name = name
         self.request = request
         self.draft = draft
-        self.choice = choice
+        self.sampler = sampler
         self.written: list[int] = []
         self.error: str | None = None
         self._joined_at = 0
@@ -65,7 +65,7 @@ class Reply:
         tokens = self.draft.tokens
         while True:
             try:
-                event = self._queue.get(timeout=BEAT)
+                event = self._queue.get(timeout=HEARTBEAT)
             except queue.Empty:
                 if not alive():
                     return False
@@ -74,7 +74,7 @@ class Reply:
                 if event is None:
                     return False
                 yield event
-                if isinstance(event, End | Failure):
+                if isinstance(event, Finished | Failure):
                     return True
             if until_next_token and self.draft.tokens > tokens:
                 return True
@@ -117,7 +117,7 @@ class Batch:
         """Lets a reply into the next pass."""
         prompt = reply.join()
         self._replies[reply.name] = reply
-        self._sampler.choices[reply.name] = reply.choice
+        self._sampler.samplers[reply.name] = reply.sampler
         left = reply.request.sampling.max_new_tokens - len(reply.written)
         self._manager.add_request(prompt, request_id=reply.name, max_new_tokens=left, streaming=True)
 
@@ -125,7 +125,7 @@ class Batch:
         """Takes a reply out before the next pass, if it is still in."""
         if self._replies.pop(reply.name, None):
             self._manager.cancel_request(reply.name)
-        self._sampler.choices.pop(reply.name, None)
+        self._sampler.samplers.pop(reply.name, None)
 
     def end(self) -> None:
         """Ends the thread after its present pass."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from streamspace.engines.batch import Batch, Reply
 from streamspace.engines.compatibility import GREEDY
-from streamspace.engines.engine import Ailment, Events, acquire
+from streamspace.engines.engine import Events, RecentFailure, acquire
 from streamspace.engines.reply_state import Draft, end_tokens
-from streamspace.engines.sampler import Choice
-from streamspace.events import End, Event, Failure, Request
+from streamspace.engines.sampler import RequestSampler
+from streamspace.events import Event, Failure, Finished, Request
 
 log = logging.getLogger(__name__)
 TRIAL = Request((0,), GREEDY)  # every vocabulary has a token 0
@@ -38,13 +38,13 @@ class BatchingEngine:
         self._admission = threading.Lock()
         self._ids = itertools.count()
         self._batch: Batch | None = None
-        self._ailment = Ailment()
+        self._recent_failure = RecentFailure()
         threading.Thread(target=self._end_with_the_process, name="batch end").start()
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`. A reader who doesn't read doesn't hold up the batch: the reply is written to its end."""
         if not (yield from acquire(self._slots, stop)):
-            yield End("stopped", 0, 0.0, 0.0)
+            yield Finished("cancelled", 0, 0.0, 0.0)
             return
         reply = self._reply(request, stop)
         try:
@@ -56,9 +56,9 @@ class BatchingEngine:
                 batch.remove(reply)
             self._slots.release()
 
-    def ailment(self) -> str | None:
-        """See `Engine.ailment`. A batch that has ended is none: the next reply begins a new one."""
-        return self._ailment.get()
+    def unavailable_reason(self) -> str | None:
+        """See `Engine.unavailable_reason`. A batch that has ended is none: the next reply begins a new one."""
+        return self._recent_failure.get()
 
     def close(self) -> None:
         """Ends the batch, its thread and its memory; replies that are being written fail."""
@@ -68,14 +68,14 @@ class BatchingEngine:
 
     def _reply(self, request: Request, stop: threading.Event) -> Reply:
         draft = Draft(request, self._tokenizer, end_tokens(self._model), stop)
-        return Reply(f"reply-{next(self._ids)}", request, draft, Choice.of(request, self._model))
+        return Reply(f"reply-{next(self._ids)}", request, draft, RequestSampler.of(request, self._model))
 
     def _written(self, reply: Reply, stop: threading.Event) -> Generator[Event, None, bool]:
         """Yields the reply's events; False when no batch could write it."""
         suspect = False
         while not reply.draft.ended:
             if not (yield from acquire(self._admission, stop)):
-                yield from reply.draft.end("stopped")
+                yield from reply.draft.end("cancelled")
                 return True
             try:
                 batch = self._living_batch()
@@ -90,7 +90,7 @@ class BatchingEngine:
             finally:
                 self._admission.release()
             if (yield from reply.events(batch.alive)):
-                self._ailment.clear()
+                self._recent_failure.clear()
             suspect = True
         return True
 
@@ -99,7 +99,7 @@ class BatchingEngine:
         never = threading.Event()
         *_, last = self._written(self._reply(TRIAL, never), never)
         if isinstance(last, Failure):
-            self._ailment.set(last.message)
+            self._recent_failure.set(last.message)
 
     def _end_with_the_process(self) -> None:
         """The batch's thread would keep the process alive."""

@@ -6,10 +6,10 @@ import math
 import threading
 
 from streamspace.config.types import Gpu
-from streamspace.events import End
+from streamspace.events import Finished
 
-SPARE = 1.0  # seconds between the model's own stop and the end of what was asked for
-CAUTION = 0.8  # how much of a measured speed is relied upon
+MARGIN = 1.0  # seconds between the model's own stop and the end of what was asked for
+SAFETY_FACTOR = 0.8  # how much of a measured speed is relied upon
 
 
 class Budget:
@@ -24,13 +24,13 @@ class Budget:
         """Whole seconds for a reply of at most `new_tokens`, within the config's floor and ceiling."""
         reading = prompt_tokens / self._gpu.prompt_tokens_per_second
         writing = new_tokens / (self._measured or self._gpu.tokens_per_second)
-        return min(max(math.ceil(reading + writing + SPARE), self._gpu.min_seconds), self._gpu.max_seconds)
+        return min(max(math.ceil(reading + writing + MARGIN), self._gpu.min_seconds), self._gpu.max_seconds)
 
-    def learn(self, end: End) -> None:
+    def learn(self, end: Finished) -> None:
         """Takes a finished reply's speed into account; one of a few tokens says little and is passed over."""
-        writing = end.seconds - end.first
+        writing = end.duration - end.time_to_first_token
         if end.tokens < 20 or writing <= 0:
             return
-        speed = CAUTION * (end.tokens - 1) / writing
+        speed = SAFETY_FACTOR * (end.tokens - 1) / writing
         with self._lock:
             self._measured = speed if self._measured is None else 0.7 * self._measured + 0.3 * speed

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 
 from streamspace.engines.engine import Engine
-from streamspace.events import Event, Failure, Piece, Request, Sampling
+from streamspace.events import Event, Failure, Request, SamplingParams, TextDelta
 
 TOKENS = 4  # the first comes from the prompt's pass alone, the others show that what was read is remembered
-GREEDY = Sampling(max_new_tokens=TOKENS, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
+GREEDY = SamplingParams(max_new_tokens=TOKENS, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
 
 
-def obstacle(engine: Engine, plain: Engine, prompt: tuple[int, ...]) -> str | None:
+def incompatibility(engine: Engine, plain: Engine, prompt: tuple[int, ...]) -> str | None:
     """Why `engine` can't be used for this model; None when it can. Takes a few passes of the model."""
     request = Request(prompt, GREEDY)
     expected = list(plain.stream(request, threading.Event()))
@@ -27,4 +27,4 @@ def obstacle(engine: Engine, plain: Engine, prompt: tuple[int, ...]) -> str | No
 
 
 def _text(events: list[Event]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Piece))
+    return "".join(event.text for event in events if isinstance(event, TextDelta))

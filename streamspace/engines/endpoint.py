@@ -12,11 +12,11 @@ from typing import Any
 from huggingface_hub import AsyncInferenceClient
 
 from streamspace.config.types import Endpoint
-from streamspace.engines import endpoint_errors as mishaps
+from streamspace.engines import endpoint_errors
 from streamspace.engines.decode import StopStrings
-from streamspace.engines.engine import BEAT, Ailment, Events, acquire
+from streamspace.engines.engine import HEARTBEAT, Events, RecentFailure, acquire
 from streamspace.engines.reasoning import CLOSE, OPEN
-from streamspace.events import Beat, End, Event, Failure, Piece, Reason, Request
+from streamspace.events import Event, Failure, Finished, Heartbeat, Reason, Request, TextDelta
 
 log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try; only until the first token has come
@@ -38,14 +38,14 @@ class EndpointEngine:
         self._model = model
         self._key = key
         self._slots = threading.Semaphore(capacity)
-        self._ailment = Ailment()
+        self._recent_failure = RecentFailure()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True).start()
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`; "within one token" is when the server notices that the connection is closed."""
         if not (yield from acquire(self._slots, stop)):
-            yield End("stopped", 0, 0.0, 0.0)
+            yield Finished("cancelled", 0, 0.0, 0.0)
             return
         reply = _Reply(request)
         asking = asyncio.run_coroutine_threadsafe(self._ask(request, reply), self._loop)
@@ -55,22 +55,22 @@ class EndpointEngine:
             asking.cancel()
             self._slots.release()
 
-    def ailment(self) -> str | None:
-        """See `Engine.ailment`: what the last reply failed of, if that was only just now and not its own fault."""
-        return self._ailment.get()
+    def unavailable_reason(self) -> str | None:
+        """See `Engine.unavailable_reason`: why the last reply failed, if that was recent and not its own fault."""
+        return self._recent_failure.get()
 
     async def _ask(self, request: Request, reply: _Reply) -> None:
         for pause in (*PAUSES, None):
             try:
                 await self._read(request, reply)
-                self._ailment.clear()
+                self._recent_failure.clear()
                 return
             except Exception as error:
-                if pause is None or reply.begun or not mishaps.passing(error):
-                    log.warning("The model's server failed: %s", mishaps.first_line(error))
-                    explained = mishaps.explain(error, self._model, self._settings)
-                    if mishaps.general(error):
-                        self._ailment.set(explained)
+                if pause is None or reply.begun or not endpoint_errors.is_retryable(error):
+                    log.warning("The model's server failed: %s", endpoint_errors.first_line(error))
+                    explained = endpoint_errors.explain(error, self._model, self._settings)
+                    if endpoint_errors.is_server_wide(error):
+                        self._recent_failure.set(explained)
                     reply.put(Failure(explained))
                     return
                 await asyncio.sleep(pause)
@@ -95,7 +95,7 @@ def _payload(request: Request, model: str) -> dict[str, Any]:
         extra["top_k"] = sampling.top_k
     if sampling.repetition_penalty != 1:
         extra["repetition_penalty"] = sampling.repetition_penalty
-    if request.continued:
+    if request.prefix_length:
         extra |= {"continue_final_message": True, "add_generation_prompt": False}
     return {
         "messages": [vars(message) for message in request.messages],
@@ -119,7 +119,7 @@ class _Reply:
         self._reason: Reason | None = None
         self._thinking = False
         self._stops = StopStrings(request.sampling.stop)
-        self._deadline = request.seconds
+        self._deadline = request.time_limit
         self._started = time.monotonic()
         self._first = 0.0
         self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -133,7 +133,7 @@ class _Reply:
         for choice in chunk.choices or []:
             hit = self._write(choice.delta)
             if choice.finish_reason:
-                self._reason = "length" if choice.finish_reason == "length" else "finished"
+                self._reason = "length" if choice.finish_reason == "length" else "stop"
         if chunk.usage:  # the server's count; ours is one for each chunk with text
             self._tokens = chunk.usage.completion_tokens
         return not hit
@@ -146,17 +146,17 @@ class _Reply:
         self.put(self._close(self._reason))
 
     def events(self, stop: threading.Event) -> Events:
-        """Yields events to the End or the Failure."""
+        """Yields events to the Finished or the Failure."""
         while True:
             try:
-                event: Event = self._queue.get(timeout=BEAT)
+                event: Event = self._queue.get(timeout=HEARTBEAT)
             except queue.Empty:
-                event = Beat("writing" if self.begun else "reading")
+                event = Heartbeat("decode" if self.begun else "prefill")
             yield event
-            if isinstance(event, End | Failure):
+            if isinstance(event, Finished | Failure):
                 return
             if stop.is_set() or self._late():
-                yield self._close("stopped" if stop.is_set() else "time")
+                yield self._close("cancelled" if stop.is_set() else "timeout")
                 return
 
     def _write(self, delta: Any) -> bool:
@@ -175,7 +175,7 @@ class _Reply:
         text, hit = self._stops.push(answer)
         self._say(text)
         if hit:
-            self.put(self._close("finished"))
+            self.put(self._close("stop"))
         return hit
 
     def _say(self, text: str) -> None:
@@ -183,10 +183,10 @@ class _Reply:
             return
         self.begun = True
         self._first = self._first or self._elapsed()
-        self.put(Piece(text, self._tokens))
+        self.put(TextDelta(text, self._tokens))
 
-    def _close(self, reason: Reason) -> End:
-        return End(reason, self._tokens, round(self._first, 4), round(self._elapsed(), 4))
+    def _close(self, reason: Reason) -> Finished:
+        return Finished(reason, self._tokens, round(self._first, 4), round(self._elapsed(), 4))
 
     def _late(self) -> bool:
         return self._deadline is not None and self._elapsed() >= self._deadline

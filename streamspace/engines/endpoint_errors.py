@@ -7,35 +7,35 @@ from huggingface_hub import InferenceTimeoutError
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from streamspace.config.types import Endpoint
-from streamspace.texts import Phrase, say
+from streamspace.i18n import LazyText, t
 
-PASSING = (408, 429, 500, 502, 503, 504)  # answers that another try may change
-PARTICULAR = (400, 413, 422, 429)  # answers to one request, which say nothing of the next
+RETRYABLE = (408, 429, 500, 502, 503, 504)  # answers that another try may change
+REQUEST_ONLY = (400, 413, 422, 429)  # answers to one request, which say nothing of the next
 
 
-def passing(error: Exception) -> bool:
+def is_retryable(error: Exception) -> bool:
     """Whether another try may succeed: the server is starting, or has too much to do."""
     if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in PASSING
+        return error.response.status_code in RETRYABLE
     return isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ReadTimeout)
 
 
-def general(error: Exception) -> bool:
+def is_server_wide(error: Exception) -> bool:
     """Whether the next request will meet the same: not where the server refused this one, or has too much to do."""
-    return not (isinstance(error, HfHubHTTPError) and error.response.status_code in PARTICULAR)
+    return not (isinstance(error, HfHubHTTPError) and error.response.status_code in REQUEST_ONLY)
 
 
-def explain(error: Exception, model: str, settings: Endpoint) -> Phrase:
+def explain(error: Exception, model: str, settings: Endpoint) -> LazyText:
     """A sentence for the visitor, without the server's address, which may be private."""
     if isinstance(error, HfHubHTTPError):
         return _refusal(error.response.status_code, model, settings.secret)
     if isinstance(error, InferenceTimeoutError | httpx2.TimeoutException):
-        return say("error.server_silent", seconds=settings.timeout)
+        return t("error.server_silent", seconds=settings.timeout)
     if isinstance(error, httpx2.TransportError):
-        return say("error.server_unreachable")
+        return t("error.server_unreachable")
     if isinstance(error, OfflineModeIsEnabled):
-        return say("error.server_offline")
-    return say("error.server_broke", reason=first_line(error))
+        return t("error.server_offline")
+    return t("error.server_broke", reason=first_line(error))
 
 
 def first_line(error: Exception) -> str:
@@ -43,13 +43,13 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def _refusal(status: int, model: str, secret: str) -> Phrase:
+def _refusal(status: int, model: str, secret: str) -> LazyText:
     if status in (401, 403):
-        return say("error.server_key", secret=secret)
+        return t("error.server_key", secret=secret)
     if status == 404:
-        return say("error.server_model", model=model)
+        return t("error.server_model", model=model)
     if status == 429:
-        return say("error.server_busy")
+        return t("error.server_busy")
     if status >= 500:
-        return say("error.server_failed", status=status)
-    return say("error.server_refused", status=status)
+        return t("error.server_failed", status=status)
+    return t("error.server_refused", status=status)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Generator
 from typing import Protocol
 
-from streamspace.events import Beat, Event, Request
+from streamspace.events import Event, Heartbeat, Request
 
 Events = Generator[Event, None, None]
-BEAT = 0.1  # seconds of silence after which a Beat is sent
+HEARTBEAT = 0.1  # seconds of silence after which a Heartbeat is sent
 STALE = 30.0  # seconds after which a failure says nothing of the engine any more, and one more visitor may try
 
 
@@ -23,17 +23,17 @@ class Engine(Protocol):
     """How many replies it writes at once; more than that wait their turn."""
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
-        """Yields the reply's events, the last of them an End or a Failure, and a Beat wherever 100 ms pass in silence.
+        """Yields the reply's events, the last of them a Finished or a Failure, a Heartbeat every 100 ms of silence.
 
         It blocks between events. Setting `stop` from any thread, or closing the generator, ends the model within one
         token; neither waits for it.
         """
 
-    def ailment(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Why a reply could not be written now, in words for a visitor; None when it could, as far as is known."""
 
 
-class Ailment:
+class RecentFailure:
     """What an engine last failed of, for as long as that says something of the next reply."""
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class Ailment:
         self._reason = None
 
     def get(self) -> str | None:
-        """See `Engine.ailment`."""
+        """See `Engine.unavailable_reason`."""
         return self._reason if time.monotonic() - self._since < STALE else None
 
 
-def acquire(lock: threading.Lock | threading.Semaphore, stop: threading.Event) -> Generator[Beat, None, bool]:
-    """Waits for `lock`, with a Beat for every 100 ms. False when `stop` was set first."""
-    while not lock.acquire(timeout=BEAT):
+def acquire(lock: threading.Lock | threading.Semaphore, stop: threading.Event) -> Generator[Heartbeat, None, bool]:
+    """Waits for `lock`, with a Heartbeat for every 100 ms. False when `stop` was set first."""
+    while not lock.acquire(timeout=HEARTBEAT):
         if stop.is_set():
             return False
-        yield Beat("waiting")
+        yield Heartbeat("waiting")
     return True

@@ -13,10 +13,10 @@ import torch
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
-from streamspace.engines.engine import BEAT, Events, acquire
+from streamspace.engines.engine import HEARTBEAT, Events, acquire
 from streamspace.engines.reply_state import Draft, end_tokens
 from streamspace.engines.tensors import unpack
-from streamspace.events import End, Event, Request, Sampling
+from streamspace.events import Event, Finished, Request, SamplingParams
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class GenerateEngine:
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`. The thread that runs the model holds the turn until the model has really ended."""
         if not (yield from acquire(self._turn, stop)):
-            yield End("stopped", 0, 0.0, 0.0)
+            yield Finished("cancelled", 0, 0.0, 0.0)
             return
         reply = _Reply(Draft(request, self._tokenizer, end_tokens(self._model), stop), stop)
         thread = threading.Thread(target=self._write, args=(request, reply), name="generate", daemon=True)
@@ -49,8 +49,8 @@ class GenerateEngine:
         finally:
             stop.set()
 
-    def ailment(self) -> None:
-        """See `Engine.ailment`. Each reply has the model to itself: one that fails says nothing of the next."""
+    def unavailable_reason(self) -> None:
+        """See `Engine.unavailable_reason`. Each reply has the model to itself: a failure says nothing of the next."""
 
     def rest(self) -> None:
         """Waits until no reply is being written: a stopped one may still be in its last step."""
@@ -79,7 +79,7 @@ class GenerateEngine:
             reply.close()
 
 
-def generation_config(base: GenerationConfig, sampling: Sampling) -> GenerationConfig:
+def generation_config(base: GenerationConfig, sampling: SamplingParams) -> GenerationConfig:
     """The model's generation config with the request's sampling; at temperature 0 the sampling keys are left out."""
     config = copy.deepcopy(base)
     config.max_length = None
@@ -127,7 +127,7 @@ class _Reply(BaseStreamer):
         """The reader's side: blocks for at most a beat, and ends when the model has."""
         while True:
             try:
-                event = self._queue.get(timeout=BEAT)
+                event = self._queue.get(timeout=HEARTBEAT)
             except queue.Empty:
                 yield self.draft.beat
                 continue
@@ -140,7 +140,7 @@ class _Reply(BaseStreamer):
         for event in events:
             while True:
                 try:
-                    self._queue.put(event, timeout=BEAT)
+                    self._queue.put(event, timeout=HEARTBEAT)
                     break
                 except queue.Full:
                     if self._stop.is_set():

@@ -15,23 +15,23 @@ from streamspace.events import Request
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One reply's sampling: what `generate` would do to the scores, and the dice. No dice is greedy."""
+class RequestSampler:
+    """One reply's sampling: what `generate` would do to the scores, and the rng. No rng is greedy."""
 
     processors: LogitsProcessorList
-    dice: torch.Generator | None
+    rng: torch.Generator | None
 
     @classmethod
-    def of(cls, request: Request, model: Any) -> Choice:
-        """The choice that `generate` makes for this request, with the same random numbers for the same seed."""
+    def of(cls, request: Request, model: Any) -> RequestSampler:
+        """The sampler that `generate` makes for this request, with the same random numbers for the same seed."""
         config = generation_config(model.generation_config, request.sampling)
-        dice = torch.Generator(model.device).manual_seed(request.sampling.seed) if config.do_sample else None
-        return cls(model._get_logits_processor(config, input_ids_seq_length=len(request.prompt)), dice)
+        rng = torch.Generator(model.device).manual_seed(request.sampling.seed) if config.do_sample else None
+        return cls(model._get_logits_processor(config, input_ids_seq_length=len(request.prompt)), rng)
 
     @property
-    def plain(self) -> bool:
+    def is_greedy(self) -> bool:
         """Whether the highest score wins as it is."""
-        return self.dice is None and not self.processors
+        return self.rng is None and not self.processors
 
 
 class Sampler(ContinuousBatchingLogitsProcessorList):
@@ -43,7 +43,7 @@ class Sampler(ContinuousBatchingLogitsProcessorList):
     def __init__(self) -> None:
         super().__init__(LogitsProcessorList())
         self.do_processing = True
-        self.choices: dict[str, Choice] = {}  # by request id
+        self.samplers: dict[str, RequestSampler] = {}  # by request id
         self._rows: list[RequestState] = []
 
     def prepare_tensor_args(
@@ -58,16 +58,16 @@ class Sampler(ContinuousBatchingLogitsProcessorList):
     ) -> torch.Tensor:
         """Scores of shape (replies, vocabulary), in which the tokens chosen are the highest."""
         for row, state in enumerate(self._rows):
-            choice = self.choices.get(state.request_id)
-            if choice and not choice.plain:
-                scores[row] = _chosen(choice, state, scores[row : row + 1])
+            sampler = self.samplers.get(state.request_id)
+            if sampler and not sampler.is_greedy:
+                scores[row] = _sampled(sampler, state, scores[row : row + 1])
         return scores
 
 
-def _chosen(choice: Choice, state: RequestState, scores: torch.Tensor) -> torch.Tensor:
+def _sampled(sampler: RequestSampler, state: RequestState, scores: torch.Tensor) -> torch.Tensor:
     ids: Any = torch.tensor([state.initial_tokens + state.generated_tokens], device=scores.device)
-    scores = choice.processors(ids, scores)
-    if choice.dice is None:
+    scores = sampler.processors(ids, scores)
+    if sampler.rng is None:
         return scores[0]
-    token = torch.multinomial(scores.softmax(-1), 1, generator=choice.dice)
+    token = torch.multinomial(scores.softmax(-1), 1, generator=sampler.rng)
     return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)[0]

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from streamspace.config.types import Config, Gpu
-from streamspace.engines.budget import SPARE, Budget
+from streamspace.engines.budget import MARGIN, Budget
 from streamspace.engines.engine import Events
 from streamspace.errors import GpuError, ModelError
-from streamspace.events import End, Failure, Request
-from streamspace.texts import Phrase, say
+from streamspace.events import Failure, Finished, Request
+from streamspace.i18n import LazyText, t
 
 Call = Callable[[Request], Events]
 
@@ -55,21 +55,21 @@ class Worker:
         self._used = False  # per worker: what a worker changes stays in it
 
     def generate(self, request: Request) -> Events:
-        """The reply's events, the last of them an End or a Failure: an exception would cost the warm worker."""
+        """The reply's events, the last of them a Finished or a Failure: an exception would cost the warm worker."""
         assert self.engine
         late = 0.0 if self._used else _age()
         self._used = True
-        request = replace(request, seconds=max((request.seconds or 0) - late, 0.0))
+        request = replace(request, time_limit=max((request.time_limit or 0) - late, 0.0))
         try:
             with closing(self.engine.stream(request, threading.Event())) as events:
                 yield from events
         except Exception as error:
-            yield Failure(say("error.gpu_worker", reason=f"{type(error).__name__}: {str(error)[:300]}"))
+            yield Failure(t("error.gpu_worker", reason=f"{type(error).__name__}: {str(error)[:300]}"))
         finally:
             self.engine.rest()  # the GPU goes back when this returns, so the model must have ended
 
 
-class ZeroEngine:
+class ZeroGpuEngine:
     """Runs the worker's replies through `call`, the decorated function of app.py."""
 
     name = "generate"
@@ -82,24 +82,24 @@ class ZeroEngine:
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`. The model ends a little before the GPU's time does. Raises GpuError."""
         most = request.sampling.max_new_tokens
-        request = replace(request, seconds=self._budget.seconds(len(request.prompt), most) - SPARE)
+        request = replace(request, time_limit=self._budget.seconds(len(request.prompt), most) - MARGIN)
         with _explained(), closing(self._call(request)) as events:
             for event in events:
-                if isinstance(event, End):
+                if isinstance(event, Finished):
                     self._budget.learn(event)
                 yield event
                 # Closing at the last event, rather than reading on, also spares us the hang that a failed release is.
-                if stop.is_set() or isinstance(event, End | Failure):
+                if stop.is_set() or isinstance(event, Finished | Failure):
                     return
-            raise GpuError(say("error.gpu_lost"))
+            raise GpuError(t("error.gpu_lost"))
 
-    def ailment(self) -> None:
-        """See `Engine.ailment`. Each reply has a worker and a quota of its own."""
+    def unavailable_reason(self) -> None:
+        """See `Engine.unavailable_reason`. Each reply has a worker and a quota of its own."""
 
 
 def duration(request: Request) -> int:
     """The whole seconds to ask for; `spaces` calls this with the GPU function's own arguments."""
-    return round((request.seconds or 0) + SPARE)
+    return round((request.time_limit or 0) + MARGIN)
 
 
 def size(gpu: Gpu) -> Any:
@@ -145,12 +145,12 @@ EXPLAINED = [  # what `spaces` says, and our text for it, which takes what the p
 ]
 
 
-def explain(message: str) -> Phrase:
+def explain(message: str) -> LazyText:
     """What `spaces` says, in plain words with the next step."""
     for pattern, key in EXPLAINED:
         if found := re.search(pattern, message):
-            return say(key, **found.groupdict())
-    return say("error.gpu_failed", reason=message[:200])
+            return t(key, **found.groupdict())
+    return t("error.gpu_failed", reason=message[:200])
 
 
 @contextmanager
@@ -161,9 +161,9 @@ def _explained() -> Iterator[None]:
     except GpuError:
         raise
     except httpx.HTTPError as error:
-        raise GpuError(say("error.gpu_unreachable")) from error
+        raise GpuError(t("error.gpu_unreachable")) from error
     except RuntimeError as error:
-        raise GpuError(say("error.gpu_silent")) from error
+        raise GpuError(t("error.gpu_silent")) from error
     except Exception as error:
         message = getattr(error, "message", None)
         if not isinstance(message, str):

@@ -16,7 +16,7 @@ TOKENS = "https://huggingface.co/settings/tokens"
 
 
 @contextlib.contextmanager
-def explained(step: str, space: str) -> Iterator[None]:
+def hub_errors(step: str, space: str) -> Iterator[None]:
     """Turns what the Hub's client raises during a step into a DeployError. `step` reads like "create the Space"."""
     try:
         yield

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from streamspace.config.file import ROOT
 from streamspace.errors import ModelError
-from streamspace.texts import say
+from streamspace.i18n import t
 
 log = logging.getLogger(__name__)
 # What a causal language model needs; no pickled weights, and no code unless the config trusts it.
@@ -33,7 +33,7 @@ def fetch(name: str, revision: str | None, code: bool = False, tell: Callable[[s
     """The local folder of a model: itself when `name` is one, else a download from the Hub. Raises ModelError."""
     if name.startswith((".", "/", "~")) or (ROOT / name).is_dir():
         return _local(name)
-    tell(say("status.finding", name=name))
+    tell(t("status.finding", name=name))
     wanted = [*WANTED, "*.py"] if code else WANTED
     try:
         folder = snapshot_download(
@@ -65,7 +65,7 @@ def _bar(name: str, tell: Callable[[str], None]) -> type[tqdm[Any]]:
             shown: bool | None = super().update(n)
             if self.unit == "B" and self.total and time.monotonic() - self.told > 1:
                 self.told = time.monotonic()
-                tell(say("status.downloading", name=name, done=self.n / 1e9, whole=self.total / 1e9))
+                tell(t("status.downloading", name=name, done=self.n / 1e9, whole=self.total / 1e9))
             return shown
 
     return Bar

@@ -59,7 +59,7 @@ def load(
         elif placement.device == "cpu" and not images and not getattr(model, "is_quantized", False):
             model = pack(model)
         model = model.to(placement.device)
-    _settle(model, tokenizer)
+    _neutralize_generation_config(model, tokenizer)
     window = _context_window(model, tokenizer)
     log.info(
         "Model %s: %.1fM parameters, context window %d tokens, ready after %.1f s",
@@ -152,7 +152,7 @@ def _adapted(model: Any, settings: Model) -> Any:
     return adapted.merge_and_unload()
 
 
-def _settle(model: Any, tokenizer: Any) -> None:
+def _neutralize_generation_config(model: Any, tokenizer: Any) -> None:
     """Takes out of the model's own generation config what this project decides: sampling, and no compilation."""
     config = model.generation_config
     config.temperature = config.top_p = config.top_k = config.min_p = config.typical_p = None

@@ -7,32 +7,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streamspace.engines import reasoning as thoughts
+from streamspace.engines import reasoning
 from streamspace.errors import ModelError, RequestError
 from streamspace.events import Message, Tensor
+from streamspace.i18n import t
 from streamspace.prompt.conversation import Turn
-from streamspace.texts import say
 
 
 @dataclass(frozen=True)
 class Prompt:
     """Token ids ready for the model, or the messages for one that has its tokenizer elsewhere.
 
-    `dropped` counts the oldest turns that were left out to fit. `lead` is what the chat template has already written
-    of the reply (some open the thoughts themselves). The last `continued` of them are a reply that is to go on.
-    `tensors` are the images' pixels; `unseen` counts the images that were left out.
+    `dropped_messages` counts the oldest messages that were left out to fit. `opening` is how the chat template begins
+    the reply (some open the reasoning themselves). The last `prefix_length` of the ids belong to a reply to go on from.
+    `tensors` are the images' pixels; `dropped_images` counts the images that were left out.
     """
 
     ids: tuple[int, ...]
-    dropped: int = 0
-    lead: str = ""
-    continued: int = 0
+    dropped_messages: int = 0
+    opening: str = ""
+    prefix_length: int = 0
     messages: tuple[Message, ...] = ()
     tensors: tuple[Tensor, ...] = ()
-    unseen: int = 0
+    dropped_images: int = 0
 
 
-class Encoder:
+class PromptBuilder:
     """Encodes prompts for one model, with its tokenizer and its chat template."""
 
     def __init__(self, tokenizer: Any, context_window: int, most_tokens: int) -> None:
@@ -55,7 +55,7 @@ class Encoder:
         return Prompt(ids)
 
     def chat(
-        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, partial: str = ""
+        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, prefix: str = ""
     ) -> Prompt:
         """A conversation that ends with the user's turn, and the beginning of the reply where it is to go on.
 
@@ -66,7 +66,7 @@ class Encoder:
         later = [index for index, turn in enumerate(turns) if turn.role == "user"][1:]
 
         def encode(start: int) -> Prompt:
-            return self._encode(system, turns[start:], start, thinking, partial)
+            return self._encode(system, turns[start:], start, thinking, prefix)
 
         prompt = encode(0)
         if len(prompt.ids) > budget and later:
@@ -75,17 +75,21 @@ class Encoder:
         self._check(len(prompt.ids), budget)
         return prompt
 
-    def _encode(self, system: str, turns: Sequence[Turn], dropped: int, thinking: bool, partial: str) -> Prompt:
+    def _encode(self, system: str, turns: Sequence[Turn], dropped_messages: int, thinking: bool, prefix: str) -> Prompt:
         rendered = self._render(self._messages(system, turns), thinking)
-        partial = self._without_control(partial)
-        lead = thoughts.OPEN + "\n" if rendered.rstrip().endswith(thoughts.OPEN) else ""
-        begun = self._ids(partial[len(lead) :] if lead and partial.startswith(lead) else partial) if partial else []
-        ids, tensors = self._inputs(rendered, begun, turns)
-        return Prompt(tuple(ids), dropped, lead, len(begun), tensors=tensors)
+        prefix = self._without_control(prefix)
+        opening = reasoning.OPEN + "\n" if rendered.rstrip().endswith(reasoning.OPEN) else ""
+        prefix_ids = (
+            self._ids(prefix[len(opening) :] if opening and prefix.startswith(opening) else prefix) if prefix else []
+        )
+        ids, tensors = self._inputs(rendered, prefix_ids, turns)
+        return Prompt(tuple(ids), dropped_messages, opening, len(prefix_ids), tensors=tensors)
 
-    def _inputs(self, rendered: str, begun: list[int], turns: Sequence[Turn]) -> tuple[list[int], tuple[Tensor, ...]]:
-        """The token ids of a rendered prompt with what is begun of its reply, and what the model takes beside them."""
-        return self._ids(rendered) + begun, ()
+    def _inputs(
+        self, rendered: str, prefix_ids: list[int], turns: Sequence[Turn]
+    ) -> tuple[list[int], tuple[Tensor, ...]]:
+        """The token ids of a rendered prompt and of the reply's prefix, and the tensors the model takes besides."""
+        return self._ids(rendered) + prefix_ids, ()
 
     def _ids(self, text: str) -> list[int]:
         found: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -130,12 +134,12 @@ class Encoder:
 
     def _check(self, length: int, budget: int) -> None:
         if budget < 1:
-            raise RequestError(say("error.no_room", window=self._window))
+            raise RequestError(t("error.no_room", window=self._window))
         if length > budget:
-            raise RequestError(say("error.too_many_tokens", tokens=length, room=budget))
+            raise RequestError(t("error.too_many_tokens", tokens=length, room=budget))
 
 
-def template(tokenizer: Any, task: str, model: str) -> None:
+def check_template(tokenizer: Any, task: str, model: str) -> None:
     """Raises ModelError when the task needs a chat template and the model has none, or one that doesn't render."""
     if task == "completion":
         return

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from streamspace.engines import reasoning as thoughts
+from streamspace.engines import reasoning
 from streamspace.errors import RequestError
-from streamspace.texts import Phrase, say
+from streamspace.i18n import LazyText, t
 
 Role = Literal["user", "assistant"]
 PROBLEM = "problem"  # the metadata id of a message that tells the visitor of a failure
@@ -35,7 +35,7 @@ def read(history: Any, message: str, most: int, files: Any = None) -> list[Turn]
     """
     history = [] if history is None else history
     if not isinstance(history, Sequence) or isinstance(history, str):
-        raise RequestError(say("error.history", found=_kind(history)))
+        raise RequestError(t("error.history", found=_kind(history)))
     turns: list[Turn] = []
     for index, entry in enumerate(history):
         turn, failed = _turn(entry, f"history[{index}]")
@@ -50,23 +50,23 @@ def _paths(files: Any) -> tuple[str, ...]:
     listed = [] if files is None else files
     paths = [_path(file) for file in listed] if isinstance(listed, Sequence) else [None]
     if None in paths:
-        raise RequestError(say("error.images"))
+        raise RequestError(t("error.images"))
     return tuple(path for path in paths if path)
 
 
 def _turn(entry: Any, where: str) -> tuple[Turn | None, bool]:
     """The turn that an entry holds, if any, and whether it is the page's note of a reply that failed."""
     if not isinstance(entry, Mapping):
-        raise RequestError(say("error.entry", where=where, found=_kind(entry)))
+        raise RequestError(t("error.entry", where=where, found=_kind(entry)))
     role = entry.get("role")
     if role not in ("user", "assistant"):
-        raise RequestError(say("error.role", where=where, role=str(role)[:40]))
+        raise RequestError(t("error.role", where=where, role=str(role)[:40]))
     metadata = entry.get("metadata")
     if isinstance(metadata, Mapping) and (metadata.get("title") or metadata.get("id")):
         return None, metadata.get("id") == PROBLEM  # the page's own: thoughts have a title, figures and problems an id
     text, images = _content(entry.get("content"), f"{where}.content")
     if role == "assistant":
-        text, images = thoughts.strip(text), ()
+        text, images = reasoning.strip(text), ()
     return (Turn(cast(Role, role), text, images) if text.strip() or images else None), False
 
 
@@ -84,7 +84,7 @@ def _content(content: Any, where: str) -> tuple[str, tuple[str, ...]]:
     if isinstance(content, Sequence):
         parts = [_content(part, f"{where}[{index}]") for index, part in enumerate(content)]
         return "".join(text for text, _ in parts), tuple(path for _, paths in parts for path in paths)
-    raise RequestError(say("error.content", where=where, found=_kind(content)))
+    raise RequestError(t("error.content", where=where, found=_kind(content)))
 
 
 def _path(file: Any) -> str | None:
@@ -107,5 +107,5 @@ def _alternating(turns: list[Turn]) -> list[Turn]:
     return joined
 
 
-def _kind(value: Any) -> Phrase:
-    return say("error.nothing") if value is None else say("error.value", type=type(value).__name__)
+def _kind(value: Any) -> LazyText:
+    return t("error.nothing") if value is None else t("error.value", type=type(value).__name__)

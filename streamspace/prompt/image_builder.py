@@ -12,15 +12,15 @@ from PIL import Image
 from streamspace.engines.tensors import pack
 from streamspace.errors import ModelError, RequestError
 from streamspace.events import Tensor
-from streamspace.prompt.builder import Encoder, Prompt
+from streamspace.i18n import t
+from streamspace.prompt.builder import Prompt, PromptBuilder
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.images import Images
-from streamspace.texts import say
 
 IDS = ("input_ids", "attention_mask")  # what the engine has from the prompt itself
 
 
-class ImageEncoder(Encoder):
+class ImagePromptBuilder(PromptBuilder):
     """Encodes prompts for one model that reads images, with its processor and its chat template.
 
     The pixels are computed here and not beside the model, where on ZeroGPU a visitor would pay for the wait. They are
@@ -37,13 +37,13 @@ class ImageEncoder(Encoder):
         self._control = tuple(sorted({*self._control, *_placeholders(processor)}, key=len, reverse=True))
 
     def chat(
-        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, partial: str = ""
+        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, prefix: str = ""
     ) -> Prompt:
-        """See `Encoder.chat`. Raises RequestError also for an image that can't be read."""
-        seen, unseen = self._images.read(turns)
-        return replace(super().chat(system, seen, new_tokens, thinking, partial), unseen=unseen)
+        """See `PromptBuilder.chat`. Raises RequestError also for an image that can't be read."""
+        seen, dropped_images = self._images.read(turns)
+        return replace(super().chat(system, seen, new_tokens, thinking, prefix), dropped_images=dropped_images)
 
-    def try_out(self, model: str) -> None:
+    def check_processor(self, model: str) -> None:
         """Encodes a small image. Raises ModelError when template and processor don't work together."""
         picture = Image.new("RGB", (64, 48), "white")
         try:
@@ -63,7 +63,9 @@ class ImageEncoder(Encoder):
         parts: list[dict[str, str]] = [{"type": "image"}] * images
         return {"role": role, "content": [*parts, {"type": "text", "text": self._without_control(text)}]}
 
-    def _inputs(self, rendered: str, begun: list[int], turns: Sequence[Turn]) -> tuple[list[int], tuple[Tensor, ...]]:
+    def _inputs(
+        self, rendered: str, prefix_ids: list[int], turns: Sequence[Turn]
+    ) -> tuple[list[int], tuple[Tensor, ...]]:
         pictures = [picture for turn in turns for picture in turn.images]
         bos = self._tokenizer.bos_token
         try:
@@ -74,16 +76,16 @@ class ImageEncoder(Encoder):
                 return_tensors="pt",
             )
         except ValueError as error:
-            raise RequestError(say("error.image_refused", reason=str(error)[:300])) from error
+            raise RequestError(t("error.image_refused", reason=str(error)[:300])) from error
         ids: list[int] = found["input_ids"][0].tolist()
         tensors = {name: tensor for name, tensor in found.items() if name not in IDS}
-        return ids + begun, tuple(self._packed(name, tensor, ids, begun) for name, tensor in tensors.items())
+        return ids + prefix_ids, tuple(self._packed(name, tensor, ids, prefix_ids) for name, tensor in tensors.items())
 
-    def _packed(self, name: str, tensor: torch.Tensor, ids: list[int], begun: list[int]) -> Tensor:
+    def _packed(self, name: str, tensor: torch.Tensor, ids: list[int], prefix_ids: list[int]) -> Tensor:
         if tensor.is_floating_point():
             tensor = tensor.to(self._dtype)
         if tensor.shape == (1, len(ids)):  # one value a token, such as its type: 0 is text
-            tensor = torch.nn.functional.pad(tensor, (0, len(begun)))
+            tensor = torch.nn.functional.pad(tensor, (0, len(prefix_ids)))
         return pack(name, tensor)
 
 

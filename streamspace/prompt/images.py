@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 
 from streamspace.config.types import Limits
 from streamspace.errors import RequestError
+from streamspace.i18n import t
 from streamspace.prompt.conversation import Turn
-from streamspace.texts import say
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 SUFFIXES = [".jpg", ".jpeg", ".png", ".webp", ".gif"]
@@ -31,7 +31,7 @@ def uploads() -> Path:
 def check_upload(path: str) -> None:
     """Raises RequestError for a path that is not one of an uploaded file: an address, or a file of the server's."""
     if not _is_upload(path):
-        raise RequestError(say("error.image_elsewhere", path=path[-60:]))
+        raise RequestError(t("error.image_elsewhere", path=path[-60:]))
 
 
 class Images:
@@ -49,23 +49,23 @@ class Images:
         """
         *earlier, last = turns
         if len(last.images) > self._most:
-            raise RequestError(say("error.image_many", images=len(last.images), most=self._most))
+            raise RequestError(t("error.image_many", images=len(last.images), most=self._most))
         newest = [replace(last, images=tuple(self._picture(path) for path in last.images))]
         room = self._most - len(last.images)
-        unseen = 0
+        dropped_images = 0
         for turn in reversed(earlier):
             there = [path for path in turn.images if _is_upload(path) and Path(path).is_file()]
             kept = tuple(self._picture(path) for path in there[-room:]) if room else ()
             room -= len(kept)
-            unseen += len(turn.images) - len(kept)
+            dropped_images += len(turn.images) - len(kept)
             newest.append(replace(turn, images=kept, text=turn.text if turn.text or kept else UNSEEN))
-        return newest[::-1], unseen
+        return newest[::-1], dropped_images
 
     def _picture(self, path: str) -> Image.Image:
         check_upload(path)
         name = Path(path).name[-60:]
         if not Path(path).is_file():
-            raise RequestError(say("error.image_gone", name=name))
+            raise RequestError(t("error.image_gone", name=name))
         try:
             with Image.open(path, formats=FORMATS) as image:
                 self._check(image.size, name)
@@ -75,16 +75,16 @@ class Images:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise _too_large(name) from None
         except Image.UnidentifiedImageError:
-            raise RequestError(say("error.image_kind", name=name)) from None
+            raise RequestError(t("error.image_kind", name=name)) from None
         except Exception:  # a broken file makes the decoders raise what they like
-            raise RequestError(say("error.image_damaged", name=name)) from None
+            raise RequestError(t("error.image_damaged", name=name)) from None
 
     def _check(self, size: tuple[int, int], name: str) -> None:
         width, height = size
         if width * height > MOST_PIXELS:
             raise _too_large(name)
         if min(size) * self._scale(size) < SMALLEST:
-            raise RequestError(say("error.image_narrow", name=name, width=width, height=height, least=SMALLEST))
+            raise RequestError(t("error.image_narrow", name=name, width=width, height=height, least=SMALLEST))
 
     def _scaled(self, image: Image.Image) -> Image.Image:
         """Upright, in RGB on white, and within the config's pixels."""
@@ -110,4 +110,4 @@ def _is_upload(path: str) -> bool:
 
 
 def _too_large(name: str) -> RequestError:
-    return RequestError(say("error.image_large", name=name, most=MOST_PIXELS // 10**6))
+    return RequestError(t("error.image_large", name=name, most=MOST_PIXELS // 10**6))

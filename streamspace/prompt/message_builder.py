@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from streamspace.errors import RequestError
 from streamspace.events import Message
+from streamspace.i18n import t
 from streamspace.prompt.builder import Prompt
 from streamspace.prompt.conversation import Turn
-from streamspace.texts import say
 
 CHARACTERS = 4  # per token, about: the tokenizer is elsewhere, and the server counts for itself
 
 
-class MessageEncoder:
-    """In the place of an `Encoder`, for one that has no tokenizer."""
+class MessageBuilder:
+    """In the place of an `PromptBuilder`, for one that has no tokenizer."""
 
     can_think = False
 
@@ -23,10 +23,10 @@ class MessageEncoder:
 
     def text(self, text: str, new_tokens: int) -> Prompt:
         """Refuses: raises RequestError. What these servers have in common takes conversations only."""
-        raise RequestError(say("error.conversations_only"))
+        raise RequestError(t("error.conversations_only"))
 
     def chat(
-        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, partial: str = ""
+        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, prefix: str = ""
     ) -> Prompt:
         """A conversation that ends with the user's turn, and the beginning of the reply where it is to go on.
 
@@ -40,6 +40,6 @@ class MessageEncoder:
                 start = index
         messages = [Message("system", system)] if system.strip() else []
         messages += [Message(turn.role, turn.text) for turn in turns[start:]]
-        if partial:
-            messages.append(Message("assistant", partial))
-        return Prompt((), dropped=start, continued=1 if partial else 0, messages=tuple(messages))
+        if prefix:
+            messages.append(Message("assistant", prefix))
+        return Prompt((), dropped_messages=start, prefix_length=1 if prefix else 0, messages=tuple(messages))

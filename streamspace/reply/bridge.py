@@ -11,11 +11,11 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-BEAT = 0.1  # seconds of silence after which an empty batch is yielded
-LEASE = 20.0  # seconds without a reader after which the stream is given up
+HEARTBEAT = 0.1  # seconds of silence after which an empty batch is yielded
+READER_TIMEOUT = 20.0  # seconds without a reader after which the stream is given up
 
 
-def pace(characters: int) -> float:
+def update_interval(characters: int) -> float:
     """Seconds between updates of a text of this length.
 
     The browser renders the whole message anew each time, so longer texts get fewer updates; 20 per second look
@@ -24,7 +24,7 @@ def pace(characters: int) -> float:
     return 0.05 if characters < 4_000 else 0.1 if characters < 16_000 else 0.25
 
 
-async def relay(
+async def bridge(
     open_stream: Callable[[threading.Event], Generator[T, None, None]], pause: Callable[[], float]
 ) -> AsyncGenerator[list[T], None]:
     """Yields what has come since the last time, `pause()` seconds apart; empty lists in silence, about 10 a second.
@@ -32,32 +32,32 @@ async def relay(
     The stream is opened, read and closed in a thread of its own, in the caller's context (ZeroGPU finds the visitor's
     identity there). When this generator is closed or cancelled it only sets the stop flag and returns: the thread
     closes the stream by itself, however long a step of it takes, and nobody waits. A reader who doesn't come back for
-    `LEASE` seconds has the same effect. An exception of the stream is raised here.
+    `READER_TIMEOUT` seconds has the same effect. An exception of the stream is raised here.
     """
-    mailbox = _Mailbox[T](asyncio.get_running_loop())
+    channel = _Channel[T](asyncio.get_running_loop())
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(_pump, open_stream, mailbox), name="relay", daemon=True).start()
+    threading.Thread(target=context.run, args=(_produce, open_stream, channel), name="bridge", daemon=True).start()
     try:
-        while not mailbox.ended():
-            yield await mailbox.take()
-            await mailbox.pause(pause())
+        while not channel.ended():
+            yield await channel.take()
+            await channel.pause(pause())
     finally:
-        mailbox.stop.set()
+        channel.stop.set()
 
 
-def _pump(open_stream: Callable[[threading.Event], Generator[T, None, None]], mailbox: _Mailbox[T]) -> None:
+def _produce(open_stream: Callable[[threading.Event], Generator[T, None, None]], channel: _Channel[T]) -> None:
     try:
-        with contextlib.closing(open_stream(mailbox.stop)) as stream:
+        with contextlib.closing(open_stream(channel.stop)) as stream:
             for event in stream:
-                if not mailbox.put(event):
+                if not channel.put(event):
                     break
     except BaseException as error:  # raised again by the coroutine that reads
-        mailbox.error = error
+        channel.error = error
     finally:
-        mailbox.close()
+        channel.close()
 
 
-class _Mailbox(Generic[T]):
+class _Channel(Generic[T]):
     """Events between the thread that puts them and the coroutine that takes them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -75,7 +75,7 @@ class _Mailbox(Generic[T]):
         with self._lock:
             self._events.append(event)
             first = len(self._events) == 1
-        if time.monotonic() - self._reader_seen > LEASE:
+        if time.monotonic() - self._reader_seen > READER_TIMEOUT:
             self.stop.set()
         return not self.stop.is_set() and (not first or self._call(self._filled.set))
 
@@ -87,7 +87,7 @@ class _Mailbox(Generic[T]):
     async def take(self) -> list[T]:
         """All events since the last time; none after a beat of silence."""
         self._reader_seen = time.monotonic()
-        await wait(self._filled, BEAT)
+        await wait(self._filled, HEARTBEAT)
         self._filled.clear()
         with self._lock:
             events, self._events = self._events, []

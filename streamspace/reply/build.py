@@ -1,4 +1,4 @@
-"""Puts the parts together: a config becomes a writer, with its model in place here or on a server."""
+"""Puts the parts together: a config becomes a pipeline, with its model in place here or on a server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import os
 from collections.abc import Callable
 
 from streamspace.config.types import Config, Endpoint
-from streamspace.engines import selection as choosing
+from streamspace.engines import selection
 from streamspace.engines.endpoint import EndpointEngine
 from streamspace.engines.zerogpu import Call, Worker
-from streamspace.prompt.message_builder import MessageEncoder
-from streamspace.reply.pipeline import Writer
+from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.reply.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 SPINS = "3000"  # some 30 microseconds that one of torch's threads waits awake for the others, before it sleeps
 
 
-def writer(
+def pipeline(
     config: Config, tell: Callable[[str], None] = log.info, *, worker: Worker | None = None, gpu: Call | None = None
-) -> Writer:
-    """The writer for a config. May load the model, so it takes long, and tells how far it is.
+) -> Pipeline:
+    """The pipeline for a config. May load the model, so it takes long, and tells how far it is.
 
     On ZeroGPU `worker` gets the model, and replies come through `gpu`, the decorated function.
     Raises DeviceError or ModelError.
@@ -30,7 +30,7 @@ def writer(
     before_torch()
     from streamspace.reply import local  # brings torch, which a model on a server doesn't need
 
-    return local.writer(config, tell, worker, gpu)
+    return local.pipeline(config, tell, worker, gpu)
 
 
 def before_torch() -> None:
@@ -39,8 +39,8 @@ def before_torch() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
-def _remote(config: Config, settings: Endpoint) -> Writer:
-    log.info("Engine: %s", choosing.choose(config).reason)
+def _remote(config: Config, settings: Endpoint) -> Pipeline:
+    log.info("Engine: %s", selection.choose(config).reason)
     key = os.environ.get(settings.secret)
     engine = EndpointEngine(settings, config.model.id, key, config.limits.concurrency)
-    return Writer(config, engine, MessageEncoder(config.limits.prompt_tokens))
+    return Pipeline(config, engine, MessageBuilder(config.limits.prompt_tokens))

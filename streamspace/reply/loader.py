@@ -12,26 +12,26 @@ from typing import Any
 
 from streamspace.config.types import Config
 from streamspace.errors import ModelError, StreamspaceError, unexpected
-from streamspace.reply.pipeline import Progress, Replies, Writer
-from streamspace.texts import say
+from streamspace.i18n import t
+from streamspace.reply.pipeline import Pipeline, Progress, Replies
 
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
-AGAIN = 30.0  # seconds after a failure before a new visit tries once more
+RETRY_DELAY = 30.0  # seconds after a failure before a new visit tries once more
 
 
-class Opening:
-    """Stands in for a `Writer` from the first moment on: what it is asked for waits until the model is loaded.
+class Loader:
+    """Stands in for a `Pipeline` from the first moment on: what it is asked for waits until the model is loaded.
 
-    `make` builds the writer, telling how far it is. When it fails, `problem` says why; a visit some time later tries
+    `make` builds the pipeline, telling how far it is. When it fails, `problem` says why; a visit some time later tries
     again, so that a cause that is gone (a gated model's terms, the network) needs no restart. Not without `background`:
     on ZeroGPU weights can be loaded by the main thread alone, before the page is launched.
     """
 
-    def __init__(self, config: Config, make: Callable[[Config, Tell], Writer], background: bool = True) -> None:
+    def __init__(self, config: Config, make: Callable[[Config, Tell], Pipeline], background: bool = True) -> None:
         self.config = config
         self.background = background
-        self.writer: Writer | None = None
+        self.pipeline: Pipeline | None = None
         self.problem = ""
         self.note = ""
         self._make = make
@@ -47,18 +47,18 @@ class Opening:
 
     def begin(self) -> None:
         """Loads in a thread of its own, unless that is under way, done, not possible, or failed only just now."""
-        tried = self.problem and time.monotonic() - self._failed_at <= AGAIN
-        if self.background and not self.writer and not tried and not self._loading.locked():
+        tried = self.problem and time.monotonic() - self._failed_at <= RETRY_DELAY
+        if self.background and not self.pipeline and not tried and not self._loading.locked():
             self.problem = ""
             threading.Thread(target=self.load, name="opening", daemon=True).start()
 
     def load(self) -> None:
         """Loads in this thread, unless that is under way or done."""
-        if self.writer or not self._loading.acquire(blocking=False):
+        if self.pipeline or not self._loading.acquire(blocking=False):
             return
         try:
             self.problem = ""
-            self.writer = self._make(self.config, self._tell)
+            self.pipeline = self._make(self.config, self._tell)
         except StreamspaceError as error:
             self._fail(error.args[0])
             log.error("%s", error)
@@ -74,29 +74,29 @@ class Opening:
         Loads it where nobody has begun to, or where that failed some time ago.
         """
         self.begin()
-        while not self.writer:
+        while not self.pipeline:
             if self.problem:
-                raise ModelError(say("error.unloaded", problem=self.problem))
+                raise ModelError(t("error.unloaded", problem=self.problem))
             yield self.note
             await asyncio.sleep(0.1)
 
     def chat(self, *given: Any, **named: Any) -> Replies:
-        """See `Writer.chat`."""
-        return self._when_open(lambda writer: writer.chat(*given, **named))
+        """See `Pipeline.chat`."""
+        return self._when_open(lambda pipeline: pipeline.chat(*given, **named))
 
     def complete(self, *given: Any, **named: Any) -> Replies:
-        """See `Writer.complete`."""
-        return self._when_open(lambda writer: writer.complete(*given, **named))
+        """See `Pipeline.complete`."""
+        return self._when_open(lambda pipeline: pipeline.complete(*given, **named))
 
     async def cost(self, *given: Any) -> int | None:
-        """See `Writer.cost`."""
-        return await self.writer.cost(*given) if self.writer else None
+        """See `Pipeline.cost`."""
+        return await self.pipeline.cost(*given) if self.pipeline else None
 
-    async def _when_open(self, start: Callable[[Writer], Replies]) -> Replies:
+    async def _when_open(self, start: Callable[[Pipeline], Replies]) -> Replies:
         async for note in self.wait():
             yield Progress(phase="loading", note=note)
-        assert self.writer
-        async with aclosing(start(self.writer)) as replies:
+        assert self.pipeline
+        async with aclosing(start(self.pipeline)) as replies:
             async for progress in replies:
                 yield progress
 

@@ -7,9 +7,7 @@ import os
 from collections.abc import Callable
 
 from streamspace.config.types import Config
-from streamspace.engines import compatibility as trial
-from streamspace.engines import selection as choosing
-from streamspace.engines import zerogpu as zero
+from streamspace.engines import compatibility, selection, zerogpu
 from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Engine
@@ -18,65 +16,64 @@ from streamspace.engines.zerogpu import Call, Worker
 from streamspace.model import placement, threads
 from streamspace.model.loading import Loaded, load
 from streamspace.model.probe import probe
-from streamspace.prompt import builder as prompt
-from streamspace.prompt.builder import Encoder
-from streamspace.prompt.image_builder import ImageEncoder
+from streamspace.prompt.builder import PromptBuilder, check_template
+from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import Images
-from streamspace.reply.pipeline import Writer
+from streamspace.reply.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 
 
-def writer(
+def pipeline(
     config: Config, tell: Callable[[str], None], worker: Worker | None = None, gpu: Call | None = None
-) -> Writer:
-    """The writer for a config. Loads the model, so it takes long. Raises DeviceError or ModelError.
+) -> Pipeline:
+    """The pipeline for a config. Loads the model, so it takes long. Raises DeviceError or ModelError.
 
-    See `build.writer` for `worker` and `gpu`. A config with device: cpu runs on ZeroGPU's host, and needs neither.
+    See `build.pipeline` for `worker` and `gpu`. A config with device: cpu runs on ZeroGPU's host, and needs neither.
     """
-    on_zero = zero.lends(config)
-    place = placement.choose(probe(zero.present()), config.device, config.model.dtype, config.model.quantization)
-    chosen = choosing.choose(config, zero.present())  # what can't be is refused before the model is loaded
+    on_zero = zerogpu.lends(config)
+    place = placement.choose(probe(zerogpu.present()), config.device, config.model.dtype, config.model.quantization)
+    chosen = selection.choose(config, zerogpu.present())  # what can't be is refused before the model is loaded
     log.info("Device: %s", place.reason)
     if on_zero:
         os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"  # threads, in which the GPU isn't emulated, can't load onto it
     if place.device == "cpu":
         threads.limit()
     loaded = load(config.model, place, tell, images=config.task == "image-chat")
-    prompt.template(loaded.tokenizer, config.task, config.model.id)
-    encoder = _encoder(config, loaded)
+    check_template(loaded.tokenizer, config.task, config.model.id)
+    prompts = _prompt_builder(config, loaded)
     if place.device == "cpu" and config.task != "image-chat":
-        threads.settle(loaded.model)
+        threads.tune(loaded.model)
     if not on_zero:
-        return Writer(config, _engine(config, loaded, place.device), encoder)
+        return Pipeline(config, _engine(config, loaded, place.device), prompts)
     assert worker
     assert gpu
-    zero.check_disk(config.model.id, loaded.model)
+    zerogpu.check_disk(config.model.id, loaded.model)
     worker.engine, budget = GenerateEngine(loaded.model, loaded.tokenizer), Budget(config.gpu)
     log.info("Engine: %s", chosen.reason)
-    return Writer(config, zero.ZeroEngine(gpu, config, budget), encoder, budget)
+    return Pipeline(config, zerogpu.ZeroGpuEngine(gpu, config, budget), prompts, budget)
 
 
-def _encoder(config: Config, loaded: Loaded) -> Encoder:
+def _prompt_builder(config: Config, loaded: Loaded) -> PromptBuilder:
     window, most = loaded.context_window, config.limits.prompt_tokens
     if config.task != "image-chat":
-        return Encoder(loaded.tokenizer, window, most)
-    encoder = ImageEncoder(loaded.processor, window, most, Images(config.limits), loaded.model.dtype)
-    encoder.try_out(config.model.id)
-    return encoder
+        return PromptBuilder(loaded.tokenizer, window, most)
+    prompts = ImagePromptBuilder(loaded.processor, window, most, Images(config.limits), loaded.model.dtype)
+    prompts.check_processor(config.model.id)
+    return prompts
 
 
 def _engine(config: Config, loaded: Loaded, device: str) -> Engine:
     """The engine that suits the config and the model; batching is tried before it is relied upon."""
     engine: Engine = GenerateEngine(loaded.model, loaded.tokenizer)
-    chosen = choosing.choose(config, zero.present(), device)
+    chosen = selection.choose(config, zerogpu.present(), device)
     if chosen.name == "batching":
         longest = min(loaded.context_window, config.limits.prompt_tokens + config.sampling.max_new_tokens.max)
         batching = BatchingEngine(loaded.model, loaded.tokenizer, config.limits.concurrency, longest)
         hello = tuple(loaded.tokenizer("Hello! How are you today?")["input_ids"])
-        if obstacle := trial.obstacle(batching, engine, hello):
+        if incompatibility := compatibility.incompatibility(batching, engine, hello):
             batching.close()
-            chosen = choosing.choose(config, zero.present(), device, obstacle)
+            chosen = selection.choose(config, zerogpu.present(), device, incompatibility)
         else:
             engine = batching
     log.info("Engine: %s", chosen.reason)

@@ -7,23 +7,22 @@ import secrets
 from functools import reduce
 from typing import Any
 
-from streamspace.config.types import MAX_SEED, IntRange, Range
-from streamspace.config.types import Sampling as Bounds
+from streamspace.config.types import MAX_SEED, IntRange, Range, SamplingLimits
 from streamspace.errors import RequestError
-from streamspace.events import Sampling
-from streamspace.texts import Phrase, say
+from streamspace.events import SamplingParams
+from streamspace.i18n import LazyText, t
 
 NAMES = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty")
 HUGE = 10**300  # whole numbers have no largest, and those that no float holds can't be written with :g
 
 
-def choose(bounds: Bounds, asked: dict[str, Any]) -> Sampling:
+def choose(bounds: SamplingLimits, asked: dict[str, Any]) -> SamplingParams:
     """The sampling for one reply: the config's defaults with what was asked put over them; None keeps a default.
 
     Without a seed, in the request or the config, a new one is drawn, so that every reply could be had again.
     Raises RequestError with every parameter that is out of bounds, NaN or not a number.
     """
-    problems: list[Phrase] = []
+    problems: list[LazyText] = []
     values: dict[str, Any] = {}
     for name in NAMES:
         allowed: Range = getattr(bounds, name)
@@ -36,8 +35,8 @@ def choose(bounds: Bounds, asked: dict[str, Any]) -> Sampling:
     except ValueError as problem:
         problems.append(problem.args[0])
     if problems:
-        raise RequestError(reduce(lambda first, next: say("error.several", first=first, next=next), problems))
-    return Sampling(**values, seed=seed, stop=tuple(bounds.stop))
+        raise RequestError(reduce(lambda first, next: t("error.several", first=first, next=next), problems))
+    return SamplingParams(**values, seed=seed, stop=tuple(bounds.stop))
 
 
 def _number(name: str, asked: Any, allowed: Range) -> float:
@@ -50,7 +49,7 @@ def _number(name: str, asked: Any, allowed: Range) -> float:
         short = number and not HUGE < abs(asked) < math.inf
         found = f"{asked:g}" if short else repr(str(asked)[:40])
         key = "error.whole_number" if whole else "error.number"
-        raise ValueError(say(key, name=name, min=f"{allowed.min:g}", max=f"{allowed.max:g}", found=found))
+        raise ValueError(t(key, name=name, min=f"{allowed.min:g}", max=f"{allowed.max:g}", found=found))
     return int(asked) if whole else float(asked)
 
 
@@ -59,5 +58,5 @@ def _seed(asked: Any, configured: int | None) -> int:
         return secrets.randbelow(MAX_SEED) if configured is None else configured
     number = not isinstance(asked, bool) and isinstance(asked, int | float)
     if not number or not 0 <= asked <= MAX_SEED or asked != int(asked):
-        raise ValueError(say("error.seed", max=MAX_SEED, found=repr(str(asked)[:40])))
+        raise ValueError(t("error.seed", max=MAX_SEED, found=repr(str(asked)[:40])))
     return int(asked)

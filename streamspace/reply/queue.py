@@ -1,53 +1,53 @@
-"""The line of replies that wait for the model: first come, first served, each told its place."""
+"""The queue of replies that wait for the model: first come, first served, each told its place."""
 
 from __future__ import annotations
 
 import asyncio
 
 from streamspace.errors import RequestError
+from streamspace.i18n import t
 from streamspace.reply.bridge import wait
-from streamspace.texts import say
 
 
-class Ticket:
-    """A place in the line."""
+class QueueEntry:
+    """A place in the queue."""
 
     def __init__(self) -> None:
         self.moved = asyncio.Event()
 
 
-class Line:
-    """Serves the first `at_once` of those in it; up to `most` more may wait. For the coroutines of one event loop."""
+class RequestQueue:
+    """Runs the first `max_running` of its entries while up to `max_waiting` more wait. For one event loop."""
 
-    def __init__(self, at_once: int, most: int) -> None:
-        self._at_once = at_once
-        self._most = most
-        self._tickets: list[Ticket] = []
+    def __init__(self, max_running: int, max_waiting: int) -> None:
+        self._max_running = max_running
+        self._max_waiting = max_waiting
+        self._entries: list[QueueEntry] = []
 
-    def join(self) -> Ticket:
-        """A ticket at the end of the line. Raises RequestError when too many wait already."""
-        if len(self._tickets) >= self._at_once + self._most:
-            raise RequestError(say("error.full", waiting=self._most))
-        ticket = Ticket()
-        self._tickets.append(ticket)
-        return ticket
+    def join(self) -> QueueEntry:
+        """A entry at the end of the queue. Raises RequestError when too many wait already."""
+        if len(self._entries) >= self._max_running + self._max_waiting:
+            raise RequestError(t("error.full", waiting=self._max_waiting))
+        entry = QueueEntry()
+        self._entries.append(entry)
+        return entry
 
-    def place(self, ticket: Ticket) -> int:
-        """How many turns away the ticket's is: 0 is being served, 1 is the next."""
-        return max(self._tickets.index(ticket) + 1 - self._at_once, 0)
+    def position(self, entry: QueueEntry) -> int:
+        """How many turns away the entry's is: 0 is being served, 1 is the next."""
+        return max(self._entries.index(entry) + 1 - self._max_running, 0)
 
-    async def move(self, ticket: Ticket, seconds: float = 0.5) -> None:
-        """Waits until the line has moved, but no longer than that, so that one who has gone is noticed."""
-        ticket.moved.clear()
-        await wait(ticket.moved, seconds)
+    async def move(self, entry: QueueEntry, seconds: float = 0.5) -> None:
+        """Waits until the queue has moved, but no longer than that, so that one who has gone is noticed."""
+        entry.moved.clear()
+        await wait(entry.moved, seconds)
 
     def length(self) -> tuple[int, int]:
         """How many are being served, and how many wait."""
-        served = min(len(self._tickets), self._at_once)
-        return served, len(self._tickets) - served
+        served = min(len(self._entries), self._max_running)
+        return served, len(self._entries) - served
 
-    def leave(self, ticket: Ticket) -> None:
-        """Takes the ticket out, served or not; those behind it move up."""
-        self._tickets.remove(ticket)
-        for other in self._tickets:
+    def leave(self, entry: QueueEntry) -> None:
+        """Takes the entry out, served or not; those behind it move up."""
+        self._entries.remove(entry)
+        for other in self._entries:
             other.moved.set()

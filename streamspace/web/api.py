@@ -9,15 +9,15 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.errors import StreamspaceError, unexpected, whence
-from streamspace.reply.loader import Opening
+from streamspace.errors import StreamspaceError, redacted_trace, unexpected
+from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Replies
 
 log = logging.getLogger(__name__)
 
 
-def chat(writer: Opening) -> Any:
-    """The endpoint /chat of this writer."""
+def chat(loader: Loader) -> Any:
+    """The endpoint /chat of this loader."""
 
     async def chat(
         message: str,
@@ -32,7 +32,7 @@ def chat(writer: Opening) -> Any:
         thinking: bool = True,
     ) -> AsyncGenerator[str, None]:
         """Reply to a message that comes after a history of {"role", "content"} messages; streams the text so far."""
-        replies = writer.chat(
+        replies = loader.chat(
             message, history, system_prompt, thinking, max_new_tokens=max_new_tokens, temperature=temperature,
             top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed,
         )  # fmt: skip
@@ -43,7 +43,7 @@ def chat(writer: Opening) -> Any:
     return chat
 
 
-def image_chat(writer: Opening) -> Any:
+def image_chat(loader: Loader) -> Any:
     """The endpoint /chat of a model that reads images."""
 
     async def chat(
@@ -60,7 +60,7 @@ def image_chat(writer: Opening) -> Any:
         images: list[gr.FileData] | None = None,
     ) -> AsyncGenerator[str, None]:
         """Reply to a message and the images that come with it, uploaded files; otherwise as without images."""
-        replies = writer.chat(
+        replies = loader.chat(
             message, history, system_prompt, thinking, images=images, max_new_tokens=max_new_tokens,
             temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed,
         )  # fmt: skip
@@ -71,8 +71,8 @@ def image_chat(writer: Opening) -> Any:
     return chat
 
 
-def complete(writer: Opening) -> Any:
-    """The endpoint /complete of this writer."""
+def complete(loader: Loader) -> Any:
+    """The endpoint /complete of this loader."""
 
     async def complete(
         prompt: str,
@@ -84,7 +84,7 @@ def complete(writer: Opening) -> Any:
         seed: int | None = None,
     ) -> AsyncGenerator[str, None]:
         """Continue a text; streams the continuation so far."""
-        replies = writer.complete(
+        replies = loader.complete(
             prompt, max_new_tokens=max_new_tokens, temperature=temperature,
             top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed,
         )  # fmt: skip
@@ -104,5 +104,5 @@ async def _texts(replies: Replies) -> AsyncGenerator[str, None]:
     except StreamspaceError as error:
         raise gr.Error(str(error), print_exception=False) from error
     except Exception as error:
-        log.error("A reply failed: %s", whence(error))
+        log.error("A reply failed: %s", redacted_trace(error))
         raise gr.Error(unexpected(), print_exception=False) from error

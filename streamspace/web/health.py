@@ -8,30 +8,30 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from streamspace.reply.loader import Opening
-from streamspace.texts import say
+from streamspace.i18n import t
+from streamspace.reply.loader import Loader
 
 
-def route(writer: Opening) -> Route:
+def route(loader: Loader) -> Route:
     """The route: 200 when a reply could be written, 503 when not."""
 
     async def health(request: Request) -> JSONResponse:
-        found = health_of(writer)
+        found = health_of(loader)
         if found["state"] == "failed":
-            writer.begin()  # a copy to which no visitor is sent any more would never try again
+            loader.begin()  # a copy to which no visitor is sent any more would never try again
         return JSONResponse(found, 200 if found["ok"] else 503, {"Cache-Control": "no-store"})
 
     return Route("/health", health)
 
 
-def health_of(writer: Opening) -> dict[str, Any]:
-    """What /health answers; `reason` is said as the page says it. A full line is no ailment: it moves on by itself."""
-    if problem := writer.problem:
-        return _answer("failed", say("error.unloaded", problem=problem))
-    if not writer.writer:
-        return _answer("loading", writer.note or say("status.loading"))
-    engine, (writing, waiting) = writer.writer.engine, writer.writer.busy
-    return _answer("ready", engine.ailment(), engine.name, writing, waiting)
+def health_of(loader: Loader) -> dict[str, Any]:
+    """What /health answers; `reason` is said as the page says it. A full queue moves on by itself."""
+    if problem := loader.problem:
+        return _answer("failed", t("error.unloaded", problem=problem))
+    if not loader.pipeline:
+        return _answer("loading", loader.note or t("status.loading"))
+    engine, (writing, waiting) = loader.pipeline.engine, loader.pipeline.busy
+    return _answer("ready", engine.unavailable_reason(), engine.name, writing, waiting)
 
 
 def _answer(

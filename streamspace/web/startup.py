@@ -13,11 +13,10 @@ from streamspace.config import file as configfile
 from streamspace.config.types import Config
 from streamspace.errors import StreamspaceError
 from streamspace.prompt.images import MOST_MEGABYTES
-from streamspace.reply.loader import Opening
+from streamspace.reply.loader import Loader
 from streamspace.web import health
-from streamspace.web.page import labels as words
-from streamspace.web.page import theme as look
-from streamspace.web.page.redacting import DiscreetServer
+from streamspace.web.page import labels, theme
+from streamspace.web.page.redacting import RedactingMiddleware
 
 
 def read_config() -> Config:
@@ -30,12 +29,12 @@ def read_config() -> Config:
         raise _leave(error) from None
 
 
-def serve(page: gr.Blocks, writer: Opening) -> None:
+def serve(page: gr.Blocks, loader: Loader) -> None:
     """Loads the model and serves until the process ends; with exit code 2 at once where the port is taken."""
     if gr.NO_RELOAD:  # else `gradio app.py` has run app.py again after a change: the first visit loads the model
-        writer.start()
+        loader.start()
     try:
-        _launch(page, writer)
+        _launch(page, loader)
     except StreamspaceError as error:
         raise _leave(error) from None
 
@@ -45,21 +44,21 @@ def _leave(error: StreamspaceError) -> SystemExit:
     return SystemExit(2)
 
 
-def _launch(page: gr.Blocks, writer: Opening) -> None:
-    config, port = writer.config, os.environ.get("GRADIO_SERVER_PORT")
+def _launch(page: gr.Blocks, loader: Loader) -> None:
+    config, port = loader.config, os.environ.get("GRADIO_SERVER_PORT")
     try:
         page.launch(
             server_port=int(port) if port else None,  # else Gradio would silently take another one
-            theme=look.theme(config.page),
-            head=look.head(config.page),
-            i18n=words.labels(),
+            theme=theme.theme(config.page),
+            head=theme.head(config.page),
+            i18n=labels.labels(),
             footer_links=["api", "gradio"],
             ssr_mode=False,  # its proxy would hide routes of our own, and swallows some errors
             show_error=False,  # a traceback is not for the visitor
             enable_monitoring=False,  # would be public
             run_history=False,
             max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
-            app_kwargs={"routes": [health.route(writer)], "middleware": [Middleware(DiscreetServer)]},
+            app_kwargs={"routes": [health.route(loader)], "middleware": [Middleware(RedactingMiddleware)]},
         )
     except OSError as error:
         if "port" not in str(error):

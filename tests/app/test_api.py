@@ -10,7 +10,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,11 +181,3 @@ def test_a_port_in_use_ends_the_app_with_what_to_do(app: App) -> None:
     assert done.stderr.splitlines()[-1] == (
         f"Port {app.port} is in use. End the program that uses it, or choose another: make run PORT=7870"
     )
-
-
-def test_the_app_runs_without_the_spaces_package(start: Callable[..., App], tmp_path: Path) -> None:
-    (tmp_path / "spaces.py").write_text("raise ImportError('not installed')")
-    running = start(env={"PYTHONPATH": f"{tmp_path}:{ROOT}"})
-    client = Client(running.url, verbose=False)
-    assert client.predict("ping", api_name="/chat") == "pong"
-    client.close()

@@ -16,10 +16,10 @@ from gradio_client import Client
 from streamspace.config.types import Config
 from streamspace.engines.batching import BatchingEngine
 from streamspace.errors import ModelError
-from streamspace.events import End, Failure, Piece, Request
-from streamspace.prompt.builder import Encoder
-from streamspace.reply.loader import Opening
-from streamspace.reply.pipeline import Writer
+from streamspace.events import Failure, Finished, Request, TextDelta
+from streamspace.prompt.builder import PromptBuilder
+from streamspace.reply.loader import Loader
+from streamspace.reply.pipeline import Pipeline
 from streamspace.web import health
 from tests.conftest import Probe
 from tests.engines.test_batching import GREEDY, ask, steps, text, write
@@ -84,27 +84,27 @@ def test_an_app_without_its_model_says_why(start: Callable[..., App]) -> None:
 def test_while_the_model_loads_and_after_it_failed_and_when_it_is_there(tiny: Any) -> None:
     loaded = threading.Event()
 
-    def make(config: Config, tell: Callable[[str], None]) -> Writer:
+    def make(config: Config, tell: Callable[[str], None]) -> Pipeline:
         tell("Downloading owner/name: 1.0 of 3.1 GB")
         loaded.wait(10)
-        engine = Scripted(Piece("Hello", 1), End("finished", 1, 0.1, 0.1))
-        return Writer(CONFIG, engine, Encoder(tiny.tokenizer, 2048, 1024))
+        engine = Scripted(TextDelta("Hello", 1), Finished("stop", 1, 0.1, 0.1))
+        return Pipeline(CONFIG, engine, PromptBuilder(tiny.tokenizer, 2048, 1024))
 
-    opening = Opening(CONFIG, make)
-    opening.begin()
-    while not opening.note:
+    loader = Loader(CONFIG, make)
+    loader.begin()
+    while not loader.note:
         pass
-    found = health.health_of(opening)
+    found = health.health_of(loader)
     assert (found["ok"], found["state"], found["reason"]) == (False, "loading", "Downloading owner/name: 1.0 of 3.1 GB")
     loaded.set()
-    while not opening.writer:
+    while not loader.pipeline:
         pass
-    assert health.health_of(opening) == {**READY, "engine": "scripted"}
+    assert health.health_of(loader) == {**READY, "engine": "scripted"}
 
-    def refuse(config: Config, tell: Callable[[str], None]) -> Writer:
+    def refuse(config: Config, tell: Callable[[str], None]) -> Pipeline:
         raise ModelError("model.id: 'owner/name' is gated")
 
-    broken = Opening(CONFIG, refuse)
+    broken = Loader(CONFIG, refuse)
     broken.load()
     found = health.health_of(broken)
     assert (found["state"], found["reason"]) == (
@@ -125,12 +125,12 @@ def test_a_batch_whose_every_pass_fails_is_ill_until_a_reply_is_written(batching
         raise RuntimeError("the device is lost")
 
     hello = Request(ask(tiny, "Hello"), GREEDY)
-    assert batching.ailment() is None
+    assert batching.unavailable_reason() is None
     with steps(tiny.model, before=fail):
         assert isinstance(write(batching, hello)[-1], Failure)
-    assert batching.ailment() == "The model failed while it was answering: the device is lost"
+    assert batching.unavailable_reason() == "The model failed while it was answering: the device is lost"
     assert text(write(batching, hello))
-    assert batching.ailment() is None
+    assert batching.unavailable_reason() is None
 
 
 def test_a_reply_that_fails_by_its_own_fault_is_no_ailment(batching: BatchingEngine, tiny: Any) -> None:
@@ -145,7 +145,7 @@ def test_a_reply_that_fails_by_its_own_fault_is_no_ailment(batching: BatchingEng
         assert isinstance(write(batching, Request(poison, GREEDY))[-1], Failure)
     finally:
         hook.remove()
-    assert batching.ailment() is None
+    assert batching.unavailable_reason() is None
 
 
 def test_an_old_failure_says_nothing_of_the_engine(
@@ -156,6 +156,6 @@ def test_an_old_failure_says_nothing_of_the_engine(
 
     with steps(tiny.model, before=fail):
         write(batching, Request(ask(tiny, "Hello"), GREEDY))
-    assert batching.ailment()
+    assert batching.unavailable_reason()
     monkeypatch.setattr("streamspace.engines.engine.STALE", 0.0)
-    assert batching.ailment() is None
+    assert batching.unavailable_reason() is None

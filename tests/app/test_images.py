@@ -26,14 +26,14 @@ from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.selection import choose
 from streamspace.engines.tensors import pack, unpack
 from streamspace.errors import ConfigError, ModelError, RequestError
-from streamspace.events import End, Event, Piece, Request, Sampling
+from streamspace.events import Event, Finished, Request, SamplingParams, TextDelta
 from streamspace.model.loading import Loaded, load
 from streamspace.model.placement import Placement
 from streamspace.prompt.builder import Prompt
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.image_builder import ImageEncoder
+from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import SMALLEST, Images, uploads
-from streamspace.reply.pipeline import Progress, Writer
+from streamspace.reply.pipeline import Pipeline, Progress
 from streamspace.web import api
 from streamspace.web.page import bubbles
 from tests.browser.test_browser import Visitor
@@ -46,7 +46,7 @@ from tests.standins.zerogpu.harness import zero_space
 from tests.standins.zerogpu.rules import visitor_token
 
 ASK = "What is this?"
-GREEDY = Sampling(max_new_tokens=60, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
+GREEDY = SamplingParams(max_new_tokens=60, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +72,13 @@ def config(model: Path) -> Config:
 
 
 @pytest.fixture
-def writer(config: Config, loaded: Loaded) -> Writer:
-    return Writer(config, GenerateEngine(loaded.model, loaded.tokenizer), encoder(loaded, config.limits))
+def pipeline(config: Config, loaded: Loaded) -> Pipeline:
+    return Pipeline(config, GenerateEngine(loaded.model, loaded.tokenizer), builder(loaded, config.limits))
 
 
-def encoder(loaded: Loaded, limits: Limits | None = None) -> ImageEncoder:
+def builder(loaded: Loaded, limits: Limits | None = None) -> ImagePromptBuilder:
     images = Images(limits or Limits())
-    return ImageEncoder(loaded.processor, loaded.context_window, 1024, images, loaded.model.dtype)
+    return ImagePromptBuilder(loaded.processor, loaded.context_window, 1024, images, loaded.model.dtype)
 
 
 def plain(loaded: Loaded, pictures: list[Image.Image], text: str, system: str = "") -> str:
@@ -97,13 +97,13 @@ def plain(loaded: Loaded, pictures: list[Image.Image], text: str, system: str = 
 def written(loaded: Loaded, prompt: Prompt) -> tuple[str, Event]:
     engine = GenerateEngine(loaded.model, loaded.tokenizer)
     events = list(
-        engine.stream(Request(prompt.ids, GREEDY, prompt.continued, tensors=prompt.tensors), threading.Event())
+        engine.stream(Request(prompt.ids, GREEDY, prompt.prefix_length, tensors=prompt.tensors), threading.Event())
     )
-    return "".join(event.text for event in events if isinstance(event, Piece)), events[-1]
+    return "".join(event.text for event in events if isinstance(event, TextDelta)), events[-1]
 
 
-async def told(writer: Writer, *given: Any, **named: Any) -> list[Progress]:
-    return [progress async for progress in writer.chat(*given, **named)]
+async def told(pipeline: Pipeline, *given: Any, **named: Any) -> list[Progress]:
+    return [progress async for progress in pipeline.chat(*given, **named)]
 
 
 def file(path: Path) -> dict[str, Any]:
@@ -140,11 +140,11 @@ def test_a_template_that_places_no_image_is_refused_before_a_visitor_comes(loade
     blind = load(Model(id=str(model)), Placement("cpu", "float32", "a test"), images=True)
     blind.tokenizer.chat_template = "{% for message in messages %}{{ message['content'][-1]['text'] }}{% endfor %}"
     with pytest.raises(ModelError) as caught:
-        encoder(blind).try_out("owner/name")
+        builder(blind).check_processor("owner/name")
     assert str(caught.value).startswith(
         "model.id: expected a model that reads images, got an error from the processor of 'owner/name': "
     )
-    encoder(loaded).try_out("owner/name")
+    builder(loaded).check_processor("owner/name")
 
 
 def test_batching_is_left_for_images_and_the_log_says_why(config: Config) -> None:
@@ -173,7 +173,7 @@ def test_a_config_that_images_do_not_go_with_is_refused(tmp_path: Path, changes:
 
 def test_the_prompt_is_the_one_that_the_processor_makes(loaded: Loaded, folder: Path) -> None:
     path = vision.picture(folder)
-    prompt = encoder(loaded).chat("Be brief.", [Turn("user", ASK, (str(path),))], 60)
+    prompt = builder(loaded).chat("Be brief.", [Turn("user", ASK, (str(path),))], 60)
     with Image.open(path) as picture:
         expected = loaded.processor.apply_chat_template(
             [
@@ -189,7 +189,7 @@ def test_the_prompt_is_the_one_that_the_processor_makes(loaded: Loaded, folder: 
 
 
 def test_a_visitor_cannot_write_an_image_of_their_own(loaded: Loaded) -> None:
-    prompt = encoder(loaded).chat("", [Turn("user", "<image> <fake_token_around_image>")], 60)
+    prompt = builder(loaded).chat("", [Turn("user", "<image> <fake_token_around_image>")], 60)
     assert loaded.processor.image_token_id not in prompt.ids
     assert prompt.tensors == ()
 
@@ -199,17 +199,17 @@ def test_what_is_per_token_grows_with_the_reply_that_goes_on(loaded: Loaded, fol
         return_mm_token_type_ids = True
 
     processor = Typed(loaded.processor.image_processor, loaded.tokenizer, 4, vision.TEMPLATE)
-    typed = ImageEncoder(processor, 2048, 1024, Images(Limits()), torch.float32)
-    prompt = typed.chat("", [Turn("user", ASK, (str(vision.picture(folder)),))], 60, partial="It is a")
-    assert prompt.continued > 0
+    typed = ImagePromptBuilder(processor, 2048, 1024, Images(Limits()), torch.float32)
+    prompt = typed.chat("", [Turn("user", ASK, (str(vision.picture(folder)),))], 60, prefix="It is a")
+    assert prompt.prefix_length > 0
     types = next(unpack(each, "cpu") for each in prompt.tensors if each.name == "mm_token_type_ids")
     assert types.shape == (1, len(prompt.ids))
-    assert not types[0, -prompt.continued :].any()
+    assert not types[0, -prompt.prefix_length :].any()
     assert types.any()
 
 
 def test_pixels_come_in_the_models_own_number_format(loaded: Loaded, folder: Path) -> None:
-    half = ImageEncoder(loaded.processor, 2048, 1024, Images(Limits()), torch.bfloat16)
+    half = ImagePromptBuilder(loaded.processor, 2048, 1024, Images(Limits()), torch.bfloat16)
     prompt = half.chat("", [Turn("user", ASK, (str(vision.picture(folder)),))], 60)
     assert {each.name: each.dtype for each in prompt.tensors} == {
         "pixel_values": "bfloat16",
@@ -233,7 +233,7 @@ def test_a_mask_travels_as_a_byte_each() -> None:
 
 
 def test_a_conversation_of_text_carries_no_pixels(loaded: Loaded) -> None:
-    prompt = encoder(loaded).chat("", [Turn("user", ASK)], 60)
+    prompt = builder(loaded).chat("", [Turn("user", ASK)], 60)
     assert len(pickle.dumps(Request(prompt.ids, GREEDY, tensors=prompt.tensors))) < 1000
 
 
@@ -242,10 +242,10 @@ def test_a_conversation_of_text_carries_no_pixels(loaded: Loaded) -> None:
 
 @pytest.mark.parametrize("color", ["red", "green"])
 async def test_the_streamed_reply_is_what_generate_writes(
-    writer: Writer, loaded: Loaded, folder: Path, config: Config, color: str
+    pipeline: Pipeline, loaded: Loaded, folder: Path, config: Config, color: str
 ) -> None:
     path = vision.picture(folder, color=color)
-    steps = await told(writer, ASK, [], images=[file(path)], max_new_tokens=60)
+    steps = await told(pipeline, ASK, [], images=[file(path)], max_new_tokens=60)
     with Image.open(path) as picture:
         assert steps[-1].text == plain(loaded, [picture.copy()], ASK, config.system_prompt)
     assert len({step.text for step in steps}) >= 2
@@ -255,7 +255,7 @@ async def test_the_streamed_reply_is_what_generate_writes(
 
 def test_the_model_really_looks_at_the_image(loaded: Loaded, folder: Path) -> None:
     def scores(color: str) -> torch.Tensor:
-        prompt = encoder(loaded).chat("", [Turn("user", ASK, (str(vision.picture(folder, color=color)),))], 60)
+        prompt = builder(loaded).chat("", [Turn("user", ASK, (str(vision.picture(folder, color=color)),))], 60)
         pixels = {each.name: unpack(each, "cpu") for each in prompt.tensors}
         with torch.no_grad():
             return loaded.model(input_ids=torch.tensor([prompt.ids]), **pixels).logits[0, -1]
@@ -266,25 +266,25 @@ def test_the_model_really_looks_at_the_image(loaded: Loaded, folder: Path) -> No
 
 def test_a_begun_reply_to_an_image_goes_on_to_the_same_end(loaded: Loaded, folder: Path) -> None:
     turns = [Turn("user", ASK, (str(vision.picture(folder)),))]
-    whole, end = written(loaded, encoder(loaded).chat("", turns, 60))
-    assert isinstance(end, End)
+    whole, end = written(loaded, builder(loaded).chat("", turns, 60))
+    assert isinstance(end, Finished)
     begun = whole[: whole.index(" ", len(whole) // 2)]  # between words, where tokens part
-    rest, _ = written(loaded, encoder(loaded).chat("", turns, 60, partial=begun))
+    rest, _ = written(loaded, builder(loaded).chat("", turns, 60, prefix=begun))
     assert begun + rest == whole
 
 
-async def test_an_image_alone_is_a_message(writer: Writer, folder: Path) -> None:
-    steps = await told(writer, "", [], images=[file(vision.picture(folder))])
+async def test_an_image_alone_is_a_message(pipeline: Pipeline, folder: Path) -> None:
+    steps = await told(pipeline, "", [], images=[file(vision.picture(folder))])
     assert steps[-1].text
 
 
 async def test_an_image_of_an_earlier_message_is_still_seen(config: Config, loaded: Loaded, folder: Path) -> None:
-    engine = Scripted(End("finished", 0, 0, 0))
-    writer = Writer(config, engine, encoder(loaded))
+    engine = Scripted(Finished("stop", 0, 0, 0))
+    pipeline = Pipeline(config, engine, builder(loaded))
     for color in ("red", "green"):
         parts = [{"type": "file", "file": file(vision.picture(folder, color=color))}, {"type": "text", "text": ASK}]
         await told(
-            writer, "And now?", [{"role": "user", "content": parts}, {"role": "assistant", "content": "A square."}]
+            pipeline, "And now?", [{"role": "user", "content": parts}, {"role": "assistant", "content": "A square."}]
         )
     red, green = engine.asked
     assert red.prompt == green.prompt
@@ -373,20 +373,20 @@ def test_the_newest_images_are_kept_and_the_others_counted(folder: Path) -> None
         shown(1, "1.png", ""), Turn("assistant", "a"), shown(2, "2.png"), Turn("assistant", "b"),
         Turn("user", ASK, (gone,)), Turn("assistant", "c"), shown(3, "3.png"), Turn("assistant", "d"), shown(4, "4.png"),
     ]  # fmt: skip
-    seen, unseen = Images(Limits(images=3)).read(turns)
+    seen, dropped_images = Images(Limits(images=3)).read(turns)
     assert [picture.width for turn in seen for picture in turn.images] == [62, 63, 64]
-    assert unseen == 2
+    assert dropped_images == 2
     assert seen[0] == Turn("user", "(an image that is no longer shown)")
 
 
-async def test_the_visitor_is_told_of_images_left_out(writer: Writer, config: Config, folder: Path) -> None:
+async def test_the_visitor_is_told_of_images_left_out(pipeline: Pipeline, config: Config, folder: Path) -> None:
     path = vision.picture(folder)
     history: list[Any] = []
     for _ in range(config.limits.images + 1):
         parts = [{"type": "file", "file": file(path)}, {"type": "text", "text": ASK}]
         history += [{"role": "user", "content": parts}, {"role": "assistant", "content": "A square."}]
-    last = (await told(writer, ASK, history))[-1]
-    assert last.unseen == 1
+    last = (await told(pipeline, ASK, history))[-1]
+    assert last.dropped_images == 1
     assert bubbles.status(last) == "<p>Images left out, oldest first: 1 · Finished</p>"
 
 
@@ -411,18 +411,18 @@ def test_an_image_is_upright_and_on_white(folder: Path) -> None:
 
 
 async def test_a_space_for_text_refuses_images(tiny: Any, folder: Path) -> None:
-    from streamspace.prompt.builder import Encoder
+    from streamspace.prompt.builder import PromptBuilder
 
     text = configfile.read(ROOT / "config/tiny.yaml")
-    writer = Writer(text, GenerateEngine(tiny.model, tiny.tokenizer), Encoder(tiny.tokenizer, 2048, 1024))
+    pipeline = Pipeline(text, GenerateEngine(tiny.model, tiny.tokenizer), PromptBuilder(tiny.tokenizer, 2048, 1024))
     with pytest.raises(RequestError, match=r"^This Space's model reads text only\. Leave the images out$"):
-        await told(writer, ASK, [], images=[file(vision.picture(folder))])
+        await told(pipeline, ASK, [], images=[file(vision.picture(folder))])
 
 
 @pytest.mark.parametrize("images", ["cat.png", 7, ["cat.png"], [{"url": "https://example.org"}], [None]])
-async def test_what_is_no_list_of_files_is_refused(writer: Writer, images: Any) -> None:
+async def test_what_is_no_list_of_files_is_refused(pipeline: Pipeline, images: Any) -> None:
     with pytest.raises(RequestError) as caught:
-        await told(writer, ASK, [], images=images)
+        await told(pipeline, ASK, [], images=images)
     assert (
         str(caught.value) == "images: expected a list of uploaded files, each as gradio_client's handle_file gives it"
     )

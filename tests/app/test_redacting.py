@@ -11,9 +11,9 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from streamspace.errors import unexpected, whence
-from streamspace.texts import say
-from streamspace.web.page.redacting import DiscreetPage
+from streamspace.errors import redacted_trace, unexpected
+from streamspace.i18n import t
+from streamspace.web.page.redacting import RedactingBlocks
 from tests.running import App
 
 SECRET = "xylophone-4711"
@@ -83,7 +83,7 @@ def test_too_few_values_are_refused_by_each_function_of_the_page(scripted: App) 
         values = [SECRET] * (len(function["inputs"]) - 1)
         answer = page_call(scripted, function["id"], values)
         assert not answer["success"]
-        assert answer["output"]["error"] == say("error.values")
+        assert answer["output"]["error"] == t("error.values")
     assert "A call was refused for its values: ValueError at gradio/blocks.py:" in scripted.log
 
 
@@ -109,7 +109,7 @@ def test_bodies_of_any_kind_get_a_plain_answer(scripted: App, path: str) -> None
 def test_a_missing_argument_is_refused_with_what_was_expected(scripted: App) -> None:
     assert post(scripted, "run/chat", json.dumps({"data": [SECRET]})) == (
         500,
-        json.dumps({"error": say("error.values"), "duration": 10, "visible": True, "title": "Error"}, separators=(",", ":")),
+        json.dumps({"error": t("error.values"), "duration": 10, "visible": True, "title": "Error"}, separators=(",", ":")),
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def test_an_event_without_its_data_is_a_defect_that_is_logged_with_its_place(scr
 
 
 async def test_what_gradio_says_of_a_value_is_told_and_not_printed() -> None:
-    with DiscreetPage() as page:
+    with RedactingBlocks() as page:
         number = gr.Number(maximum=1)
         number.submit(lambda value: value, number, number)
     with pytest.raises(gr.Error) as caught:
@@ -137,10 +137,10 @@ def test_the_place_of_a_defect_is_told_with_its_causes_and_without_what_it_says(
         except ValueError as error:
             raise KeyError(SECRET) from error
     except KeyError as error:
-        told = whence(error)
+        told = redacted_trace(error)
     name = "test_the_place_of_a_defect_is_told_with_its_causes_and_without_what_it_says"
     first, cause = told.split("; after ")
-    assert first.startswith("KeyError at tests/app/test_redacting.py:")
-    assert cause.startswith("ValueError at tests/app/test_redacting.py:")
+    assert first.startswith("KeyError at app/test_redacting.py:")
+    assert cause.startswith("ValueError at app/test_redacting.py:")
     assert first.endswith(f" {name}")
     assert SECRET not in told

@@ -20,7 +20,7 @@ import yaml
 from gradio_client import Client
 from transformers import AutoModelForCausalLM
 
-from streamspace.events import Beat, End, Failure, Piece, Request, Sampling
+from streamspace.events import Failure, Finished, Heartbeat, Request, SamplingParams, TextDelta
 from tests.browser.test_browser import Visitor as Page
 from tests.conftest import Probe
 from tests.reply.test_pipeline import CONFIG
@@ -450,10 +450,15 @@ def test_the_page_shows_what_the_next_message_will_ask_for(space: ZeroSpace, bro
 
 
 def test_what_crosses_the_process_boundary_is_small_and_holds_no_model() -> None:
-    sampling = Sampling(1024, 0.7, 0.9, 50, 1.1, 2**31 - 1, ("stop",) * 8)
+    sampling = SamplingParams(1024, 0.7, 0.9, 50, 1.1, 2**31 - 1, ("stop",) * 8)
     request = Request(tuple(range(150_000, 158_192)), sampling, 8192, 60.0)
     assert len(pickle.dumps(request)) < 5 * 8192 + 1000  # at most five bytes a token
-    for event in (Piece("語" * 20, 10_000), Beat("reading"), End("time", 10_000, 1.2345, 59.9999), Failure("x" * 300)):
+    for event in (
+        TextDelta("語" * 20, 10_000),
+        Heartbeat("prefill"),
+        Finished("timeout", 10_000, 1.2345, 59.9999),
+        Failure("x" * 300),
+    ):
         assert len(pickle.dumps(event)) < 500
 
 

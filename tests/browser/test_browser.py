@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from streamspace.texts import say
+from streamspace.i18n import t
 from tests.conftest import Probe
 from tests.running import App
 
 LONG = "Count to two hundred"
-REASONS = ("finished", "length", "stopped", "time")
+REASONS = ("stop", "length", "cancelled", "timeout")
 
 
 class Visitor:
@@ -59,7 +59,7 @@ class Visitor:
             self.page.wait_for_timeout(30)
 
     def finished(self) -> bool:
-        return self.status().strip() in [say(f"status.{reason}") for reason in REASONS] and self.idle()
+        return self.status().strip() in [t(f"status.{reason}") for reason in REASONS] and self.idle()
 
     def idle(self) -> bool:
         return bool(self.page.is_visible("#send")) and not self.page.is_visible("#stop")
@@ -217,7 +217,7 @@ def test_the_settings_reach_the_model(visit: Callable[[App], Visitor], app: App)
     visitor.say(LONG)
     visitor.wait(visitor.finished)
     assert "16 tokens" in visitor.page.inner_text("#conversation .figures")
-    assert visitor.status().strip() == say("status.length")
+    assert visitor.status().strip() == t("status.length")
 
 
 def test_nothing_is_sent_from_an_empty_box(visit: Callable[[App], Visitor], app: App) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streamspace.texts import LANGUAGES, say
+from streamspace.i18n import LANGUAGES, t
 from tests.browser.test_browser import Visitor
 from tests.running import App
 
@@ -112,8 +112,8 @@ def test_no_word_of_english_is_left_on_the_page(
     assert (mine & english) - NAMES - technical == set()
     name = LANGUAGES.get(locale) or LANGUAGES[locale.split("-")[0]]
     for key in ("page.send", "page.settings", "page.temperature_info", "page.new", "page.kept", "page.stopped"):
-        assert say(key).into(name) in mine, key
-    long = say("error.too_many_characters", characters=4001, most=4000).into(name)
+        assert t(key).in_language(name) in mine, key
+    long = t("error.too_many_characters", characters=4001, most=4000).in_language(name)
     assert f"⚠️ {long}" in mine
 
 

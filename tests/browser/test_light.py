@@ -8,9 +8,9 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
-from streamspace import texts
+from streamspace import i18n
 from streamspace.config import file as configfile
-from streamspace.web.page import theme as look
+from streamspace.web.page import theme
 from tests.browser.test_browser import Visitor
 from tests.running import ROOT, App
 
@@ -41,8 +41,8 @@ def test_the_page_asks_for_nothing_but_gradios_own_files(browser: Any, scripted:
 
 
 def test_what_we_add_to_gradios_page_is_small() -> None:
-    head = look.head(configfile.read(ROOT / "config/tiny.yaml").page)
-    words = json.dumps(texts.browsers(), ensure_ascii=False)
+    head = theme.head(configfile.read(ROOT / "config/tiny.yaml").page)
+    words = json.dumps(i18n.browser_catalogs(), ensure_ascii=False)
     assert len(head.encode()) < 40_000  # uncompressed; Gradio's own is 100 times that
     assert len(words.encode()) < 30_000
 

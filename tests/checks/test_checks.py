@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import SpaceHardware
 
 from streamspace.checks import card as cards
-from streamspace.checks import files, memory, pins, placing, platform, templates
+from streamspace.checks import device_fit, files, memory, pins, platform, templates
 from streamspace.checks.findings import Finding
 from streamspace.hub import card, requirements
 from streamspace.hub.upload import File
@@ -261,12 +261,12 @@ ON_A_CPU = (
 )
 def test_each_quantization_says_what_it_costs(hardware: str, quantization: str, expected: list[str]) -> None:
     chosen = config(model__dtype="auto", model__quantization=quantization, device="auto")
-    assert said(placing.findings(chosen, hardware, {*WANTED, "bitsandbytes"}, "a.yaml")) == expected
+    assert said(device_fit.findings(chosen, hardware, {*WANTED, "bitsandbytes"}, "a.yaml")) == expected
 
 
 def test_the_package_that_quantizes_on_a_gpu_has_to_be_required() -> None:
     chosen = config(model__dtype="auto", model__quantization="int4", device="auto")
-    assert said(placing.findings(chosen, "zero-a10g", WANTED, "a.yaml")) == [
+    assert said(device_fit.findings(chosen, "zero-a10g", WANTED, "a.yaml")) == [
         "requirements.txt: bitsandbytes: expected a version, for model.quantization: int4 on zero-a10g, got none. Add a "
         "line: bitsandbytes>=0.48",
         COARSER,
@@ -275,11 +275,11 @@ def test_the_package_that_quantizes_on_a_gpu_has_to_be_required() -> None:
 
 def test_what_the_hardware_can_not_do_is_told_before_the_deploy() -> None:
     chosen = config(model__dtype="auto", model__quantization="int4", device="auto")
-    assert said(placing.findings(chosen, "cpu-upgrade", WANTED, "a.yaml")) == [
+    assert said(device_fit.findings(chosen, "cpu-upgrade", WANTED, "a.yaml")) == [
         "a.yaml: model.quantization: expected 'none' or 'int8' on this CPU, got 'int4', slow without AVX-512 BF16. Set "
         "quantization: int8, or give the Space a GPU"
     ]
-    assert said(placing.findings(config(device="cuda"), "cpu-basic", WANTED, "a.yaml")) == [
+    assert said(device_fit.findings(config(device="cuda"), "cpu-basic", WANTED, "a.yaml")) == [
         "a.yaml: device: expected one that this machine has (cpu), got 'cuda'. Set device: auto, or give the Space a GPU"
     ]
 
@@ -287,12 +287,12 @@ def test_what_the_hardware_can_not_do_is_told_before_the_deploy() -> None:
 def test_ready_quantized_weights_need_no_quantization_and_their_package() -> None:
     shape = {"quantization_config": {"quant_method": "gptq"}}
     chosen = config(model__quantization="int8")
-    assert said(placing.ready(chosen, shape, {*WANTED, "optimum"}, "a.yaml")) == [
+    assert said(device_fit.ready(chosen, shape, {*WANTED, "optimum"}, "a.yaml")) == [
         "a.yaml: model.quantization: expected 'none' for weights that are quantized already, got 'int8'",
         "requirements.txt: gptqmodel: expected a version, for weights that are quantized by gptq, got none. Add a line: "
         "gptqmodel",
     ]
-    assert said(placing.ready(config(), {"quantization_config": {"quant_method": "fp8"}}, WANTED, "a.yaml")) == []
+    assert said(device_fit.ready(config(), {"quantization_config": {"quant_method": "fp8"}}, WANTED, "a.yaml")) == []
 
 
 STRICT = (
@@ -332,7 +332,7 @@ def test_a_thinking_template_is_recognised() -> None:
 def test_a_warning_and_a_note_say_so_in_front() -> None:
     finding = Finding("warning", "a.yaml", "something odd", "Do this")
     assert str(finding) == "warning: a.yaml: something odd. Do this"
-    assert str(dataclasses.replace(finding, severity="error", remedy="")) == "a.yaml: something odd"
+    assert str(dataclasses.replace(finding, severity="error", hint="")) == "a.yaml: something odd"
 
 
 def test_the_command_prints_findings_and_has_an_exit_code_for_scripts(tmp_path: Path) -> None:
@@ -345,7 +345,7 @@ def test_the_command_prints_findings_and_has_an_exit_code_for_scripts(tmp_path: 
     assert bad.code == 2
     (found,) = json.loads(bad.out)
     assert (found["severity"], found["where"]) == ("error", "requirements.txt")
-    assert found["remedy"] == "As of 2026-11; see https://huggingface.co/docs/hub/spaces-zerogpu"
+    assert found["hint"] == "As of 2026-11; see https://huggingface.co/docs/hub/spaces-zerogpu"
 
 
 def test_the_card_command_prints_and_writes(tmp_path: Path) -> None:

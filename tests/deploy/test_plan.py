@@ -15,7 +15,7 @@ from streamspace.hub import upload
 from streamspace.hub.upload import File
 from tests.running import ROOT
 
-WISH = plan.Wish("owner/demo", "config/tiny.yaml", "zero-a10g", variables={"SPACE_CONFIG": "config/tiny.yaml"})
+WISH = plan.DesiredState("owner/demo", "config/tiny.yaml", "zero-a10g", variables={"SPACE_CONFIG": "config/tiny.yaml"})
 NO_FUNCTION = "No @spaces.GPU function detected during startup"
 FILES = [File("app.py", b"print()"), File("models/tiny/w.safetensors", b"w" * 200_000)]
 REMOTE = Remote(
@@ -28,13 +28,13 @@ REMOTE = Remote(
 )
 
 
-def lines(wish: plan.Wish, remote: Remote | None) -> list[str]:
-    return list(plan.make(wish, FILES, remote).lines())
+def lines(desired: plan.DesiredState, remote: Remote | None) -> list[str]:
+    return list(plan.make(desired, FILES, remote).lines())
 
 
 def test_a_first_deploy_creates_sets_and_uploads() -> None:
-    wish = dataclasses.replace(WISH, private=True, secrets={"KEY": "KEY"})
-    assert lines(wish, None) == [
+    desired = dataclasses.replace(WISH, private=True, secrets={"KEY": "KEY"})
+    assert lines(desired, None) == [
         "create private Space owner/demo on zero-a10g",
         "set secret KEY (value from the environment)",
         "set variable SPACE_CONFIG=config/tiny.yaml",
@@ -50,11 +50,11 @@ def test_a_space_that_is_as_wanted_gives_an_empty_plan() -> None:
 
 
 def test_a_plan_names_only_what_differs() -> None:
-    wish = dataclasses.replace(WISH, hardware="cpu-basic", private=True, secrets={"KEY": "KEY", "NEW": "MINE"})
+    desired = dataclasses.replace(WISH, hardware="cpu-basic", private=True, secrets={"KEY": "KEY", "NEW": "MINE"})
     remote = dataclasses.replace(
         REMOTE, files={**REMOTE.files, "old.py": "2" * 40, "app.py": "3" * 40}, variables={"OTHER": "kept"}
     )
-    assert lines(wish, remote) == [
+    assert lines(desired, remote) == [
         "make the Space private",
         "request hardware cpu-basic",
         "set secret NEW (value from the environment)",
@@ -67,9 +67,9 @@ def test_a_plan_names_only_what_differs() -> None:
 
 
 def test_secrets_are_set_again_only_when_asked() -> None:
-    wish = dataclasses.replace(WISH, secrets={"KEY": "MINE"})
-    assert plan.make(wish, FILES, REMOTE).empty
-    assert plan.make(dataclasses.replace(wish, replace_secrets=True), FILES, REMOTE).secrets == {"KEY": "MINE"}
+    desired = dataclasses.replace(WISH, secrets={"KEY": "MINE"})
+    assert plan.make(desired, FILES, REMOTE).empty
+    assert plan.make(dataclasses.replace(desired, replace_secrets=True), FILES, REMOTE).secrets == {"KEY": "MINE"}
 
 
 def test_a_token_that_may_not_look_at_settings_leaves_them_alone() -> None:

@@ -15,7 +15,7 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 from streamspace.engines.batch import PAGE
 from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.generate import GenerateEngine
-from streamspace.events import Beat, End, Event, Failure, Piece, Request
+from streamspace.events import Event, Failure, Finished, Heartbeat, Request, TextDelta
 from tests.engines.test_generate import GREEDY, LONG, ask, sampling, steps, text
 
 QUESTIONS = [LONG, "What is ZeroGPU?", "Show me a table", "Hello", "Show me code with tabs"]
@@ -96,8 +96,8 @@ def test_a_stop_string_ends_the_reply_before_the_next_pass(engine: BatchingEngin
         events = write(engine, Request(ask(tiny, LONG), sampling(stop=(stop,))))
     end = events[-1]
     assert text(events) == whole[: whole.find(stop)]
-    assert isinstance(end, End)
-    assert end.reason == "finished"
+    assert isinstance(end, Finished)
+    assert end.reason == "stop"
     assert len(started) == end.tokens
 
 
@@ -106,21 +106,21 @@ def test_stop_ends_the_reply_within_one_pass(engine: BatchingEngine, tiny: Any) 
     with steps(tiny.model, before=lambda _: time.sleep(0.02)) as started:
         stream = engine.stream(Request(ask(tiny, LONG), GREEDY), stop)
         for event in stream:
-            if isinstance(event, Piece) and event.tokens >= 10:
+            if isinstance(event, TextDelta) and event.tokens >= 10:
                 stop.set()
                 at_stop = time.monotonic()
                 break
         events = list(stream)
         time.sleep(0.1)
     assert sum(start > at_stop for start in started) <= 1
-    assert isinstance(events[-1], End)
-    assert events[-1].reason == "stopped"
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "cancelled"
 
 
 def test_closing_the_generator_takes_the_reply_out_of_the_batch(engine: BatchingEngine, tiny: Any) -> None:
     with steps(tiny.model, before=lambda _: time.sleep(0.02)) as started:
         stream = engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event())
-        next(event for event in stream if isinstance(event, Piece))
+        next(event for event in stream if isinstance(event, TextDelta))
         stream.close()
         at_stop = time.monotonic()
         time.sleep(0.1)
@@ -130,7 +130,7 @@ def test_closing_the_generator_takes_the_reply_out_of_the_batch(engine: Batching
 def test_stopped_replies_leave_their_place_to_others(engine: BatchingEngine, tiny: Any) -> None:
     for _ in range(3 * engine.capacity):
         stream = engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event())
-        next(event for event in stream if isinstance(event, Piece))
+        next(event for event in stream if isinstance(event, TextDelta))
         stream.close()
     replies = together(engine, [Request(ask(tiny, "Hello"), GREEDY)] * engine.capacity)
     assert len({text(events) for events in replies}) == 1
@@ -142,9 +142,9 @@ def test_more_visitors_than_places_wait_and_can_be_stopped_meanwhile(engine: Bat
         next(stream)
     stop = threading.Event()
     waiting = engine.stream(Request(ask(tiny, "Hello"), GREEDY), stop)
-    assert next(waiting) == Beat("waiting")
+    assert next(waiting) == Heartbeat("waiting")
     stop.set()
-    assert list(waiting) == [End("stopped", 0, 0.0, 0.0)]
+    assert list(waiting) == [Finished("cancelled", 0, 0.0, 0.0)]
     for stream in writing:
         stream.close()
 
@@ -152,9 +152,9 @@ def test_more_visitors_than_places_wait_and_can_be_stopped_meanwhile(engine: Bat
 def test_the_time_limit_ends_the_reply_with_its_text_kept(engine: BatchingEngine, tiny: Any) -> None:
     whole = text(write(engine, Request(ask(tiny, LONG), GREEDY)))
     with steps(tiny.model, before=lambda _: time.sleep(0.02)):
-        events = write(engine, Request(ask(tiny, LONG), GREEDY, seconds=0.4))
-    assert isinstance(events[-1], End)
-    assert events[-1].reason == "time"
+        events = write(engine, Request(ask(tiny, LONG), GREEDY, time_limit=0.4))
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "timeout"
     assert whole.startswith(text(events))
 
 
@@ -163,7 +163,7 @@ def test_a_reply_goes_on_from_where_it_was_cut(engine: BatchingEngine, tiny: Any
     whole = text(write(engine, Request(prompt, GREEDY)))
     begun = text(write(engine, Request(prompt, sampling(max_new_tokens=20))))
     ids = tuple(tiny.tokenizer(begun, add_special_tokens=False)["input_ids"])
-    rest = write(engine, Request((*prompt, *ids), sampling(max_new_tokens=60), continued=len(ids)))
+    rest = write(engine, Request((*prompt, *ids), sampling(max_new_tokens=60), prefix_length=len(ids)))
     assert begun + text(rest) == whole
 
 

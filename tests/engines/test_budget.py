@@ -6,7 +6,7 @@ import pytest
 
 from streamspace.config.types import Gpu
 from streamspace.engines.budget import Budget
-from streamspace.events import End
+from streamspace.events import Finished
 
 GPU = Gpu(min_seconds=5, max_seconds=60, prompt_tokens_per_second=1000, tokens_per_second=20)
 
@@ -26,14 +26,18 @@ def test_the_seconds_follow_from_the_lengths_within_the_bounds(prompt: int, new:
 
 def test_measured_replies_replace_the_configured_speed_with_caution() -> None:
     budget = Budget(GPU)
-    budget.learn(End("finished", 101, first=1.0, seconds=3.0))  # 50 tokens/s, of which 40 are relied upon
+    budget.learn(
+        Finished("stop", 101, time_to_first_token=1.0, duration=3.0)
+    )  # 50 tokens/s, of which 40 are relied upon
     assert budget.seconds(0, 800) == 21
-    budget.learn(End("finished", 101, first=1.0, seconds=5.0))  # a slower one pulls it down, not all the way
+    budget.learn(
+        Finished("stop", 101, time_to_first_token=1.0, duration=5.0)
+    )  # a slower one pulls it down, not all the way
     assert 21 < budget.seconds(0, 800) < 41
 
 
 def test_a_reply_of_a_few_tokens_teaches_nothing() -> None:
     budget = Budget(GPU)
-    budget.learn(End("stopped", 3, first=0.1, seconds=9.0))
-    budget.learn(End("finished", 50, first=1.0, seconds=1.0))
+    budget.learn(Finished("cancelled", 3, time_to_first_token=0.1, duration=9.0))
+    budget.learn(Finished("stop", 50, time_to_first_token=1.0, duration=1.0))
     assert budget.seconds(0, 400) == 21

@@ -20,13 +20,13 @@ from gradio_client import Client
 from streamspace.config.types import Endpoint
 from streamspace.engines import endpoint
 from streamspace.engines.endpoint import EndpointEngine
-from streamspace.events import Beat, End, Event, Failure, Message, Piece, Request, Sampling
+from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Request, SamplingParams, TextDelta
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.message_builder import MessageEncoder
+from streamspace.prompt.message_builder import MessageBuilder
 from tests.running import ROOT, App, clean, free_port
 from tests.standins.chat_server import ChatServer, Exchange, delta, refusal, serve, words
 
-GREEDY = Sampling(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)
+GREEDY = SamplingParams(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)
 HELLO = (Message("system", "Be kind."), Message("user", "Hello"))
 
 
@@ -45,26 +45,26 @@ def engine(server: ChatServer, key: str | None = None, timeout: float = 10) -> E
     return EndpointEngine(Endpoint(url=server.url, timeout=timeout), "owner/model", key, capacity=2)
 
 
-def ask(engine: EndpointEngine, sampling: Sampling = GREEDY, **changes: Any) -> list[Event]:
+def ask(engine: EndpointEngine, sampling: SamplingParams = GREEDY, **changes: Any) -> list[Event]:
     events = engine.stream(Request((), sampling, messages=HELLO, **changes), threading.Event())
-    return [event for event in events if not isinstance(event, Beat)]
+    return [event for event in events if not isinstance(event, Heartbeat)]
 
 
 def text(events: list[Event]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Piece))
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
-def sampling(**changes: Any) -> Sampling:
-    return Sampling(**{**vars(GREEDY), **changes})
+def sampling(**changes: Any) -> SamplingParams:
+    return SamplingParams(**{**vars(GREEDY), **changes})
 
 
 def test_a_reply_streams_and_the_servers_count_of_tokens_is_used(server: ChatServer) -> None:
     server.answers = [words("Hel", "lo", " \t", "👋", tokens=7)]
     events = ask(engine(server))
-    assert events[:-1] == [Piece("Hel", 1), Piece("lo", 2), Piece(" \t", 3), Piece("👋", 4)]
+    assert events[:-1] == [TextDelta("Hel", 1), TextDelta("lo", 2), TextDelta(" \t", 3), TextDelta("👋", 4)]
     end = events[-1]
-    assert isinstance(end, End)
-    assert (end.reason, end.tokens) == ("finished", 7)
+    assert isinstance(end, Finished)
+    assert (end.reason, end.tokens) == ("stop", 7)
 
 
 def test_what_is_asked_is_what_these_servers_have_in_common(server: ChatServer) -> None:
@@ -106,15 +106,15 @@ def test_a_stop_string_ends_the_reply_and_is_not_shown(server: ChatServer) -> No
     server.answers = [words("One EN", "D two", finish=None)]
     events = ask(engine(server), sampling(stop=("END",)))
     assert text(events) == "One "
-    assert isinstance(events[-1], End)
-    assert events[-1].reason == "finished"
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "stop"
 
 
 def test_what_might_have_become_a_stop_string_is_shown_at_the_end(server: ChatServer) -> None:
     server.answers = [words("One EN", finish="length")]
     events = ask(engine(server), sampling(stop=("END",)))
     assert text(events) == "One EN"
-    assert isinstance(events[-1], End)
+    assert isinstance(events[-1], Finished)
     assert events[-1].reason == "length"
 
 
@@ -124,10 +124,10 @@ def test_stop_closes_the_connection(server: ChatServer) -> None:
     events = []
     for event in engine(server).stream(Request((), GREEDY, messages=HELLO), stop):
         events.append(event)
-        if isinstance(event, Piece):
+        if isinstance(event, TextDelta):
             stop.set()
-    assert isinstance(events[-1], End)
-    assert events[-1].reason == "stopped"
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "cancelled"
     assert server.hung_up.wait(5)
 
 
@@ -135,16 +135,16 @@ def test_a_silent_server_can_be_stopped_too(server: ChatServer) -> None:
     server.answers = [lambda exchange: time.sleep(1)]
     stop = threading.Event()
     stream = engine(server).stream(Request((), GREEDY, messages=HELLO), stop)
-    assert next(stream) == Beat("reading")
+    assert next(stream) == Heartbeat("prefill")
     stop.set()
-    assert [type(event) for event in stream] == [End]
+    assert [type(event) for event in stream] == [Finished]
 
 
 def test_the_time_limit_ends_the_reply_with_its_text_kept(server: ChatServer) -> None:
     server.answers = [words(*["word "] * 500, pause=0.01)]
-    events = ask(engine(server), seconds=0.2)
-    assert isinstance(events[-1], End)
-    assert events[-1].reason == "time"
+    events = ask(engine(server), time_limit=0.2)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "timeout"
     assert text(events).startswith("word ")
 
 
@@ -184,20 +184,20 @@ def test_a_server_that_failed_is_an_ailment_until_it_answers_or_a_while_has_pass
     asking = engine(server)
     server.answers = [refusal(400)]
     ask(asking)
-    assert asking.ailment() is None  # this request's own fault
+    assert asking.unavailable_reason() is None  # this request's own fault
     server.answers = [refusal(401)]
     ask(asking)
-    assert asking.ailment() == (
+    assert asking.unavailable_reason() == (
         "The model's server refuses this Space's key. Its owner: see the secret ENDPOINT_KEY"
     )  # fmt: skip
     server.answers = [words("Hello")]
     ask(asking)
-    assert asking.ailment() is None
+    assert asking.unavailable_reason() is None
     server.answers = [refusal(502)]
     ask(asking)
-    assert asking.ailment()
+    assert asking.unavailable_reason()
     monkeypatch.setattr("streamspace.engines.engine.STALE", 0.0)
-    assert asking.ailment() is None
+    assert asking.unavailable_reason() is None
 
 
 def test_a_reply_that_breaks_off_is_not_asked_for_again(server: ChatServer) -> None:
@@ -207,10 +207,10 @@ def test_a_reply_that_breaks_off_is_not_asked_for_again(server: ChatServer) -> N
 
     server.answers = [answer]
     half, failure = ask(engine(server))
-    assert (half, type(failure)) == (Piece("Half a", 1), Failure)
+    assert (half, type(failure)) == (TextDelta("Half a", 1), Failure)
     server.answers = [words("Half a", finish=None)]
     broken = "The model's server failed while it was answering: the connection ended before the reply did"
-    assert ask(engine(server)) == [Piece("Half a", 1), Failure(broken)]
+    assert ask(engine(server)) == [TextDelta("Half a", 1), Failure(broken)]
     assert len(server.asked) == 2
 
 
@@ -220,19 +220,19 @@ def test_more_visitors_than_places_wait(server: ChatServer) -> None:
     writing = [full.stream(Request((), GREEDY, messages=HELLO), threading.Event()) for _ in range(full.capacity)]
     for stream in writing:
         next(stream)
-    assert next(full.stream(Request((), GREEDY, messages=HELLO), threading.Event())) == Beat("waiting")
+    assert next(full.stream(Request((), GREEDY, messages=HELLO), threading.Event())) == Heartbeat("waiting")
     for stream in writing:
         stream.close()
 
 
 def test_the_oldest_turns_are_left_out_and_a_begun_reply_comes_last() -> None:
     turns = [Turn("user", "a" * 60), Turn("assistant", "b"), Turn("user", "c" * 60)]
-    prompt = MessageEncoder(most_tokens=20).chat("Be kind.", turns, 10, partial="Well")
-    assert prompt.dropped == 2
+    prompt = MessageBuilder(most_tokens=20).chat("Be kind.", turns, 10, prefix="Well")
+    assert prompt.dropped_messages == 2
     assert prompt.messages == (
         Message("system", "Be kind."), Message("user", "c" * 60), Message("assistant", "Well"),
     )  # fmt: skip
-    assert MessageEncoder(most_tokens=1000).chat("", turns, 10).dropped == 0
+    assert MessageBuilder(most_tokens=1000).chat("", turns, 10).dropped_messages == 0
 
 
 def test_the_whole_app_runs_on_an_endpoint_without_torch(server: ChatServer, tmp_path: Path) -> None:
@@ -281,5 +281,5 @@ def test_a_real_server_writes_what_the_model_writes_here(real_server: str, tiny:
     output = tiny.model.generate(prompt, max_new_tokens=40, do_sample=False)
     expected = tiny.tokenizer.decode(output[0, prompt.shape[1] :], skip_special_tokens=True)
     assert text(events) == expected
-    assert isinstance(events[-1], End)
-    assert events[-1].reason in ("finished", "length")
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason in ("stop", "length")

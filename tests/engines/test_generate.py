@@ -13,9 +13,9 @@ import torch
 
 from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.reply_state import end_tokens
-from streamspace.events import Beat, End, Event, Failure, Piece, Request, Sampling
+from streamspace.events import Event, Failure, Finished, Heartbeat, Request, SamplingParams, TextDelta
 
-GREEDY = Sampling(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)
+GREEDY = SamplingParams(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)
 LONG = "Count to two hundred"
 
 
@@ -30,12 +30,12 @@ def ask(tiny: Any, text: str) -> tuple[int, ...]:
     )
 
 
-def sampling(**changes: Any) -> Sampling:
-    return Sampling(**{**vars(GREEDY), **changes})
+def sampling(**changes: Any) -> SamplingParams:
+    return SamplingParams(**{**vars(GREEDY), **changes})
 
 
 def text(events: list[Event]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Piece))
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
 @contextmanager
@@ -79,15 +79,15 @@ def test_the_streamed_text_is_what_generate_decodes_byte_for_byte(
     expected = tiny.tokenizer.decode(output[0, len(prompt) :], skip_special_tokens=True)
     assert text(events) == expected
     end = events[-1]
-    assert isinstance(end, End)
-    assert end.reason == ("finished" if int(output[0, -1]) in end_tokens(tiny.model) else "length")
+    assert isinstance(end, Finished)
+    assert end.reason == ("stop" if int(output[0, -1]) in end_tokens(tiny.model) else "length")
 
 
 def test_each_token_arrives_as_it_comes(engine: GenerateEngine, tiny: Any) -> None:
     pieces = [
         event
         for event in engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event())
-        if isinstance(event, Piece)
+        if isinstance(event, TextDelta)
     ]
     assert [piece.tokens for piece in pieces] == sorted({piece.tokens for piece in pieces})
     assert len(pieces) > 40
@@ -96,7 +96,7 @@ def test_each_token_arrives_as_it_comes(engine: GenerateEngine, tiny: Any) -> No
 def test_the_last_word_is_not_held_back(engine: GenerateEngine, tiny: Any) -> None:
     with steps(tiny.model) as started:
         stream = engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event())
-        first = next(event for event in stream if isinstance(event, Piece))
+        first = next(event for event in stream if isinstance(event, TextDelta))
         assert first.tokens == 1
         assert len(started) <= 3
         stream.close()
@@ -118,8 +118,8 @@ def test_a_stop_string_ends_the_reply_and_is_not_shown(engine: GenerateEngine, t
         events = list(engine.stream(Request(ask(tiny, LONG), sampling(stop=(stop,))), threading.Event()))
     end = events[-1]
     assert text(events) == whole[: whole.find(stop)]
-    assert isinstance(end, End)
-    assert end.reason == "finished"
+    assert isinstance(end, Finished)
+    assert end.reason == "stop"
     assert len(started) == end.tokens  # not one step more
 
 
@@ -128,22 +128,22 @@ def test_stop_ends_the_model_within_one_token(engine: GenerateEngine, tiny: Any)
     with steps(tiny.model) as started:
         stream = engine.stream(Request(ask(tiny, LONG), GREEDY), stop)
         for event in stream:
-            if isinstance(event, Piece) and event.tokens >= 10:
+            if isinstance(event, TextDelta) and event.tokens >= 10:
                 stop.set()
                 at_stop = time.monotonic()
                 break
         events = list(stream)
         engine.rest()
     assert sum(start > at_stop for start in started) <= 1
-    assert isinstance(events[-1], End)
-    assert events[-1].reason == "stopped"
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "cancelled"
 
 
 def test_closing_the_generator_ends_the_model_within_one_token(engine: GenerateEngine, tiny: Any) -> None:
     with steps(tiny.model) as started:
         stream = engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event())
         for event in stream:
-            if isinstance(event, Piece) and event.tokens >= 10:
+            if isinstance(event, TextDelta) and event.tokens >= 10:
                 break
         stream.close()
         at_stop = time.monotonic()
@@ -158,7 +158,7 @@ def test_stop_in_the_prompts_pass_ends_the_model_when_that_pass_returns(engine: 
 
     with steps(tiny.model, before=slow) as started:
         stream = engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event())
-        assert next(stream) == Beat("reading")
+        assert next(stream) == Heartbeat("prefill")
         closing = time.monotonic()
         stream.close()
         assert time.monotonic() - closing < 0.25  # nobody waits for the pass
@@ -169,7 +169,7 @@ def test_stop_in_the_prompts_pass_ends_the_model_when_that_pass_returns(engine: 
 def test_a_reader_that_does_not_read_holds_the_model_at_one_token_ahead(engine: GenerateEngine, tiny: Any) -> None:
     with steps(tiny.model) as started:
         stream = engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event())
-        first = next(event for event in stream if isinstance(event, Piece))
+        first = next(event for event in stream if isinstance(event, TextDelta))
         time.sleep(0.3)
         assert len(started) <= first.tokens + 3
         stream.close()
@@ -184,7 +184,7 @@ def test_an_exception_in_the_thread_reaches_the_reader_at_once(engine: GenerateE
     with steps(tiny.model, before=fail):
         events = list(engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event()))
     assert events[-1] == Failure("The model failed while it was answering: probability tensor contains inf or nan")
-    assert list(engine.stream(Request(ask(tiny, "Hello"), GREEDY), threading.Event()))[-1].reason == "finished"  # type: ignore[union-attr]
+    assert list(engine.stream(Request(ask(tiny, "Hello"), GREEDY), threading.Event()))[-1].reason == "stop"  # type: ignore[union-attr]
 
 
 def test_out_of_memory_says_what_to_lower(engine: GenerateEngine, tiny: Any) -> None:
@@ -204,10 +204,10 @@ def test_the_time_limit_ends_the_reply_with_its_text_kept(engine: GenerateEngine
 
     whole = text(list(engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event())))
     with steps(tiny.model, before=slow):
-        events = list(engine.stream(Request(ask(tiny, LONG), GREEDY, seconds=0.4), threading.Event()))
+        events = list(engine.stream(Request(ask(tiny, LONG), GREEDY, time_limit=0.4), threading.Event()))
     end = events[-1]
-    assert isinstance(end, End)
-    assert end.reason == "time"
+    assert isinstance(end, Finished)
+    assert end.reason == "timeout"
     assert 0 < end.tokens < 80
     assert whole.startswith(text(events))
 
@@ -217,9 +217,9 @@ def test_a_second_reply_waits_for_the_first_and_can_be_stopped_meanwhile(engine:
     next(first)
     stop = threading.Event()
     second = engine.stream(Request(ask(tiny, "Hello"), GREEDY), stop)
-    assert next(second) == Beat("waiting")
+    assert next(second) == Heartbeat("waiting")
     stop.set()
-    assert list(second) == [End("stopped", 0, 0.0, 0.0)]
+    assert list(second) == [Finished("cancelled", 0, 0.0, 0.0)]
     first.close()
     engine.rest()
 
@@ -230,6 +230,6 @@ def test_a_reply_goes_on_from_where_it_was_cut(engine: GenerateEngine, tiny: Any
     begun = text(list(engine.stream(Request(prompt, sampling(max_new_tokens=20)), threading.Event())))
     ids = tuple(tiny.tokenizer(begun, add_special_tokens=False)["input_ids"])
     rest = list(
-        engine.stream(Request((*prompt, *ids), sampling(max_new_tokens=60), continued=len(ids)), threading.Event())
+        engine.stream(Request((*prompt, *ids), sampling(max_new_tokens=60), prefix_length=len(ids)), threading.Event())
     )
     assert begun + text(rest) == whole

@@ -15,7 +15,7 @@ from streamspace.config import file as configfile
 from streamspace.config.types import Config
 from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.generate import GenerateEngine
-from streamspace.engines.selection import Chosen, choose
+from streamspace.engines.selection import EngineChoice, choose
 from streamspace.errors import ConfigError, DeviceError, ModelError
 from streamspace.reply import build
 from tests.running import ROOT, changed
@@ -40,7 +40,7 @@ SERVER = {"url": "https://models.example/v1"}
             "generate because limits.concurrency is 1, and alone it is quicker",
         ),
         (
-            {}, {"obstacle": "no attention"}, "generate",
+            {}, {"incompatibility": "no attention"}, "generate",
             "generate because this model's replies can't be batched: no attention",
         ),
         ({"engine": "generate"}, {}, "generate", "generate because the config asks for it"),
@@ -52,7 +52,7 @@ SERVER = {"url": "https://models.example/v1"}
 def test_the_engine_comes_with_its_reason(
     changes: dict[str, Any], machine: dict[str, Any], name: str, reason: str
 ) -> None:
-    assert choose(config(**changes), **machine) == Chosen(name, reason)  # type: ignore[arg-type]
+    assert choose(config(**changes), **machine) == EngineChoice(name, reason)  # type: ignore[arg-type]
 
 
 def test_batching_that_is_asked_for_and_cant_be_had_is_an_error() -> None:
@@ -64,7 +64,7 @@ def test_batching_that_is_asked_for_and_cant_be_had_is_an_error() -> None:
         "Set engine: auto"
     )
     with pytest.raises(ModelError) as without:
-        choose(asked, obstacle="no attention")
+        choose(asked, incompatibility="no attention")
     assert str(without.value) == (
         "engine: expected auto or generate for './models/tiny', got 'batching', which it can't do: no attention. "
         "Set engine: auto"
@@ -104,11 +104,11 @@ def test_an_endpoint_that_doesnt_fit_the_rest_is_a_problem_of_the_file(
 
 def test_the_embedded_models_replies_are_batched(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    writer = build.writer(config())
-    assert isinstance(writer.engine, BatchingEngine)
-    assert writer.engine.capacity == 4
+    pipeline = build.pipeline(config())
+    assert isinstance(pipeline.engine, BatchingEngine)
+    assert pipeline.engine.capacity == 4
     assert "Engine: batching because up to 4 replies can share each pass" in caplog.messages
-    writer.engine.close()
+    pipeline.engine.close()
 
 
 def test_a_state_space_model_gets_the_plain_engine_and_the_log_says_why(
@@ -121,12 +121,12 @@ def test_a_state_space_model_gets_the_plain_engine_and_the_log_says_why(
     )
     AutoModelForCausalLM.from_config(shape).save_pretrained(tmp_path)
     tiny.tokenizer.save_pretrained(tmp_path)
-    writer = build.writer(config(model__id=str(tmp_path)))
-    assert isinstance(writer.engine, GenerateEngine)
+    pipeline = build.pipeline(config(model__id=str(tmp_path)))
+    assert isinstance(pipeline.engine, GenerateEngine)
     (said,) = [message for message in caplog.messages if message.startswith("Engine: ")]
     assert said.startswith("Engine: generate because this model's replies can't be batched: ")
     with pytest.raises(ModelError, match="got 'batching', which it can't do"):
-        build.writer(config(model__id=str(tmp_path), engine="batching"))
+        build.pipeline(config(model__id=str(tmp_path), engine="batching"))
 
 
 def test_every_shipped_config_names_all_engines() -> None:

@@ -104,7 +104,7 @@ def test_int8_and_int4_are_made_on_the_gpu_and_torch_makes_its_own() -> None:
 WRITE = """
 import sys, threading
 from streamspace.config.types import Model
-from streamspace.engines import compatibility as trial
+from streamspace.engines import compatibility
 from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.generate import GenerateEngine
 from streamspace.model.loading import load
@@ -116,7 +116,7 @@ print(loaded.tokenizer.decode(loaded.model.generate(**prompt, max_new_tokens=24)
 print(sorted({type(module).__name__ for module in loaded.model.modules() if "Linear" in type(module).__name__}))
 plain = GenerateEngine(loaded.model, loaded.tokenizer)
 with_others = BatchingEngine(loaded.model, loaded.tokenizer, 2, 512)
-print(trial.obstacle(with_others, plain, tuple(prompt["input_ids"][0].tolist())))
+print(compatibility.incompatibility(with_others, plain, tuple(prompt["input_ids"][0].tolist())))
 with_others.close()
 """
 
@@ -133,10 +133,10 @@ def written(name: str, quantization: str) -> list[str]:
 
 
 def test_int4_on_a_cpu_answers_alone_and_in_a_batch_and_is_not_packed() -> None:
-    reply, kinds, obstacle = written("./models/tiny", "int4")
+    reply, kinds, incompatibility = written("./models/tiny", "int4")
     assert REPLY in reply
     assert kinds == "['Linear', 'Linear4bit']"  # the output layer stays as it is
-    assert obstacle == "None"
+    assert incompatibility == "None"
 
 
 def in_int8(folder: Path) -> str:

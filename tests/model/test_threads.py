@@ -50,7 +50,7 @@ def test_the_quickest_number_computes_small_passes(
 ) -> None:
     monkeypatch.setattr("time.perf_counter", lambda: Timed.clock)
     model = Timed(milliseconds)
-    threads.settle(model)
+    threads.tune(model)
     model.passes.clear()
     for size in (1, 8, 32):
         model(input_ids=torch.zeros(1, size, dtype=torch.long))
@@ -60,7 +60,7 @@ def test_the_quickest_number_computes_small_passes(
 def test_a_large_models_passes_are_not_tried_with_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.perf_counter", lambda: Timed.clock)
     model = Timed({1: 420, 2: 210, 4: 105})
-    threads.settle(model)
+    threads.tune(model)
     assert set(model.passes) == {(1, 4), (8, 4)}
     assert len(model.passes) == 4
 
@@ -68,7 +68,7 @@ def test_a_large_models_passes_are_not_tried_with_fewer(monkeypatch: pytest.Monk
 def test_a_number_that_is_far_behind_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.perf_counter", lambda: Timed.clock)
     model = Timed({1: 300, 2: 12, 4: 10})
-    threads.settle(model)
+    threads.tune(model)
     assert model.passes.count((1, 1)) == model.passes.count((8, 1)) == 2  # the one that counts, and one before it
     assert model.passes.count((1, 2)) == 2 * threads.ROUNDS
 
@@ -77,10 +77,10 @@ def test_a_reply_is_the_same_text(tiny: Any, monkeypatch: pytest.MonkeyPatch) ->
     ids = tiny.tokenizer("Count to ten, and then name the planets of the sun in their order", return_tensors="pt")
     expected = tiny.model.generate(**ids, max_new_tokens=20, do_sample=False)
     seen: list[tuple[int, int]] = []
-    monkeypatch.setattr(threads, "_quickest", lambda model, size, everyone: {1: 1, 8: 2}[size])
+    monkeypatch.setattr(threads, "_quickest", lambda model, size, all_cores: {1: 1, 8: 2}[size])
     hooks = dict(tiny.model._forward_pre_hooks)
     try:
-        threads.settle(tiny.model)
+        threads.tune(tiny.model)
         tiny.model.register_forward_pre_hook(
             lambda _, args, kwargs: seen.append((kwargs["input_ids"].numel(), torch.get_num_threads())),
             with_kwargs=True,

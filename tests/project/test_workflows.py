@@ -108,6 +108,12 @@ def test_every_promise_of_a_python_is_the_same_promise() -> None:
     assert used == {card.PYTHON}
 
 
+def test_the_weekly_run_names_commands_of_the_makefile() -> None:
+    named = read(FOLDER / "fresh.yml")["jobs"]["test"]["strategy"]["matrix"]["versions"]
+    assert named == ["oldest", "newest", "next"]
+    assert set(named) <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
 def test_a_fork_that_configured_nothing_is_told_and_deploys_nothing() -> None:
     jobs = read(FOLDER / "deploy.yml")["jobs"]
     assert jobs["skip"]["if"] == "vars.SPACE == ''"
@@ -163,10 +169,12 @@ def test_a_step_without_secrets_runs_with_the_programs_replaced_by_ones_that_onl
         assert done.stdout.startswith("::notice::Not deployed")
     elif step.run == "make check":
         assert {"ruff check .", "mypy ", "python -m streamspace check"} <= set(noted.splitlines())
+        assert "python scripts/resolve.py" in noted.splitlines()
     elif step.run == "make test":
         assert noted.splitlines()[-1].strip() == "python -m pytest"
     else:
         assert "uv pip install" in noted
+        assert ("--resolution lowest-direct" in noted) == ("VERSIONS" in step.run)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from collections.abc import Generator
 import pytest
 
 from streamspace.reply import bridge as module
-from streamspace.reply.bridge import pace, relay
+from streamspace.reply.bridge import bridge, update_interval
 
 visitor: contextvars.ContextVar[str] = contextvars.ContextVar("visitor")
 
@@ -25,7 +25,7 @@ def now() -> float:
 
 
 async def test_everything_arrives_in_order() -> None:
-    batches = [batch async for batch in relay(numbers, now)]
+    batches = [batch async for batch in bridge(numbers, now)]
     assert [number for batch in batches for number in batch] == list(range(1000))
 
 
@@ -35,7 +35,7 @@ async def test_the_first_event_comes_at_once_and_later_ones_together() -> None:
             yield number
             time.sleep(0.005)
 
-    batches = [batch async for batch in relay(stream, lambda: 0.05)]
+    batches = [batch async for batch in bridge(stream, lambda: 0.05)]
     assert batches[0] == [0]
     assert [number for batch in batches for number in batch] == list(range(40))
     assert len(batches) <= 12  # 40 events in at least 0.2 s, at most 20 updates per second, one more at each end
@@ -46,7 +46,7 @@ async def test_silence_is_reported_so_that_a_cancel_can_be_heard() -> None:
         time.sleep(0.35)
         yield 1
 
-    batches = [batch async for batch in relay(stream, now)]
+    batches = [batch async for batch in bridge(stream, now)]
     assert batches.count([]) >= 2
     assert [1] in batches
 
@@ -59,7 +59,7 @@ async def test_the_streams_exception_is_raised_here_after_what_it_had_sent() -> 
     seen: list[int] = []
 
     async def read() -> None:
-        async for batch in relay(stream, now):
+        async for batch in bridge(stream, now):
             seen.extend(batch)
 
     with pytest.raises(ValueError, match="the model is gone"):
@@ -79,7 +79,7 @@ async def test_closing_sets_stop_at_once_and_does_not_wait_for_a_slow_step() -> 
         finally:
             closed.set()
 
-    batches = relay(stream, now)
+    batches = bridge(stream, now)
     assert await anext(batches) == [1]
     started = time.monotonic()
     await batches.aclose()
@@ -100,7 +100,7 @@ async def test_a_cancelled_reader_closes_the_stream() -> None:
             closed.set()
 
     async def read() -> None:
-        async for _ in relay(stream, lambda: 0.05):
+        async for _ in bridge(stream, lambda: 0.05):
             pass
 
     task = asyncio.create_task(read())
@@ -127,7 +127,7 @@ async def test_a_cancel_in_the_very_moment_of_an_event_is_not_lost(turns: int) -
 
 
 async def test_a_reader_that_never_comes_back_loses_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LEASE", 0.2)
+    monkeypatch.setattr(module, "READER_TIMEOUT", 0.2)
     closed = threading.Event()
 
     def stream(stop: threading.Event) -> Generator[int, None, None]:
@@ -138,7 +138,7 @@ async def test_a_reader_that_never_comes_back_loses_its_lease(monkeypatch: pytes
         finally:
             closed.set()
 
-    batches = relay(stream, now)
+    batches = bridge(stream, now)
     await anext(batches)
     assert await asyncio.to_thread(closed.wait, 5)  # the generator is still referenced, only not read
     await batches.aclose()
@@ -158,7 +158,7 @@ async def test_the_event_loop_runs_on_while_the_stream_blocks() -> None:
             await asyncio.sleep(0.01)
 
     ticking = asyncio.create_task(tick())
-    assert [1] in [batch async for batch in relay(stream, now)]
+    assert [1] in [batch async for batch in bridge(stream, now)]
     ticking.cancel()
     assert ticks >= 10
 
@@ -168,8 +168,14 @@ async def test_the_stream_runs_in_the_callers_context() -> None:
         yield visitor.get()
 
     visitor.set("ada")
-    assert ["ada"] in [batch async for batch in relay(stream, now)]
+    assert ["ada"] in [batch async for batch in bridge(stream, now)]
 
 
 def test_longer_texts_are_updated_less_often() -> None:
-    assert [pace(0), pace(3_999), pace(4_000), pace(15_999), pace(16_000)] == [0.05, 0.05, 0.1, 0.1, 0.25]
+    assert [
+        update_interval(0),
+        update_interval(3_999),
+        update_interval(4_000),
+        update_interval(15_999),
+        update_interval(16_000),
+    ] == [0.05, 0.05, 0.1, 0.1, 0.25]

@@ -12,32 +12,32 @@ from gradio_client import Client
 
 from streamspace.config.types import Config
 from streamspace.errors import ModelError, unexpected
-from streamspace.events import End, Piece
-from streamspace.prompt.builder import Encoder
+from streamspace.events import Finished, TextDelta
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.reply import loader as module
-from streamspace.reply.loader import Opening
-from streamspace.reply.pipeline import Writer
+from streamspace.reply.loader import Loader
+from streamspace.reply.pipeline import Pipeline
 from tests.reply.test_pipeline import CONFIG, Scripted, read
 from tests.running import App
 
 
-def writer(tiny: Any) -> Writer:
-    engine = Scripted(Piece("Hello", 1), End("finished", 1, 0.1, 0.1))
-    return Writer(CONFIG, engine, Encoder(tiny.tokenizer, 2048, 1024))
+def pipeline(tiny: Any) -> Pipeline:
+    engine = Scripted(TextDelta("Hello", 1), Finished("stop", 1, 0.1, 0.1))
+    return Pipeline(CONFIG, engine, PromptBuilder(tiny.tokenizer, 2048, 1024))
 
 
 async def test_a_question_that_comes_early_waits_and_is_told_how_far_the_model_is(tiny: Any) -> None:
     loaded = threading.Event()
 
-    def make(config: Config, tell: Callable[[str], None]) -> Writer:
+    def make(config: Config, tell: Callable[[str], None]) -> Pipeline:
         tell("Downloading owner/name: 1.0 of 3.1 GB")
         loaded.wait(10)
-        return writer(tiny)
+        return pipeline(tiny)
 
-    opening = Opening(CONFIG, make)
-    opening.begin()
+    loader = Loader(CONFIG, make)
+    loader.begin()
     steps = []
-    async for progress in opening.chat("hi", []):
+    async for progress in loader.chat("hi", []):
         steps.append(progress)
         if len(steps) == 3:
             loaded.set()
@@ -48,35 +48,35 @@ async def test_a_question_that_comes_early_waits_and_is_told_how_far_the_model_i
 async def test_what_goes_wrong_is_told_and_a_later_visit_tries_again(
     tiny: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tries: list[Any] = [ModelError("model.id: 'owner/name' is gated"), writer(tiny)]
+    tries: list[Any] = [ModelError("model.id: 'owner/name' is gated"), pipeline(tiny)]
 
-    def make(config: Config, tell: Callable[[str], None]) -> Writer:
+    def make(config: Config, tell: Callable[[str], None]) -> Pipeline:
         made = tries.pop(0)
         if isinstance(made, Exception):
             raise made
         return made
 
-    opening = Opening(CONFIG, make)
-    opening.load()
+    loader = Loader(CONFIG, make)
+    loader.load()
     with pytest.raises(ModelError, match=r"^The model could not be loaded\. model\.id: 'owner/name' is gated$"):
-        await read(opening.chat("hi", []))
-    opening.begin()  # only just now: not tried again
+        await read(loader.chat("hi", []))
+    loader.begin()  # only just now: not tried again
     assert len(tries) == 1
-    monkeypatch.setattr(module, "AGAIN", 0.0)
-    opening.begin()
-    while opening.writer is None:
+    monkeypatch.setattr(module, "RETRY_DELAY", 0.0)
+    loader.begin()
+    while loader.pipeline is None:
         pass
-    assert (await read(opening.chat("hi", [])))[-1].text == "Hello"
+    assert (await read(loader.chat("hi", [])))[-1].text == "Hello"
 
 
 async def test_a_defect_of_ours_is_told_without_its_insides(caplog: pytest.LogCaptureFixture) -> None:
-    def make(config: Config, tell: Callable[[str], None]) -> Writer:
+    def make(config: Config, tell: Callable[[str], None]) -> Pipeline:
         raise ZeroDivisionError("secret insides")
 
-    opening = Opening(CONFIG, make)
-    opening.load()
+    loader = Loader(CONFIG, make)
+    loader.load()
     with pytest.raises(ModelError) as caught:
-        await read(opening.complete("hi"))
+        await read(loader.complete("hi"))
     assert str(caught.value) == f"The model could not be loaded. {unexpected()}"
     assert "secret insides" in caplog.text
 

@@ -15,9 +15,9 @@ from streamspace.config import file as configfile
 from streamspace.engines.engine import Events
 from streamspace.engines.generate import GenerateEngine
 from streamspace.errors import GenerationError, RequestError
-from streamspace.events import Beat, End, Failure, Piece, Request
-from streamspace.prompt.builder import Encoder
-from streamspace.reply.pipeline import Progress, Replies, Writer
+from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
+from streamspace.prompt.builder import PromptBuilder
+from streamspace.reply.pipeline import Pipeline, Progress, Replies
 from tests.engines.test_generate import LONG, steps
 from tests.running import ROOT
 
@@ -40,82 +40,84 @@ class Scripted:
             time.sleep(0.005)
             yield event
 
-    def ailment(self) -> None:
+    def unavailable_reason(self) -> None:
         pass
 
 
 @pytest.fixture
-def encoder(tiny: Any) -> Encoder:
-    return Encoder(tiny.tokenizer, tiny.context_window, CONFIG.limits.prompt_tokens)
+def builder(tiny: Any) -> PromptBuilder:
+    return PromptBuilder(tiny.tokenizer, tiny.context_window, CONFIG.limits.prompt_tokens)
 
 
 @pytest.fixture
-def writer(tiny: Any, encoder: Encoder) -> Writer:
-    return Writer(CONFIG, GenerateEngine(tiny.model, tiny.tokenizer), encoder)
+def pipeline(tiny: Any, builder: PromptBuilder) -> Pipeline:
+    return Pipeline(CONFIG, GenerateEngine(tiny.model, tiny.tokenizer), builder)
 
 
 async def read(replies: Replies) -> list[Progress]:
     return [progress async for progress in replies]
 
 
-async def test_the_text_grows_and_ends_with_its_reason(writer: Writer) -> None:
-    steps = await read(writer.chat("What is ZeroGPU?", []))
+async def test_the_text_grows_and_ends_with_its_reason(pipeline: Pipeline) -> None:
+    steps = await read(pipeline.chat("What is ZeroGPU?", []))
     assert steps[0] == Progress()
     for earlier, later in itertools.pairwise(steps):
         assert later.text.startswith(earlier.text)
     assert steps[-1].end
-    assert steps[-1].end.reason == "finished"
+    assert steps[-1].end.reason == "stop"
     assert steps[-1].text
 
 
-async def test_no_character_is_lost_to_the_pacing(encoder: Encoder) -> None:
-    pieces = [Piece(f"{number} ", number + 1) for number in range(300)]
-    steps = await read(Writer(CONFIG, Scripted(*pieces, End("finished", 300, 0.1, 1.0)), encoder).chat("hi", []))
+async def test_no_character_is_lost_to_the_pacing(builder: PromptBuilder) -> None:
+    pieces = [TextDelta(f"{number} ", number + 1) for number in range(300)]
+    steps = await read(Pipeline(CONFIG, Scripted(*pieces, Finished("stop", 300, 0.1, 1.0)), builder).chat("hi", []))
     assert steps[-1].text == "".join(piece.text for piece in pieces)
     assert (
         len({step.text for step in steps}) <= 45
     )  # at least 1.5 s of writing, at most 20 updates per second, and slack
 
 
-async def test_a_failure_of_the_engine_is_raised_after_the_text_it_had(encoder: Encoder) -> None:
+async def test_a_failure_of_the_engine_is_raised_after_the_text_it_had(builder: PromptBuilder) -> None:
     seen: list[Progress] = []
 
     async def follow() -> None:
-        async for progress in Writer(CONFIG, Scripted(Piece("half", 1), Failure("it broke")), encoder).chat("hi", []):
+        async for progress in Pipeline(CONFIG, Scripted(TextDelta("half", 1), Failure("it broke")), builder).chat(
+            "hi", []
+        ):
             seen.append(progress)
 
     with pytest.raises(GenerationError, match=r"^it broke$"):
         await follow()
 
 
-async def test_what_is_refused_never_reaches_the_engine(encoder: Encoder) -> None:
-    engine = Scripted(End("finished", 0, 0, 0))
-    writer = Writer(CONFIG, engine, encoder)
+async def test_what_is_refused_never_reaches_the_engine(builder: PromptBuilder) -> None:
+    engine = Scripted(Finished("stop", 0, 0, 0))
+    pipeline = Pipeline(CONFIG, engine, builder)
     for replies in (
-        writer.chat("", []),
-        writer.chat("hi", [], temperature=99),
-        writer.chat("hi", [{"role": "system", "content": "x"}]),
-        writer.chat("語" * 3000, []),
-        writer.complete(" "),
+        pipeline.chat("", []),
+        pipeline.chat("hi", [], temperature=99),
+        pipeline.chat("hi", [{"role": "system", "content": "x"}]),
+        pipeline.chat("語" * 3000, []),
+        pipeline.complete(" "),
     ):
         with pytest.raises(RequestError):
             await read(replies)
     assert engine.asked == []
 
 
-async def test_the_phases_before_the_first_token_are_told(encoder: Encoder) -> None:
-    engine = Scripted(Beat("waiting"), Beat("reading"), Piece("a", 1), End("finished", 1, 0.1, 0.1))
-    phases = [step.phase for step in await read(Writer(CONFIG, engine, encoder).chat("hi", []))]
-    assert phases == sorted(phases, key=["waiting", "reading", "writing"].index)
-    assert phases[-1] == "writing"
+async def test_the_phases_before_the_first_token_are_told(builder: PromptBuilder) -> None:
+    engine = Scripted(Heartbeat("waiting"), Heartbeat("prefill"), TextDelta("a", 1), Finished("stop", 1, 0.1, 0.1))
+    phases = [step.phase for step in await read(Pipeline(CONFIG, engine, builder).chat("hi", []))]
+    assert phases == sorted(phases, key=["waiting", "prefill", "decode"].index)
+    assert phases[-1] == "decode"
 
 
-async def test_the_system_prompt_is_the_configs_unless_another_is_given(tiny: Any, encoder: Encoder) -> None:
-    engine = Scripted(End("finished", 0, 0, 0))
-    writer = Writer(CONFIG, engine, encoder)
-    await read(writer.chat("hi", []))
-    await read(writer.chat("hi", [], system_prompt="Speak like a pirate."))
-    await read(writer.chat("hi", [], system_prompt=""))
+async def test_the_system_prompt_is_the_configs_unless_another_is_given(tiny: Any, builder: PromptBuilder) -> None:
+    engine = Scripted(Finished("stop", 0, 0, 0))
+    pipeline = Pipeline(CONFIG, engine, builder)
+    await read(pipeline.chat("hi", []))
+    await read(pipeline.chat("hi", [], system_prompt="Speak like a pirate."))
+    await read(pipeline.chat("hi", [], system_prompt=""))
     texts = [tiny.tokenizer.decode(request.prompt) for request in engine.asked]
     assert CONFIG.system_prompt in texts[0]
     assert "Speak like a pirate." in texts[1]
@@ -123,12 +125,12 @@ async def test_the_system_prompt_is_the_configs_unless_another_is_given(tiny: An
 
 
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
-async def test_a_reply_that_is_left_ends_the_model_within_one_step(writer: Writer, tiny: Any, how: str) -> None:
+async def test_a_reply_that_is_left_ends_the_model_within_one_step(pipeline: Pipeline, tiny: Any, how: str) -> None:
     def slow(step: int) -> None:
         time.sleep(0.01)
 
     async def follow() -> None:
-        async with aclosing(writer.chat(LONG, [], max_new_tokens=900)) as replies:
+        async with aclosing(pipeline.chat(LONG, [], max_new_tokens=900)) as replies:
             async for progress in replies:
                 if progress.tokens > 10 and how == "closed":
                     break
@@ -141,31 +143,31 @@ async def test_a_reply_that_is_left_ends_the_model_within_one_step(writer: Write
             task.cancel()
         await asyncio.wait([task])
         left = time.monotonic()
-        await asyncio.to_thread(writer.engine.rest)  # type: ignore[attr-defined]
+        await asyncio.to_thread(pipeline.engine.rest)  # type: ignore[attr-defined]
     assert sum(start > left for start in started) <= 1
     assert len(started) < 900
 
 
-async def test_leaving_in_the_middle_of_the_prompts_pass_blocks_nobody(writer: Writer, tiny: Any) -> None:
+async def test_leaving_in_the_middle_of_the_prompts_pass_blocks_nobody(pipeline: Pipeline, tiny: Any) -> None:
     def slow(step: int) -> None:
         if step == 1:
             time.sleep(1.0)
 
     with steps(tiny.model, before=slow) as started:
-        replies = writer.chat(LONG, [])
-        while (await anext(replies)).phase != "reading":
+        replies = pipeline.chat(LONG, [])
+        while (await anext(replies)).phase != "prefill":
             pass
         leaving = time.monotonic()
         await replies.aclose()
         assert time.monotonic() - leaving < 0.5
-        await asyncio.to_thread(writer.engine.rest)  # type: ignore[attr-defined]
+        await asyncio.to_thread(pipeline.engine.rest)  # type: ignore[attr-defined]
     assert len(started) == 1
 
 
-async def test_a_begun_reply_goes_on_to_the_same_end(writer: Writer) -> None:
-    whole = (await read(writer.chat(LONG, [], max_new_tokens=200)))[-1]
-    half = (await read(writer.chat(LONG, [], max_new_tokens=100)))[-1]
+async def test_a_begun_reply_goes_on_to_the_same_end(pipeline: Pipeline) -> None:
+    whole = (await read(pipeline.chat(LONG, [], max_new_tokens=200)))[-1]
+    half = (await read(pipeline.chat(LONG, [], max_new_tokens=100)))[-1]
     assert half.end
     assert half.end.reason == "length"
-    rest = (await read(writer.chat(LONG, [], begun=half.text, max_new_tokens=100)))[-1]
+    rest = (await read(pipeline.chat(LONG, [], prefix=half.text, max_new_tokens=100)))[-1]
     assert rest.text == whole.text

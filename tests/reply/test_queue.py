@@ -1,4 +1,4 @@
-"""The line before the model: in order, with places that are told, and nobody left in it who has gone."""
+"""The queue before the model: in order, with places that are told, and nobody left in it who has gone."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 
 from streamspace.engines.engine import Events
 from streamspace.errors import RequestError
-from streamspace.events import End, Piece, Request
-from streamspace.prompt.builder import Encoder
-from streamspace.reply.pipeline import Progress, Writer
-from streamspace.reply.queue import Line
+from streamspace.events import Finished, Request, TextDelta
+from streamspace.prompt.builder import PromptBuilder
+from streamspace.reply.pipeline import Pipeline, Progress
+from streamspace.reply.queue import RequestQueue
 from tests.browser.test_browser import Visitor
 from tests.conftest import Probe
 from tests.reply.test_pipeline import CONFIG
@@ -25,23 +25,23 @@ from tests.running import App
 
 
 def test_the_first_are_served_and_the_others_know_their_place() -> None:
-    line = Line(at_once=2, most=3)
-    tickets = [line.join() for _ in range(5)]
-    assert [line.place(ticket) for ticket in tickets] == [0, 0, 1, 2, 3]
-    line.leave(tickets[0])
-    assert [line.place(ticket) for ticket in tickets[1:]] == [0, 0, 1, 2]
-    line.leave(tickets[3])  # one who gives up in the middle
-    assert line.place(tickets[4]) == 1
+    queue = RequestQueue(max_running=2, max_waiting=3)
+    entries = [queue.join() for _ in range(5)]
+    assert [queue.position(entry) for entry in entries] == [0, 0, 1, 2, 3]
+    queue.leave(entries[0])
+    assert [queue.position(entry) for entry in entries[1:]] == [0, 0, 1, 2]
+    queue.leave(entries[3])  # one who gives up in the middle
+    assert queue.position(entries[4]) == 1
 
 
 def test_a_line_that_is_full_says_how_many_wait() -> None:
-    line = Line(at_once=1, most=2)
-    tickets = [line.join() for _ in range(3)]
+    queue = RequestQueue(max_running=1, max_waiting=2)
+    entries = [queue.join() for _ in range(3)]
     with pytest.raises(RequestError) as caught:
-        line.join()
+        queue.join()
     assert str(caught.value) == "This Space is busy, and its queue of 2 is full. Try again in a moment"
-    line.leave(tickets[1])
-    line.join()
+    queue.leave(entries[1])
+    queue.join()
 
 
 class Slow:
@@ -57,19 +57,19 @@ class Slow:
         self.order.append(request.sampling.seed)
         for number in range(1, 6):
             time.sleep(0.02)
-            yield Piece(f"{number} ", number)
-        yield End("finished", 5, 0.02, 0.1)
+            yield TextDelta(f"{number} ", number)
+        yield Finished("stop", 5, 0.02, 0.1)
 
-    def ailment(self) -> None:
+    def unavailable_reason(self) -> None:
         pass
 
 
-def writer(tiny: Any) -> Writer:
-    return Writer(CONFIG, Slow(), Encoder(tiny.tokenizer, 2048, 1024))
+def pipeline(tiny: Any) -> Pipeline:
+    return Pipeline(CONFIG, Slow(), PromptBuilder(tiny.tokenizer, 2048, 1024))
 
 
 async def test_visitors_are_answered_in_order_and_told_their_place(tiny: Any) -> None:
-    writing = writer(tiny)
+    writing = pipeline(tiny)
 
     async def visit(seed: int) -> list[Progress]:
         await asyncio.sleep(seed * 0.03)
@@ -78,19 +78,19 @@ async def test_visitors_are_answered_in_order_and_told_their_place(tiny: Any) ->
     visits = await asyncio.gather(*(visit(seed) for seed in range(4)))
     assert writing.engine.order == [0, 1, 2, 3]  # type: ignore[attr-defined]
     assert all(progress[-1].text == "1 2 3 4 5 " for progress in visits)
-    places = [sorted({step.place for step in steps}, reverse=True) for steps in visits]
+    places = [sorted({step.position for step in steps}, reverse=True) for steps in visits]
     assert places[0] == [0]
     assert places[3][0] >= 2
     assert places[3][-1] == 0
 
 
 async def test_one_who_leaves_the_line_makes_room(tiny: Any) -> None:
-    writing = writer(tiny)
+    writing = pipeline(tiny)
     async with aclosing(writing.chat("hi", [], seed=1)) as first:
-        while (await anext(first)).phase != "writing":
+        while (await anext(first)).phase != "decode":
             pass
         async with aclosing(writing.chat("hi", [], seed=2)) as second:
-            while (await anext(second)).place != 1:
+            while (await anext(second)).position != 1:
                 pass
         third = [progress async for progress in writing.chat("hi", [], seed=3) if not await first.aclose()]
     assert third[-1].text == "1 2 3 4 5 "

@@ -8,17 +8,17 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from streamspace.engines import reasoning as thoughts
-from streamspace.events import End
+from streamspace.engines import reasoning
+from streamspace.events import Finished
+from streamspace.i18n import LazyText, t, translate
 from streamspace.prompt.conversation import PROBLEM
 from streamspace.reply.pipeline import Progress
-from streamspace.texts import Phrase, say, translate
 from streamspace.web.page import markup
 
 Message = dict[str, Any]
 FIGURES = "figures"  # the metadata id of the line under a finished reply
 
-UNFINISHED = {"length", "stopped", "time"}  # a reply that ended so can go on
+UNFINISHED = {"length", "cancelled", "timeout"}  # a reply that ended so can go on
 
 
 def text(content: str, role: str = "assistant", **metadata: Any) -> Message:
@@ -28,17 +28,19 @@ def text(content: str, role: str = "assistant", **metadata: Any) -> Message:
 
 def messages(progress: Progress, thinking: float = 0.0, language: str = "en") -> list[Message]:
     """The reply so far: thoughts (which took `thinking` seconds) in a part of their own, the answer, its figures."""
-    parts = thoughts.split(progress.text)
+    parts = reasoning.split(progress.text)
     shown = []
     if parts.thought is not None and parts.thinking and progress.end is None:
-        shown.append(text(markup.shown(parts.thought), title=say("reply.thinking").into(language), status="pending"))
+        shown.append(
+            text(markup.shown(parts.thought), title=t("reply.thinking").in_language(language), status="pending")
+        )
     elif parts.thought is not None:
-        title = say("reply.thoughts").into(language)
+        title = t("reply.thoughts").in_language(language)
         shown.append(text(markup.shown(parts.thought), title=title, status="done", duration=round(thinking, 1)))
     if parts.answer:
         shown.append(text(markup.shown(parts.answer)))
     if progress.end:
-        ended = html.escape(figures(progress.end).into(language))
+        ended = html.escape(figures(progress.end).in_language(language))
         shown.append(text(f'<span class="figures">{ended}</span>', id=FIGURES))
     return shown
 
@@ -50,15 +52,23 @@ def failure(message: str) -> Message:
 
 def status(progress: Progress, language: str = "en") -> str:
     """One line: what is happening, or how it went."""
-    notice = say("status.dropped", messages=progress.dropped).into(language) if progress.dropped else ""
-    notice += say("status.unseen", images=progress.unseen).into(language) if progress.unseen else ""
+    notice = (
+        t("status.dropped_messages", messages=progress.dropped_messages).in_language(language)
+        if progress.dropped_messages
+        else ""
+    )
+    notice += (
+        t("status.dropped_images", images=progress.dropped_images).in_language(language)
+        if progress.dropped_images
+        else ""
+    )
     if progress.end:
         more = progress.end.reason in UNFINISHED
-        return line(notice + say(f"status.{progress.end.reason}").into(language), more)
+        return line(notice + t(f"status.{progress.end.reason}").in_language(language), more)
     if progress.note:
         return line(f"{notice}{translate(progress.note, language)}…")
-    now = say("status.place", place=progress.place) if progress.place else say(f"status.{progress.phase}")
-    return line(notice + now.into(language))
+    now = t("status.position", position=progress.position) if progress.position else t(f"status.{progress.phase}")
+    return line(notice + now.in_language(language))
 
 
 def line(words: str, more: bool = False) -> str:
@@ -66,11 +76,13 @@ def line(words: str, more: bool = False) -> str:
     return f"<p{' data-more' if more else ''}>{html.escape(words)}</p>"
 
 
-def figures(end: End) -> Phrase:
+def figures(end: Finished) -> LazyText:
     """Tokens, time to the first, speed after it, and why it ended."""
-    writing = end.seconds - end.first
-    speed = say("reply.speed", speed=(end.tokens - 1) / writing) if end.tokens > 1 and writing > 0 else ""
-    return say("reply.figures", tokens=end.tokens, first=end.first, speed=speed, why=say(f"reply.{end.reason}"))
+    writing = end.duration - end.time_to_first_token
+    speed = t("reply.speed", speed=(end.tokens - 1) / writing) if end.tokens > 1 and writing > 0 else ""
+    return t(
+        "reply.figures", tokens=end.tokens, first=end.time_to_first_token, speed=speed, why=t(f"reply.{end.reason}")
+    )
 
 
 def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
@@ -85,7 +97,7 @@ def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
     answers = [
         content(message) for message in reply if not (_metadata(message).get("title") or _metadata(message).get("id"))
     ]
-    return listed[:last], content(listed[last]), thoughts.join(thought, "".join(answers))
+    return listed[:last], content(listed[last]), reasoning.join(thought, "".join(answers))
 
 
 def content(message: dict[str, Any]) -> str:
@@ -103,7 +115,7 @@ def _metadata(message: dict[str, Any]) -> dict[str, Any]:
 
 def diagnosis(message: str, reload: bool = True, language: str = "en") -> str:
     """Why there is no model to talk to, and what the Space's owner does next. `reload`: a new visit loads once more."""
-    note = html.escape(say("status.then_reload" if reload else "status.then_restart").into(language))
+    note = html.escape(t("status.then_reload" if reload else "status.then_restart").in_language(language))
     return f'<div id="diagnosis" role="alert"><p>⚠️ {html.escape(message)}.</p><p>{note}</p></div>'
 
 

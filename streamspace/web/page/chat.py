@@ -10,15 +10,13 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.engines import reasoning as thoughts
-from streamspace.engines import zerogpu as zero
-from streamspace.errors import GpuError, StreamspaceError, unexpected, whence
-from streamspace.reply.loader import Opening
+from streamspace.engines import reasoning, zerogpu
+from streamspace.errors import GpuError, StreamspaceError, redacted_trace, unexpected
+from streamspace.i18n import t
+from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Progress, Replies
-from streamspace.texts import say
-from streamspace.web.page import bubbles, controls, imagebox, markup
-from streamspace.web.page import theme as look
-from streamspace.web.page.labels import label, spoken
+from streamspace.web.page import bubbles, controls, imagebox, markup, theme
+from streamspace.web.page.labels import label, visitor_language
 
 log = logging.getLogger(__name__)
 Updates = AsyncGenerator[Any, None]
@@ -28,15 +26,15 @@ SHELF = """<nav data-name="conversations"><button data-do="fresh" data-text="new
 <button data-do="markdown" data-text="markdown"></button><button data-do="json" data-text="json"></button></nav>"""
 
 
-def chat(writer: Opening) -> list[gr.HTML]:
+def chat(loader: Loader) -> list[gr.HTML]:
     """Builds the page's parts and wires them, inside a Blocks context. Returns those that `visit.opened` fills."""
-    config = writer.config
-    counted = zero.lends(config)  # each reply is paid from the visitor's quota
+    config = loader.config
+    counted = zerogpu.lends(config)  # each reply is paid from the visitor's quota
     with gr.Sidebar(open=False, width=280):
         gr.HTML(SHELF, elem_id="shelf", padding=False)
     bot = gr.Chatbot(
         elem_id="conversation", label=label("conversation"), show_label=False, scale=1, height="60dvh", layout="bubble",
-        buttons=["copy"], latex_delimiters=look.LATEX, allow_tags=False, editable="user",
+        buttons=["copy"], latex_delimiters=theme.LATEX, allow_tags=False, editable="user",
         examples=[{"text": example} for example in config.page.examples],
     )  # fmt: skip
     model = gr.HTML(elem_id="model", padding=False)
@@ -60,7 +58,7 @@ def chat(writer: Opening) -> list[gr.HTML]:
 
     runs: list[Any] = []
 
-    reply = _handler(writer)
+    reply = _handler(loader)
 
     def run(started: Any) -> None:
         """After what happens in the browser, the reply; and the page is idle again however it ends."""
@@ -89,18 +87,18 @@ def chat(writer: Opening) -> list[gr.HTML]:
     stop.click(None, bot, [bot, status], js="(m) => streamspace.stop(m)", cancels=runs)
     clear.click(None, None, [bot, status], js="() => streamspace.clear()", cancels=runs)
     if counted:
-        _show_cost(writer, [bot, box, system, knobs[0]], cost, [box.blur, knobs[0].change, *(run.then for run in runs)])
+        _show_cost(loader, [bot, box, system, knobs[0]], cost, [box.blur, knobs[0].change, *(run.then for run in runs)])
     return [status, model]
 
 
-def _handler(writer: Opening) -> Callable[..., Updates]:
+def _handler(loader: Loader) -> Callable[..., Updates]:
     """What answers the visitor's last message; where it has a part of a reply already, that goes on."""
 
     async def reply(request: gr.Request, messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
         earlier, question, begun = bubbles.last_exchange(messages)
         images = imagebox.files(messages, earlier)
-        replies = writer.chat(question, earlier, system, thinking, begun, images, **controls.asked(values))
-        async with aclosing(_shown(replies, messages[: len(earlier) + 1], spoken(request))) as updates:
+        replies = loader.chat(question, earlier, system, thinking, begun, images, **controls.asked(values))
+        async with aclosing(_shown(replies, messages[: len(earlier) + 1], visitor_language(request))) as updates:
             async for update in updates:
                 yield update
 
@@ -117,7 +115,7 @@ class Stopwatch:
         """Seconds from the thoughts' first token to their last, by the time of asking."""
         if progress.tokens and not self._began:
             self._began = time.monotonic()
-        if progress.tokens and thoughts.split(progress.text).thinking:
+        if progress.tokens and reasoning.split(progress.text).thinking:
             self._took = time.monotonic() - self._began
         return self._took
 
@@ -133,19 +131,22 @@ async def _shown(replies: Replies, before: list[Any], language: str) -> Updates:
                 yield ([*before, *reply], bubbles.status(shown, language)) if changed else gr.skip()
     except StreamspaceError as error:
         kept = bubbles.line("", more=isinstance(error, GpuError) and bool(shown.text))
-        yield [*before, *bubbles.messages(shown, language=language), bubbles.failure(error.into(language))], kept
+        yield [*before, *bubbles.messages(shown, language=language), bubbles.failure(error.in_language(language))], kept
     except Exception as error:
-        log.error("A reply failed: %s", whence(error))
-        yield [*before, *bubbles.messages(shown, language=language), bubbles.failure(unexpected().into(language))], ""
+        log.error("A reply failed: %s", redacted_trace(error))
+        yield (
+            [*before, *bubbles.messages(shown, language=language), bubbles.failure(unexpected().in_language(language))],
+            "",
+        )
 
 
-def _show_cost(writer: Opening, inputs: list[Any], cost: Any, events: list[Any]) -> None:
+def _show_cost(loader: Loader, inputs: list[Any], cost: Any, events: list[Any]) -> None:
     """The GPU seconds that the next message will ask for, whenever what they depend on has changed."""
 
     async def seconds(request: gr.Request, messages: list[Any], box: Any, system: str, new_tokens: float) -> str:
         text, images = imagebox.asked(box)
-        asked = await writer.cost(text, messages, system, new_tokens, images)
-        return bubbles.line(say("status.cost", seconds=asked).into(spoken(request))) if asked else ""
+        asked = await loader.cost(text, messages, system, new_tokens, images)
+        return bubbles.line(t("status.cost", seconds=asked).in_language(visitor_language(request))) if asked else ""
 
     for event in (_page().load, *events):
         event(seconds, inputs, cost, queue=False, **QUIETLY)

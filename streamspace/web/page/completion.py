@@ -9,18 +9,18 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.errors import StreamspaceError, unexpected, whence
-from streamspace.reply.loader import Opening
+from streamspace.errors import StreamspaceError, redacted_trace, unexpected
+from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Progress
 from streamspace.web.page import bubbles, controls
-from streamspace.web.page.labels import label, spoken
+from streamspace.web.page.labels import label, visitor_language
 
 log = logging.getLogger(__name__)
 
 
-def completion(writer: Opening) -> list[gr.HTML]:
+def completion(loader: Loader) -> list[gr.HTML]:
     """Builds the page's parts and wires them, inside a Blocks context. Returns those that `visit.opened` fills."""
-    config = writer.config
+    config = loader.config
     prompt = gr.Textbox(
         label=label("text"),
         placeholder=config.page.placeholder,
@@ -46,18 +46,18 @@ def completion(writer: Opening) -> list[gr.HTML]:
         knobs = controls.sampling(config.sampling)
 
     async def reply(request: gr.Request, text: str, *values: Any) -> AsyncGenerator[Any, None]:
-        language = spoken(request)
+        language = visitor_language(request)
         shown = Progress()
         try:
-            async with aclosing(writer.complete(text, **controls.asked(values))) as replies:
+            async with aclosing(loader.complete(text, **controls.asked(values))) as replies:
                 async for progress in replies:
                     changed, shown = progress != shown, progress
                     yield (shown.text, bubbles.status(shown, language)) if changed else gr.skip()
         except StreamspaceError as error:
-            yield shown.text, bubbles.problem(error.into(language))
+            yield shown.text, bubbles.problem(error.in_language(language))
         except Exception as error:
-            log.error("A reply failed: %s", whence(error))
-            yield shown.text, bubbles.problem(unexpected().into(language))
+            log.error("A reply failed: %s", redacted_trace(error))
+            yield shown.text, bubbles.problem(unexpected().in_language(language))
 
     run = send.click(None, prompt, status, js="(t) => streamspace.start(t)").success(
         reply, [prompt, *knobs], [output, status], show_progress="hidden", api_visibility="private",

@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.config.types import IntRange, Range, Sampling
+from streamspace.config.types import IntRange, Range, SamplingLimits
 from streamspace.reply.parameters import NAMES
 from streamspace.web.page.labels import label
 
 
-def sampling(bounds: Sampling) -> list[Any]:
+def sampling(bounds: SamplingLimits) -> list[Any]:
     """The controls, in the order of `asked`."""
     sliders = [_slider(name, getattr(bounds, name)) for name in NAMES]
     seed = gr.Number(value=bounds.seed, precision=0, label=label("seed"), info=label("seed_info"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 from gradio.i18n import I18nData
 
-from streamspace import texts
+from streamspace import i18n
 
 
 def label(key: str) -> I18nData:
@@ -15,9 +15,9 @@ def label(key: str) -> I18nData:
 
 def labels() -> gr.I18n:
     """What the browser needs to put labels in place; page.js takes its texts from there too."""
-    return gr.I18n(**texts.browsers())
+    return gr.I18n(**i18n.browser_catalogs())
 
 
-def spoken(request: gr.Request) -> str:
+def visitor_language(request: gr.Request) -> str:
     """The language that a visitor reads."""
-    return texts.language(request.headers.get("accept-language"))
+    return i18n.language_of(request.headers.get("accept-language"))

@@ -1,7 +1,7 @@
 """Keeps what visitors send out of the log when a call fails: Gradio alone would print a traceback that quotes it.
 
-A call fails in the page, which runs the handlers, or before it comes there, in the server. Both log whence the failure
-came, and answer in plain words.
+A call fails in the page, which runs the handlers, or before it comes there, in the server. Both log where the failure
+came from, and answer in plain words.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import gradio as gr
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamspace.errors import unexpected, whence
-from streamspace.texts import say
-from streamspace.web.page.uploads import OwnFiles
+from streamspace.errors import redacted_trace, unexpected
+from streamspace.i18n import t
+from streamspace.web.page.uploads import UploadsOnly
 
 log = logging.getLogger(__name__)
 
 
-class DiscreetPage(OwnFiles):
+class RedactingBlocks(UploadsOnly):
     """A page whose calls fail with a gr.Error only, which Gradio shows to the client and doesn't print."""
 
     async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
@@ -31,7 +31,7 @@ class DiscreetPage(OwnFiles):
             error.print_exception = False
             raise
         except Exception as error:
-            log.error("A call failed: %s", whence(error))
+            log.error("A call failed: %s", redacted_trace(error))
             raise gr.Error(unexpected(), print_exception=False) from error
 
     async def preprocess_data(self, *given: Any, **named: Any) -> Any:
@@ -41,11 +41,11 @@ class DiscreetPage(OwnFiles):
         except gr.Error:
             raise
         except Exception as error:
-            log.warning("A call was refused for its values: %s", whence(error))
-            raise gr.Error(say("error.values"), print_exception=False) from error
+            log.warning("A call was refused for its values: %s", redacted_trace(error))
+            raise gr.Error(t("error.values"), print_exception=False) from error
 
 
-class DiscreetServer:
+class RedactingMiddleware:
     """Middleware between the server, which prints what is raised, and Gradio's routes."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -66,6 +66,6 @@ class DiscreetServer:
         try:
             await self._app(scope, receive, sending)
         except Exception as error:
-            log.error("A request failed: %s", whence(error))
+            log.error("A request failed: %s", redacted_trace(error))
             if not begun:
                 await JSONResponse({"detail": unexpected()}, 500)(scope, receive, send)

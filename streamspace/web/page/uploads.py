@@ -11,7 +11,7 @@ from streamspace.errors import RequestError
 from streamspace.prompt.images import check_upload
 
 
-class OwnFiles(gr.Blocks):
+class UploadsOnly(gr.Blocks):
     """Refuses a request that names a file elsewhere, before Gradio looks at it."""
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:

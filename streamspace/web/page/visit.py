@@ -8,27 +8,27 @@ from typing import Any
 import gradio as gr
 
 from streamspace.errors import StreamspaceError
-from streamspace.reply.loader import Opening
+from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Progress
 from streamspace.web.page import bubbles
-from streamspace.web.page.labels import spoken
+from streamspace.web.page.labels import visitor_language
 
 # Seen by the styles, which then show the switch: a part that Gradio makes visible takes its neighbours' values along.
 THINKS = "<span data-thinks></span>"
 
 
-def opened(writer: Opening) -> Callable[[gr.Request], AsyncGenerator[Any, None]]:
+def opened(loader: Loader) -> Callable[[gr.Request], AsyncGenerator[Any, None]]:
     """The handler of the page's load event: what goes into the line of status and the part about the model."""
 
     async def opened(request: gr.Request) -> AsyncGenerator[Any, None]:
-        language = spoken(request)
+        language = visitor_language(request)
         try:
-            async for note in writer.wait():
+            async for note in loader.wait():
                 yield bubbles.status(Progress(phase="loading", note=note), language), gr.skip()
         except StreamspaceError as error:
-            yield "", bubbles.diagnosis(error.into(language), writer.background, language)
+            yield "", bubbles.diagnosis(error.in_language(language), loader.background, language)
             return
-        can_think = writer.writer is not None and writer.writer.encoder.can_think
+        can_think = loader.pipeline is not None and loader.pipeline.builder.can_think
         yield "", THINKS if can_think else ""
 
     return opened

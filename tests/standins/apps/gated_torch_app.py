@@ -24,4 +24,4 @@ def gated(name: str, *rest: Any, **named: Any) -> Any:
 
 if __name__ == "__main__":
     builtins.__import__ = gated
-    startup.serve(app.demo, app.opening)
+    startup.serve(app.demo, app.loader)

@@ -36,4 +36,4 @@ def probe(module: Any, inputs: tuple[Any, ...]) -> None:
 
 if __name__ == "__main__":
     register_module_forward_pre_hook(probe)
-    startup.serve(app.demo, app.opening)
+    startup.serve(app.demo, app.loader)

@@ -20,13 +20,13 @@ from streamspace.config import file as configfile
 from streamspace.config.types import Config
 from streamspace.engines.engine import Events
 from streamspace.errors import ModelError
-from streamspace.events import Beat, End, Failure, Piece, Request
+from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
 from streamspace.prompt import conversation
 from streamspace.prompt.builder import Prompt
-from streamspace.prompt.message_builder import MessageEncoder
-from streamspace.reply.loader import Opening
-from streamspace.reply.pipeline import Writer
-from streamspace.web.page import build as whole
+from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.reply.loader import Loader
+from streamspace.reply.pipeline import Pipeline
+from streamspace.web.page.page import build_page
 from streamspace.web.startup import serve
 
 PIECE = 12  # characters
@@ -48,27 +48,27 @@ class Scripted:
         asked = next(message.content for message in reversed(request.messages) if message.role == "user")
         told = self._script.get(asked, {})
         text = told.get("says", asked)
-        begun = len(request.messages[-1].content) if request.continued else 0
+        begun = len(request.messages[-1].content) if request.prefix_length else 0
         end = len(text) if begun else told.get("until", len(text))
         tokens = 0
-        yield Beat("reading")
+        yield Heartbeat("prefill")
         for start in range(begun, end, PIECE):
             if stop.is_set():
-                yield End("stopped", tokens, 0.12, time.monotonic() - began)
+                yield Finished("cancelled", tokens, 0.12, time.monotonic() - began)
                 return
             tokens += 3
-            yield Piece(text[start : min(start + PIECE, end)], tokens)
+            yield TextDelta(text[start : min(start + PIECE, end)], tokens)
             time.sleep(told.get("pause", 0.001))
         if "fails" in told:
             yield Failure(told["fails"])
         else:
-            yield End("length" if end < len(text) else "finished", tokens, 0.12, 0.12 + tokens / 60)
+            yield Finished("length" if end < len(text) else "stop", tokens, 0.12, 0.12 + tokens / 60)
 
-    def ailment(self) -> None:
-        """See `Engine.ailment`."""
+    def unavailable_reason(self) -> None:
+        """See `Engine.unavailable_reason`."""
 
 
-class Encoder(MessageEncoder):
+class PromptBuilder(MessageBuilder):
     """Passes a message on as it is, and a text too."""
 
     can_think = True
@@ -78,15 +78,15 @@ class Encoder(MessageEncoder):
         return self.chat("", conversation.read([], text, 1), new_tokens)
 
 
-def writer(config: Config, tell: Callable[[str], None]) -> Writer:
-    """A writer with the scripted engine; ModelError where the script has one for it."""
+def pipeline(config: Config, tell: Callable[[str], None]) -> Pipeline:
+    """A pipeline with the scripted engine; ModelError where the script has one for it."""
     script = yaml.safe_load(Path(os.environ.get("SCRIPT", SCRIPT)).read_text("utf-8")) or {}
     if "unloaded" in script:
         raise ModelError(script["unloaded"])
-    return Writer(config, Scripted(script, config.limits.concurrency), Encoder(config.limits.prompt_tokens))
+    return Pipeline(config, Scripted(script, config.limits.concurrency), PromptBuilder(config.limits.prompt_tokens))
 
 
 if __name__ == "__main__":
     config = configfile.read(configfile.chosen())
-    opening = Opening(config, writer)
-    serve(whole.build(opening), opening)
+    loader = Loader(config, pipeline)
+    serve(build_page(loader), loader)

@@ -47,8 +47,8 @@ def findings(config: Config, hardware: str, wanted: Collection[str], where: str)
         problem = f"bitsandbytes: expected a version, for model.quantization: {quantization} on {hardware}, got none"
         yield Finding("error", WHERE, problem, f"Add a line: {BITSANDBYTES}")
     if (quantization, placed.device) in COSTS:
-        problem, remedy = COSTS[quantization, placed.device]
-        yield Finding("note", where, f"model.quantization: {problem}", remedy)
+        problem, hint = COSTS[quantization, placed.device]
+        yield Finding("note", where, f"model.quantization: {problem}", hint)
 
 
 def ready(config: Config, shape: Mapping[str, Any], wanted: Collection[str], where: str) -> Iterator[Finding]:

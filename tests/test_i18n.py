@@ -9,9 +9,9 @@ from string import Formatter
 
 import pytest
 
-from streamspace import texts
+from streamspace import i18n
 from streamspace.errors import RequestError
-from streamspace.texts import FOLDER, LANGUAGES, Phrase, language, say, translate
+from streamspace.i18n import FOLDER, LANGUAGES, LazyText, language_of, t, translate
 from tests.running import ROOT
 
 OTHERS = sorted(set(LANGUAGES.values()) - {"en"})
@@ -28,14 +28,14 @@ def test_there_is_a_file_for_each_language_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_each_language_has_the_same_texts_with_the_same_places(name: str) -> None:
-    english, other = texts.texts("en"), texts.texts(name)
+    english, other = i18n.catalog("en"), i18n.catalog(name)
     assert list(other) == list(english)  # in the same order, too
     assert {key: places(text) for key, text in other.items()} == {key: places(text) for key, text in english.items()}
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_nothing_is_left_in_english(name: str) -> None:
-    same = {key for key, text in texts.texts(name).items() if text == texts.texts("en")[key] and " " in text}
+    same = {key for key, text in i18n.catalog(name).items() if text == i18n.catalog("en")[key] and " " in text}
     assert same <= {"error.several", "reply.speed"}
 
 
@@ -44,44 +44,45 @@ def test_every_text_that_the_code_says_exists_and_every_text_is_said() -> None:
     said = set(re.findall(r"\"((?:status|reply|error)\.\w+)\"", sources))
     said |= {f"page.{key}" for key in re.findall(r"(?:label|say)\(\"(\w+)\"", sources)}
     said |= {f"page.{key}" for key in re.findall(r"data-(?:text|name)=\"(\w+)\"", sources)}
-    known = set(texts.texts("en"))
+    known = set(i18n.catalog("en"))
     assert said <= known
-    made = r"numbers\.|(status|reply)\.(finished|length|stopped|time|loading|waiting|reading|writing)$|page\."
+    made = r"numbers\.|(status|reply)\.(stop|length|cancelled|timeout|loading|waiting|prefill|decode)$|page\."
     assert {key for key in known - said if not re.match(made, key)} == set()
 
 
 def test_a_phrase_is_its_english_text() -> None:
-    phrase = say("error.too_many_characters", characters=4001, most=4000)
+    phrase = t("error.too_many_characters", characters=4001, most=4000)
     assert phrase == "This message is too long: 4,001 characters, and this Space takes 4,000. Shorten it"
     assert str(RequestError(phrase)) == phrase
 
 
 def test_a_phrase_is_said_in_another_language_with_its_marks_in_numbers() -> None:
-    phrase = say("error.too_many_characters", characters=4001, most=4000)
+    phrase = t("error.too_many_characters", characters=4001, most=4000)
     assert (
-        phrase.into("de") == "Diese Nachricht ist zu lang: 4.001 Zeichen, und dieser Space nimmt 4.000. Kürzen Sie sie"
+        phrase.in_language("de")
+        == "Diese Nachricht ist zu lang: 4.001 Zeichen, und dieser Space nimmt 4.000. Kürzen Sie sie"
     )
-    assert RequestError(phrase).into("de") == phrase.into("de")
-    figures = say("reply.figures", tokens=9, first=0.25, speed=say("reply.speed", speed=31.4), why=say("reply.time"))
-    assert figures.into("fr") == "9 tokens, le premier après 0,25 s, 31 tokens/s · plus de temps de GPU"
+    assert RequestError(phrase).in_language("de") == phrase.in_language("de")
+    figures = t("reply.figures", tokens=9, first=0.25, speed=t("reply.speed", speed=31.4), why=t("reply.timeout"))
+    assert figures.in_language("fr") == "9 tokens, le premier après 0,25 s, 31 tokens/s · plus de temps de GPU"
 
 
 def test_a_phrase_within_a_phrase_is_translated_with_it() -> None:
-    problem = say("error.several", first=say("error.empty"), next=say("error.gpu_none"))
-    assert problem.into("de") == f"{say('error.empty').into('de')}; {say('error.gpu_none').into('de')}"
+    problem = t("error.several", first=t("error.empty"), next=t("error.gpu_none"))
+    assert problem.in_language("de") == f"{t('error.empty').in_language('de')}; {t('error.gpu_none').in_language('de')}"
 
 
 def test_a_phrase_survives_the_way_between_two_processes() -> None:
-    phrase = say("error.content", where="history[0]", found=say("error.nothing"))
+    phrase = t("error.content", where="history[0]", found=t("error.nothing"))
     arrived = pickle.loads(pickle.dumps(phrase))
-    assert isinstance(arrived, Phrase)
-    assert (arrived, arrived.into("es")) == (phrase, phrase.into("es"))
+    assert isinstance(arrived, LazyText)
+    assert (arrived, arrived.in_language("es")) == (phrase, phrase.in_language("es"))
 
 
 def test_what_is_not_a_phrase_stays_as_it_is() -> None:
     assert translate("the device is on fire", "de") == "the device is on fire"
-    assert RequestError("plain").into("de") == "plain"
-    assert RequestError().into("de") == ""
+    assert RequestError("plain").in_language("de") == "plain"
+    assert RequestError().in_language("de") == ""
 
 
 @pytest.mark.parametrize(
@@ -92,11 +93,11 @@ def test_what_is_not_a_phrase_stays_as_it_is() -> None:
     ],
 )  # fmt: skip
 def test_the_browsers_first_language_is_taken_or_else_english(header: str | None, expected: str) -> None:
-    assert language(header) == expected
+    assert language_of(header) == expected
 
 
 def test_no_text_is_read_before_it_is_needed() -> None:
-    tree = ast.parse((ROOT / "streamspace/texts.py").read_text("utf-8"))
+    tree = ast.parse((ROOT / "streamspace/i18n.py").read_text("utf-8"))
     calls = [node for statement in tree.body if not isinstance(statement, ast.FunctionDef | ast.ClassDef)
              for node in ast.walk(statement) if isinstance(node, ast.Call)]  # fmt: skip
     assert [ast.unparse(call.func) for call in calls] == ["Path(__file__).with_name", "Path"]

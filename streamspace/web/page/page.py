@@ -9,38 +9,37 @@ from collections.abc import Callable
 import gradio as gr
 
 from streamspace.config.types import Config, Page
-from streamspace.reply.loader import Opening
+from streamspace.reply.loader import Loader
 from streamspace.web import api
-from streamspace.web.page import theme as look
-from streamspace.web.page import visit
+from streamspace.web.page import theme, visit
 from streamspace.web.page.chat import chat
 from streamspace.web.page.completion import completion
-from streamspace.web.page.redacting import DiscreetPage
+from streamspace.web.page.redacting import RedactingBlocks
 
 HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
-Part = Callable[[Opening], list[gr.HTML]]
-TASKS: dict[str, tuple[Part, Callable[[Opening], object], str]] = {
+Part = Callable[[Loader], list[gr.HTML]]
+TASKS: dict[str, tuple[Part, Callable[[Loader], object], str]] = {
     "chat": (chat, api.chat, "chat"),
     "completion": (completion, api.complete, "complete"),
     "image-chat": (chat, api.image_chat, "chat"),
 }
 
 
-def build(writer: Opening) -> gr.Blocks:
+def build_page(loader: Loader) -> gr.Blocks:
     """The page of the config's task, with the API endpoint of the same name."""
-    config = writer.config
+    config = loader.config
     part, endpoint, name = TASKS[config.task]
-    with DiscreetPage(
+    with RedactingBlocks(
         title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)
     ) as page:
         _heading(config.page)
-        told = part(writer)
+        told = part(loader)
         _footer(config)
         page.load(
-            visit.opened(writer), None, told, show_progress="hidden", api_visibility="private", concurrency_limit=None
+            visit.opened(loader), None, told, show_progress="hidden", api_visibility="private", concurrency_limit=None
         )
         page.load(js="() => streamspace.word(document.querySelector('#origin'))")
-        gr.api(endpoint(writer), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
+        gr.api(endpoint(loader), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
     # Who is served and who waits is `line`'s: it tells each visitor the place, and is the same for page and API.
     return page.queue(max_size=config.limits.queue, default_concurrency_limit=None)
 
@@ -48,7 +47,7 @@ def build(writer: Opening) -> gr.Blocks:
 def _heading(page: Page) -> None:
     with gr.Row(elem_id="top"):
         if page.logo:
-            gr.HTML(f'<img src="{look.logo(page.logo)}" alt="">', elem_id="logo", padding=False)
+            gr.HTML(f'<img src="{theme.logo(page.logo)}" alt="">', elem_id="logo", padding=False)
         gr.Markdown(f"# {page.title}\n\n{page.description}", elem_id="heading")
 
 
