@@ -20,7 +20,8 @@ class Wheelhouse:
         """What makes pip and uv look here only, whatever the machine's own settings are."""
         here = str(self.folder)
         pip = {"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": here}
-        return pip | {"UV_NO_CONFIG": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": here}
+        # Offline, uv would still know what its cache holds.
+        return pip | {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_CACHE": "1", "UV_FIND_LINKS": here}
 
     def add(
         self,
