@@ -57,7 +57,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def generate(_: argparse.Namespace) -> int:
-    """Writes again what is made from the types: the JSON Schema and the README's table."""
+    """Writes the files that are generated from the config's types."""
     for path in generated.write():
         print(f"wrote {path}")
     return 0
@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking.add_argument("--json", action="store_true", help="print the findings as JSON")
     checking.set_defaults(run=check)
-    generating = commands.add_parser("generate", help="write config/schema.json and the README's table again")
+    generating = commands.add_parser("generate", help="write config/schema.json and the table in docs/configuration.md")
     generating.set_defaults(run=generate)
     showing = commands.add_parser("card", help="print the Space card of a config")
     showing.add_argument("config", nargs="?", default="default", metavar="CONFIG", help="default: config/default.yaml")

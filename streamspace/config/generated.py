@@ -1,4 +1,4 @@
-"""What the repository holds that is made from the config's types: config/schema.json and the README's table of keys."""
+"""Generates config/schema.json and the table of keys in docs/configuration.md from the config's types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from streamspace.config import file as configfile
 from streamspace.config.types import Config, Range
 
-README = configfile.ROOT / "README.md"
+REFERENCE = configfile.ROOT / "docs/configuration.md"
 BEGIN, END = "<!-- keys: made by `make format` -->", "<!-- /keys -->"
 
 
@@ -41,10 +41,11 @@ def table() -> str:
 
 
 def _wanted() -> dict[Path, str]:
-    readme = README.read_text("utf-8")
-    before, rest = readme.split(BEGIN)
-    after = rest.split(END)[1]
-    return {configfile.SCHEMA: configfile.schema(), README: f"{before}{BEGIN}\n{table()}\n{END}{after}"}
+    wanted = {configfile.SCHEMA: configfile.schema()}
+    if REFERENCE.is_file():  # a clone of the Space has no docs
+        before, rest = REFERENCE.read_text("utf-8").split(BEGIN)
+        wanted[REFERENCE] = f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}"
+    return wanted
 
 
 def _rows(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, str, str]]:

@@ -1,6 +1,6 @@
 """The types of a config file: every key, its default, its bounds and its meaning. `configfile` reads one from disk.
 
-The descriptions are the documentation: the JSON Schema that editors use and the README's table are made from them.
+The JSON Schema for editors and the table in docs/configuration.md are generated from the descriptions.
 """
 
 from __future__ import annotations

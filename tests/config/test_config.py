@@ -13,6 +13,7 @@ from streamspace.config import generated
 from streamspace.config.types import Config
 from streamspace.errors import ConfigError
 from tests.running import ROOT, changed
+from tests.standins.hub.checkout import Checkout
 
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
 
@@ -60,8 +61,12 @@ def test_the_presets_cover_what_people_fork_for() -> None:
     assert wanted <= set(configfile.names())
 
 
-def test_the_schema_and_the_readme_agree_with_the_types() -> None:
+def test_the_schema_and_the_table_of_keys_agree_with_the_types() -> None:
     assert generated.stale() == []
+
+
+def test_a_clone_of_a_space_which_has_no_docs_generates_the_schema_only(tmp_path: Path) -> None:
+    assert Checkout(tmp_path, None).run("generate").out == "wrote config/schema.json\n"
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
