@@ -43,6 +43,7 @@ format: .venv/dev.done ## Format the code, and write again what is generated fro
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/python -m streamspace generate
+	$(BIN)/python scripts/modules.py
 
 oldest: .venv/dev.done ## Install the oldest versions that the requirements allow
 	env -u UV_TORCH_BACKEND $(BIN)/uv pip compile --quiet --no-deps --resolution lowest-direct --output-file .venv/oldest.txt requirements-dev.txt

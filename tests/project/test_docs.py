@@ -1,4 +1,4 @@
-"""The commands of docs/deploying.md, run word for word, in their order, against a stand-in Hub."""
+"""The docs agree with the code: docs/deploying.md's commands are run against a stand-in Hub, and tables are compared."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import modules
 from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB
 from tests.running import ROOT, clean
 from tests.standins.hub.checkout import Checkout
@@ -61,3 +62,7 @@ def test_the_page_names_hardware_that_there_is_with_the_memory_that_check_reckon
     assert len(named) >= 10
     assert named == {name: HARDWARE[name] for name in named}
     assert f"weights above {LARGE_WEIGHTS_GIB} GiB" in TEXT
+
+
+def test_the_table_of_modules_is_made_from_their_docstrings() -> None:
+    assert modules.PAGE.read_text("utf-8") == modules.page(), "Run: make format"
