@@ -1,1 +1,1 @@
-"""A model in its place: device, files, number formats, threads."""
+"""Loading a model: device, files, number formats and threads."""

@@ -1,4 +1,4 @@
-"""How many cores a container may really use: more threads than that wait for each other at every step of a model."""
+"""Counts the CPU cores that the container may use; more threads than that slow every forward pass down."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000" is two cores' time, "max 100000" is all there is
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000" is two cores, "max 100000" is no limit
 
 
 def count(environ: Mapping[str, str] = os.environ, quota: Path = QUOTA) -> tuple[int, str]:
-    """The cores, and what says so: the process's own, the container's share of time, or what a Space announces."""
+    """The number of cores and its source: CPU affinity, the cgroup's quota, or the Space's environment."""
     found = {"this process may use so many cores": _visible()}
     if share := _share(quota):
         found["the container's share of time is so much"] = share

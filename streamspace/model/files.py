@@ -1,4 +1,4 @@
-"""Brings a model's files to this machine, from a folder or the Hub, and says exactly what is wrong when it can't."""
+"""Finds a model's files in a folder or downloads them from the Hub, and explains failures."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from streamspace.errors import ModelError
 from streamspace.i18n import t
 
 log = logging.getLogger(__name__)
-# What a causal language model needs; no pickled weights, and no code unless the config trusts it.
+# The files of a causal language model; no pickled weights, and no code unless the config trusts it.
 WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 UNWANTED = ["*/*", "consolidated*"]  # copies in other formats, which would double the download
 
 
 def first_line(error: Exception) -> str:
-    """What an exception of another library says, short enough to quote."""
+    """The first line of another library's exception, shortened."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:300].rstrip(".")
 
 
 def fetch(name: str, revision: str | None, code: bool = False, tell: Callable[[str], None] = log.info) -> Path:
-    """The local folder of a model: itself when `name` is one, else a download from the Hub. Raises ModelError."""
+    """The local folder of a model: `name` itself if it is a folder, else a download. Raises ModelError."""
     if name.startswith((".", "/", "~")) or (ROOT / name).is_dir():
         return _local(name)
     tell(t("status.finding", name=name))
@@ -45,7 +45,7 @@ def fetch(name: str, revision: str | None, code: bool = False, tell: Callable[[s
 
 
 def fetch_adapter(name: str, revision: str | None) -> Path:
-    """The local folder of a LoRA adapter. Raises ModelError, as `fetch` does, about `model.adapter`."""
+    """The local folder of a LoRA adapter, found as in `fetch`. Raises ModelError about `model.adapter`."""
     try:
         local = (ROOT / name).resolve()
         if (local / "adapter_config.json").is_file():
@@ -56,7 +56,7 @@ def fetch_adapter(name: str, revision: str | None) -> Path:
 
 
 def _bar(name: str, tell: Callable[[str], None]) -> type[tqdm[Any]]:
-    """A progress bar for the terminal that also tells the bytes so far, at most once a second."""
+    """A progress bar for the terminal that also reports the bytes so far, at most once per second."""
 
     class Bar(tqdm):  # type: ignore[type-arg]
         told = 0.0

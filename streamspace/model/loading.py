@@ -1,4 +1,4 @@
-"""Loads a model and its tokenizer from their files, and says exactly what is wrong when that fails."""
+"""Loads a model and its tokenizer from their files, and explains failures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in its place, with its tokenizer. `context_window` is in tokens; `processor` is for images."""
+    """A loaded model with its tokenizer. `context_window` is in tokens; `processor` is for images."""
 
     model: Any
     tokenizer: Any
@@ -38,7 +38,7 @@ class Loaded:
 def load(
     settings: Model, placement: Placement, tell: Callable[[str], None] = log.info, *, images: bool = False
 ) -> Loaded:
-    """The model that the config names, on the placement's device, ready to generate. Raises ModelError.
+    """The config's model, on the placement's device, ready to generate. Raises ModelError.
 
     `images` loads a model that reads images, with its processor.
     """
@@ -105,7 +105,7 @@ def _processor(settings: Model, folder: Path) -> Any:
 
 
 def _tokenizer(settings: Model, folder: Path, processor: Any = None) -> Any:
-    """The tokenizer, which renders the chat template: the config's, else the processor's, else its own."""
+    """The tokenizer, with the config's chat template, else the processor's, else its own."""
     if processor:
         tokenizer = processor.tokenizer
         tokenizer.chat_template = processor.chat_template or tokenizer.chat_template
@@ -120,7 +120,7 @@ def _tokenizer(settings: Model, folder: Path, processor: Any = None) -> Any:
 
 
 def _model(settings: Model, folder: Path, placement: Placement, kind: Any) -> Any:
-    """The model, on the CPU unless it is quantized: such weights are made, or read, on the device."""
+    """The model, on the CPU unless it is quantized: quantized weights are made, or read, on the device."""
     config = AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
     quantizing.check_weights(settings, config)
     loaded: Any = kind.from_pretrained(
@@ -143,7 +143,7 @@ def _model(settings: Model, folder: Path, placement: Placement, kind: Any) -> An
 
 
 def _adapted(model: Any, settings: Model) -> Any:
-    """The adapter's weights merged into the model's: no cost per token."""
+    """The model with the adapter's weights merged into it, which adds no cost per token."""
     from peft import PeftModel
 
     assert settings.adapter
@@ -153,7 +153,7 @@ def _adapted(model: Any, settings: Model) -> Any:
 
 
 def _neutralize_generation_config(model: Any, tokenizer: Any) -> None:
-    """Takes out of the model's own generation config what this project decides: sampling, and no compilation."""
+    """Removes from the model's generation config what this project sets: sampling and compilation."""
     config = model.generation_config
     config.temperature = config.top_p = config.top_k = config.min_p = config.typical_p = None
     config.do_sample, config.max_length, config.max_new_tokens = False, None, None
@@ -166,6 +166,6 @@ def _neutralize_generation_config(model: Any, tokenizer: Any) -> None:
 
 
 def _context_window(model: Any, tokenizer: Any) -> int:
-    """The most tokens of prompt and reply together, by the model's config, else by its tokenizer."""
+    """The maximum number of prompt and reply tokens, by the model's config, else by its tokenizer."""
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
     return int(limit) if limit < 10**9 else 32_768

@@ -1,4 +1,4 @@
-"""Packs a model's linear layers into the layout that the CPU's kernels compute in: once, instead of at every pass."""
+"""Packs a model's linear layers into oneDNN's layout once, instead of in every forward pass."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch.nn import Linear, Module, Parameter
 
-ROWS = 8  # tokens in a pass that the layout is made for: replies that are being written, not prompts
+ROWS = 8  # tokens in a pass that the layout is optimized for: decoding, not prefill
 FORMATS = (torch.float32, torch.bfloat16)
 
 
 class PackedLinear(Module):
-    """A linear layer in oneDNN's own layout, as torch's compiler would make it. Inference only."""
+    """A linear layer in oneDNN's layout, as torch's compiler makes it. Inference only."""
 
     def __init__(self, linear: Linear) -> None:
         super().__init__()
@@ -28,10 +28,10 @@ class PackedLinear(Module):
 
 
 def pack(model: Any) -> Any:
-    """The model, its linear layers packed where torch and the model's own code allow it.
+    """The model, with its linear layers packed where torch and the model's code allow it.
 
-    About twice as fast on two cores, for one reply and for many (docs/decisions/packed-linear-layers.md). An output
-    layer that shares its weights with the embeddings takes their memory once more.
+    About twice as fast on two cores, for one reply and for many (docs/decisions/0004-cpu-weight-packing.md). An output
+    layer that shares its weights with the embeddings needs their memory a second time.
     """
     has_onednn: Any = torch.backends.mkldnn.is_available
     if has_onednn() and _only_calls_its_layers(model):
@@ -40,7 +40,7 @@ def pack(model: Any) -> Any:
 
 
 class _Opaque(Module):
-    """A linear layer that can be called, and has no weight to look at."""
+    """A linear layer that can be called, but has no readable weight."""
 
     def __init__(self, linear: Linear) -> None:
         super().__init__()
@@ -53,11 +53,11 @@ class _Opaque(Module):
 
 @torch.no_grad()
 def _only_calls_its_layers(model: Any) -> bool:
-    """Whether the model computes without reading the weights of its linear layers by itself: those it could not use."""
+    """Whether the model never reads the weights of its linear layers directly; packed ones are not readable."""
     _replace(model, Linear, _Opaque)
     try:
         model(torch.zeros(1, 1, dtype=torch.long))
-    except Exception:  # whatever a model raises that misses a weight
+    except Exception:  # a model can raise anything when a weight is missing
         return False
     finally:
         _replace(model, _Opaque, lambda opaque: opaque.linear[0])

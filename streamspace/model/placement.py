@@ -1,4 +1,4 @@
-"""Chooses the device and the number format from what the machine has and what the config asks for, and says why."""
+"""Chooses the device and the number format from the machine and the config, and gives the reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Placement:
 
 
 def choose(machine: Machine, device: str = "auto", dtype: str = "auto", quantization: str = "none") -> Placement:
-    """The placement for what the config asks. Raises DeviceError where the machine can't: no silent fallback."""
+    """The placement for the config. Raises DeviceError when the machine can't provide it: no silent fallback."""
     where, because = _device(machine, device)
     _check_kernels(machine, where, quantization)
     dynamic = where == "cpu" and quantization == "int8"
@@ -46,7 +46,7 @@ def choose(machine: Machine, device: str = "auto", dtype: str = "auto", quantiza
 
 
 def needs_bitsandbytes(quantization: str, device: str) -> bool:
-    """Whether the package quantizes the weights: torch itself does so in int8 on a CPU."""
+    """Whether bitsandbytes quantizes the weights; int8 on a CPU is torch's."""
     return quantization == "int4" or (quantization == "int8" and device != "cpu")
 
 

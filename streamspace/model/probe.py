@@ -1,4 +1,4 @@
-"""Asks torch and the environment what machine this is; what follows from it is `placement`'s."""
+"""Reads the machine's properties from torch and the environment, for `placement`."""
 
 from __future__ import annotations
 

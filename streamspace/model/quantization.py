@@ -1,6 +1,6 @@
-"""Fewer bits for the weights of linear layers: torch's int8 on a CPU, else bitsandbytes' int8 and int4.
+"""Quantizes linear layers: torch's int8 on a CPU, otherwise bitsandbytes' int8 and int4.
 
-Why that package: docs/decisions/fewer-bits-by-bitsandbytes.md.
+Why bitsandbytes: docs/decisions/0008-quantization.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from streamspace.model.placement import BITSANDBYTES, Placement, needs_bitsandby
 
 
 def check_package(settings: Model, placement: Placement) -> None:
-    """Raises ModelError, before anything is downloaded, where the package that quantizes isn't installed."""
+    """Raises ModelError, before anything is downloaded, if the package for quantization isn't installed."""
     needed = needs_bitsandbytes(settings.quantization, placement.device)
     if needed and not importlib.util.find_spec("bitsandbytes"):
         raise ModelError(
@@ -29,7 +29,7 @@ def check_package(settings: Model, placement: Placement) -> None:
 
 
 def check_weights(settings: Model, config: Any) -> None:
-    """Raises ModelError where weights that are quantized already, by their config.json, would be so once more."""
+    """Raises ModelError if the weights are already quantized, by their config.json, and the config quantizes again."""
     found = [getattr(part, "quantization_config", None) for part in (config, config.get_text_config())]
     if any(found) and settings.quantization != "none":
         raise ModelError(
@@ -39,7 +39,7 @@ def check_weights(settings: Model, config: Any) -> None:
 
 
 def options(settings: Model, placement: Placement) -> dict[str, Any]:
-    """What `from_pretrained` takes to quantize each weight on the device as it is read; nothing where torch does it."""
+    """Arguments for `from_pretrained` that quantize each weight as it is read; empty where torch quantizes."""
     logging.getLogger("bitsandbytes.autograd").setLevel(logging.ERROR)  # int8 warns of each layer at each token
     if not needs_bitsandbytes(settings.quantization, placement.device):
         return {}
@@ -55,8 +55,8 @@ def options(settings: Model, placement: Placement) -> dict[str, Any]:
 
 
 def dynamic(model: Any) -> Any:
-    """Linear layers in int8, activations quantized as they come (torch's dynamic quantization; CPU only)."""
+    """The model with int8 linear layers (torch's dynamic quantization; CPU only)."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated in favour of a package that would be one more to install
+        warnings.simplefilter("ignore")  # deprecated in favour of an additional package
         quantize: Any = torch.ao.quantization.quantize_dynamic
         return quantize(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)

@@ -1,7 +1,7 @@
-"""How many threads compute a pass on the CPU: all that the container has, or fewer where those are done sooner.
+"""Chooses the number of threads for a forward pass on the CPU: fewer than all cores where that is faster.
 
-Threads that share a layer wait for each other at its end. Where layers are small, the waiting costs more than the
-sharing saves: docs/decisions/threads-that-wait-briefly.md has the figures.
+Threads that share a layer wait for each other at its end. In small layers the wait costs more than the parallelism
+saves: docs/decisions/0007-cpu-threads.md has the figures.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import torch
 from streamspace.model import cores
 
 log = logging.getLogger(__name__)
-SIZES = (1, 8)  # tokens in a pass: one reply that is being written, several in a batch
-PROMPT = 32  # tokens from which on a pass is taken for a prompt's, which all threads share
+SIZES = (1, 8)  # tokens in a pass: decoding one reply, or several in a batch
+PROMPT = 32  # a pass of this many tokens or more counts as prefill, and uses all threads
 ROUNDS = 10
-PAUSE = 0.02  # seconds between rounds: threads that share one core for a while, by the system's choice, part again
-LONG = 0.1  # seconds; in a pass that takes longer, the waiting is lost among the work
-GIVE_UP_RATIO = 2.0  # times the least so far, from which on a number of threads isn't tried again
-TIE_RATIO = 1.1  # times the least of all, up to which fewer threads are preferred: they leave cores to everything else
+PAUSE = 0.02  # seconds between rounds, in which the scheduler can separate threads that share a core
+LONG = 0.1  # seconds; in a longer pass, the wait is negligible
+GIVE_UP_RATIO = 2.0  # times the minimum so far, above which a number of threads isn't timed again
+TIE_RATIO = 1.1  # times the minimum, within which fewer threads are preferred: the other cores stay free
 
 
 def limit() -> None:
-    """Keeps torch from starting more threads than the container has cores, which it doesn't see."""
+    """Limits torch's threads to the container's cores, which torch doesn't detect."""
     number, reason = cores.count()
     if number < torch.get_num_threads():
         torch.set_num_threads(number)
@@ -35,9 +35,9 @@ def limit() -> None:
 
 
 def tune(model: Any) -> None:
-    """Times small passes with fewer threads, and from now on lets the quickest number compute passes of their size.
+    """Times small passes with fewer threads, and uses the fastest number for passes of that size from then on.
 
-    Takes a second or two. The same number for the whole life of the model: another one rounds differently.
+    Takes a second or two. The number stays the same while the process runs: another one rounds differently.
     """
     all_cores = torch.get_num_threads()
     quickest = [_quickest(model, size, all_cores) for size in SIZES]
@@ -60,7 +60,7 @@ class ThreadCountHook:
 
 
 def _quickest(model: Any, size: int, all_cores: int) -> int:
-    """The fewest threads, at most `all_cores`, with which a pass of so many tokens takes about the least time."""
+    """The smallest number of threads, up to `all_cores`, within TIE_RATIO of the minimum time for such a pass."""
     least = {all_cores: _seconds(model, size, all_cores)}
     fewer = [number for number in (32, 16, 8, 4, 2, 1) if number < all_cores and least[all_cores] <= LONG]
     for _ in range(ROUNDS if fewer else 0):
@@ -76,7 +76,7 @@ def _quickest(model: Any, size: int, all_cores: int) -> int:
 def _seconds(model: Any, size: int, number: int) -> float:
     torch.set_num_threads(number)
     ids = torch.zeros(1, size, dtype=torch.long)
-    model(ids, use_cache=False)  # the first pass after another number takes longer
+    model(ids, use_cache=False)  # the first pass after a change takes longer
     started = time.perf_counter()
     model(ids, use_cache=False)
     return time.perf_counter() - started
