@@ -1,1 +1,1 @@
-"""What the Hub takes and says: card, upload, requirements, errors."""
+"""The Hub's formats and errors: card, upload, requirements."""

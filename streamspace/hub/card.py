@@ -1,4 +1,4 @@
-"""The Space's card: README.md's front matter, made from a config so that the two can't disagree."""
+"""The Space's card: README.md's front matter, generated from a config."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from streamspace.config.types import Config, Model
 from streamspace.hub import requirements
 
 README = configfile.ROOT / "README.md"
-PYTHON = "3.12"  # what the Space runs; checks/platform.py knows which ones ZeroGPU accepts
+PYTHON = "3.12"  # the Space's version; checks/platform.py lists those that ZeroGPU accepts
 BLOCK = re.compile(r"\A---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
 
 
 class _Version(str):
-    """Text that is quoted in YAML: 3.10 without quotes is the number 3.1."""
+    """Text that YAML must quote: 3.10 without quotes is the number 3.1."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -30,7 +30,7 @@ _Dumper.add_representer(_Version, lambda dumper, text: dumper.represent_scalar("
 
 
 def render(config: Config, files: Sequence[str] = ()) -> str:
-    """The front matter with its `---` lines; `files` are the model's, needed to preload a pinned revision."""
+    """The front matter with its `---` lines; `files` are the model's, required to preload a pinned revision."""
     return (
         f"---\n{yaml.dump(fields(config, files), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)}---\n"
     )
@@ -63,13 +63,13 @@ def fields(config: Config, files: Sequence[str] = ()) -> dict[str, Any]:
 def models(config: Config) -> list[str]:
     """The Hub repositories that the config uses: the model and its adapter."""
     if config.endpoint and config.endpoint.url:
-        return []  # the model's name on that server, which needn't be one of the Hub
+        return []  # the model's name on that server, not necessarily one on the Hub
     named = [config.model.id, *([config.model.adapter.id] if config.model.adapter else [])]
     return [name for name in named if not is_local(name)]
 
 
 def preload(config: Config, files: Sequence[str]) -> list[str]:
-    """What the Space downloads while it is built. The Hub takes a revision only together with the files' names."""
+    """The entries that the build downloads. The Hub accepts a revision only together with file names."""
     model = config.model
     if not loads_from_hub(config) or not config.card.preload:
         return []
@@ -79,22 +79,22 @@ def preload(config: Config, files: Sequence[str]) -> list[str]:
 
 
 def loads_from_hub(config: Config) -> bool:
-    """Whether the Space itself loads a model, and from the Hub."""
+    """Whether the Space loads its model from the Hub."""
     return not config.endpoint and not is_local(config.model.id)
 
 
 def loads_from_here(config: Config) -> bool:
-    """Whether the Space itself loads a model, and from its own files."""
+    """Whether the Space loads its model from its own files."""
     return not config.endpoint and is_local(config.model.id)
 
 
 def is_local(name: str) -> bool:
-    """Whether a model's name is a folder here rather than a repository of the Hub, as `fetching` reads it."""
+    """Whether a model's id is a local folder rather than a Hub repository, as in `model.files`."""
     return name.startswith((".", "/", "~")) or (configfile.ROOT / name).is_dir()
 
 
 def read(text: str) -> dict[str, Any] | None:
-    """The keys of a README's front matter, or None when it has none that YAML can read."""
+    """The keys of a README's front matter, or None without valid front matter."""
     match = BLOCK.match(text)
     try:
         found = yaml.safe_load(match[1]) if match else None
@@ -104,7 +104,7 @@ def read(text: str) -> dict[str, Any] | None:
 
 
 def put(readme: str, front_matter: str) -> str:
-    """A README with this front matter in place of its own."""
+    """The README with this front matter instead of its own."""
     return front_matter + BLOCK.sub("", readme, count=1)
 
 

@@ -1,4 +1,4 @@
-"""What the Hub's refusals mean: the cause and the next step, in words."""
+"""Translates the Hub client's errors into the cause and the next step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOKENS = "https://huggingface.co/settings/tokens"
 
 @contextlib.contextmanager
 def hub_errors(step: str, space: str) -> Iterator[None]:
-    """Turns what the Hub's client raises during a step into a DeployError. `step` reads like "create the Space"."""
+    """Raises the Hub client's errors as a DeployError. `step` reads like "create the Space"."""
     try:
         yield
     except hub.OIDCError as error:
@@ -34,7 +34,7 @@ def hub_errors(step: str, space: str) -> Iterator[None]:
 
 
 def permitted(ask: Callable[[], T]) -> T | None:
-    """The answer, or None where the token may not ask: a Trusted Publisher's sees files, and little else."""
+    """The result of `ask`, or None if the token lacks permission: a Trusted Publisher's reads little but files."""
     try:
         return ask()
     except hub.HfHubHTTPError as error:
@@ -44,7 +44,7 @@ def permitted(ask: Callable[[], T]) -> T | None:
 
 
 def status(error: BaseException | None) -> int:
-    """The HTTP status behind an error, 0 without one."""
+    """The HTTP status of an error, 0 without one."""
     response = getattr(error, "response", None)
     return response.status_code if response is not None else 0
 
@@ -98,13 +98,13 @@ def _authorization(error: Exception) -> str:
 
 
 def _asked(error: Exception) -> str:
-    """The address that the refused request went to."""
+    """The URL of the refused request."""
     response = getattr(error, "response", None)
     return str(response.request.url) if response is not None else ""
 
 
 def _said(error: Exception) -> str:
-    """The Hub's own words, short; its status where it says nothing."""
+    """The Hub's message, shortened, or the status without one."""
     words = getattr(error, "server_message", None) or f"status {status(error)}"
     return " ".join(str(words).split())[:200].rstrip(".")
 

@@ -1,4 +1,4 @@
-"""What requirements.txt asks for: the one place where the Space's versions are written down."""
+"""Reads requirements.txt, the only place where the Space's versions are defined."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SPACE = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"
 
 
 def read(path: Path = FILE) -> dict[str, Requirement]:
-    """Each package that a Space gets, by its canonical name, for example `huggingface-hub`."""
+    """The requirements that apply on a Space, by canonical package name, for example `huggingface-hub`."""
     return parse(path.read_text("utf-8").splitlines())
 
 
 def parse(lines: Iterable[str]) -> dict[str, Requirement]:
-    """The packages that lines of a requirements file name; options, paths and addresses among them are left out."""
+    """The packages in the lines of a requirements file, without options, paths and URLs."""
     found: dict[str, Requirement] = {}
     for line in lines:
         try:
@@ -33,13 +33,13 @@ def parse(lines: Iterable[str]) -> dict[str, Requirement]:
 
 
 def applies(wanted: Requirement, extra: str = "", python: str | None = None) -> bool:
-    """Whether a requirement's marker holds on a Space, for an extra and a Python (else the one that runs)."""
+    """Whether a requirement's marker applies on a Space, for an extra and a Python (default: this one)."""
     python_version = {"python_version": python, "python_full_version": f"{python}.0"} if python else {}
     return wanted.marker is None or wanted.marker.evaluate({**SPACE, **python_version, "extra": extra})
 
 
 def pin(name: str, wanted: Mapping[str, Requirement]) -> str | None:
-    """The one version that a package is pinned to, or None."""
+    """The version that a package is pinned to, or None."""
     specifiers = list(wanted[name].specifier) if name in wanted else []
     if len(specifiers) != 1 or specifiers[0].operator != "==" or specifiers[0].version.endswith(".*"):
         return None

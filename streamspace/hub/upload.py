@@ -1,6 +1,6 @@
-"""What goes to the Space: an allow-list of this repository's files, and the README whose card follows the config.
+"""The files of a deploy: an allow-list of this repository, and a README with the config's card.
 
-The README is the only file that differs from the one on disk. Whether the files are fit to go is `checks`' to say.
+Only the README differs from the one on disk. `checks` validates the files.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from streamspace.hub import card
 
 ROOT = configfile.ROOT.resolve()
 ALWAYS = ["app.py", "requirements.txt", "LICENSE", "streamspace", "config"]
-IF_PRESENT = ["packages.txt", "pre-requirements.txt"]  # the three files that a Space's build reads
+IF_PRESENT = ["packages.txt", "pre-requirements.txt"]  # a Space's build reads these and requirements.txt
 SKIPPED_FOLDERS = {"__pycache__", ".ipynb_checkpoints"}
 SKIPPED_ENDINGS = (".pyc", ".pyo", ".log", ".tmp", ".orig", ".rej", ".swp", "~")
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of the upload: its path in the Space, and its bytes or where they lie."""
+    """A file of the upload: its path in the Space, and its content or local path."""
 
     path: str
     source: Path | bytes
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The size in bytes."""
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     def read(self) -> bytes:
-        """The whole content."""
+        """The content."""
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
     @cached_property
     def git_oid(self) -> str:
-        """The name git gives to this content; the Hub compares regular files by it."""
+        """The content's git object id, by which the Hub compares regular files."""
         return hashlib.sha1(b"blob %d\0" % self.size + self.read(), usedforsecurity=False).hexdigest()
 
     @cached_property
     def sha256(self) -> str:
-        """The name of this content in LFS; the Hub compares large files by it."""
+        """The content's SHA-256, by which the Hub compares LFS files."""
         digest = hashlib.sha256()
         for piece in _pieces(self.source):
             digest.update(piece)
@@ -53,7 +53,7 @@ class File:
 
 
 def files(config: Config, path: Path, model_files: Sequence[str] = ()) -> list[File]:
-    """The upload for the config that was read from `path`, sorted. `model_files` go into the card (see `card`)."""
+    """The sorted files for the config that was read from `path`. `model_files` go into the card."""
     found = {file.path: file for name in _names(config) for file in _under(ROOT / name)}
     for file in (File(config_path(path), path), File("README.md", readme(config, model_files))):
         found[file.path] = file
@@ -61,13 +61,13 @@ def files(config: Config, path: Path, model_files: Sequence[str] = ()) -> list[F
 
 
 def readme(config: Config, model_files: Sequence[str] = ()) -> bytes:
-    """README.md as the Space gets it."""
+    """README.md as it is uploaded."""
     text = card.README.read_text("utf-8") if card.README.is_file() else f"# {config.card.title}\n"
     return card.put(text, card.render(config, model_files)).encode()
 
 
 def config_path(path: Path) -> str:
-    """Where a config file lies in the Space, and what SPACE_CONFIG says there."""
+    """A config file's path in the Space, which is the value of SPACE_CONFIG."""
     return f"config/{path.name}"
 
 
@@ -85,7 +85,7 @@ def _names(config: Config) -> Iterator[str]:
 
 
 def _under(path: Path) -> Iterator[File]:
-    """The files of a folder, or the file itself; paths that leave the repository don't belong into it."""
+    """The files of a folder, or the file itself, without paths outside the repository."""
     entries: Iterable[Path] = sorted(path.rglob("*")) if path.is_dir() else [path]
     for entry in entries:
         inside = entry.resolve().is_relative_to(ROOT)
