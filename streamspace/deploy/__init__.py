@@ -1,1 +1,1 @@
-"""From a config to a live Space: a plan of the steps, the steps, and the proof that it answers."""
+"""Deploys a config to a Space: the plan, its execution, and the verification that the Space replies."""

@@ -1,4 +1,4 @@
-"""Carries out a plan, proves that the Space answers, and puts the previous state back when it doesn't."""
+"""Executes a plan, verifies that the Space replies, and restores the previous state if it does not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Live:
-    """A Space that has answered."""
+    """A Space that has replied."""
 
     sha: str
     address: str
@@ -29,9 +29,9 @@ class Live:
 
 
 def secret_values(plan: Plan, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The values of the plan's secrets. Raises DeployError with the names of all that the environment lacks."""
+    """The values of the plan's secrets. Raises DeployError with the names of all missing variables."""
     missing = [name for name, source in plan.secrets.items() if not environ.get(source)]
-    if missing:  # the variable's name is not repeated: it may be a value, given by mistake
+    if missing:  # the variable's name is not printed: it may be a value, passed by mistake
         raise DeployError(
             f"--secret {', '.join(missing)}: expected a value in the environment variable of that name (or of the name "
             "after =), found none. Type it unseen: read -rs NAME; export NAME"
@@ -40,7 +40,7 @@ def secret_values(plan: Plan, environ: Mapping[str, str] = os.environ) -> dict[s
 
 
 def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: Say, timeout: float) -> Live:
-    """The live Space. Raises DeployError, with how things stand after the previous state was put back."""
+    """Applies the plan and returns the live Space. Raises DeployError, with the state after the rollback."""
     values = secret_values(plan)
     sha = before.sha if before else space.create(plan, values)
     undo: list[Callable[[], None]] = []
@@ -76,7 +76,7 @@ def verify(space: Space, sha: str, config: Config, say: Say, timeout: float) -> 
 def _settings(
     space: Space, plan: Plan, before: Remote, secrets: Mapping[str, str], undo: list[Callable[[], None]]
 ) -> None:
-    """Changes what the plan says, and notes in `undo` how to change it back. A secret's old value nobody can read."""
+    """Applies the plan's settings, and appends their reversal to `undo`; a secret's old value can't be read."""
     if plan.make_private:
         space.set_private()
     if plan.hardware:
@@ -90,12 +90,12 @@ def _settings(
 
 
 def print_cause(space: Space, say: Say) -> None:
-    """The lines of the log that tell why the Space doesn't run or answer."""
+    """Prints the log lines that explain why the Space doesn't run or reply."""
     try:
         runtime = space.runtime()
         lines = relevant(list(space.log(build=runtime.stage in ("BUILD_ERROR", "CONFIG_ERROR"))))
     except DeployError:
-        return  # the Hub itself is the trouble, and that is said already
+        return  # the Hub itself fails, which is reported already
     for line in lines:
         say(f"  | {line}")
 
@@ -103,7 +103,7 @@ def print_cause(space: Space, say: Say) -> None:
 def _go_back(
     space: Space, before: Remote | None, sha: str, undo: list[Callable[[], None]], say: Say, timeout: float
 ) -> str:
-    """Puts the settings and files of `before` back, and says in one sentence how things stand now."""
+    """Restores the settings and files of `before`, and returns the resulting state in one sentence."""
     if before is None or "app.py" not in before.files:
         return f"Not deployed. There is no earlier version to go back to: mend it, and deploy again. {space.page}"
     try:

@@ -26,7 +26,7 @@ NAME = r"[A-Za-z_]\w*"
 
 
 def deploy(options: argparse.Namespace, say: Say) -> int:
-    """Checks, plans, prints the plan, carries it out, and proves that the Space answers."""
+    """Checks the config, prints the plan, executes it, and verifies that the Space replies."""
     path = configfile.locate(options.config) if options.config else configfile.chosen()
     config = configfile.read(path)
     space, desired = Space(options.space), _wish(options, config, path)
@@ -51,7 +51,7 @@ def deploy(options: argparse.Namespace, say: Say) -> int:
 
 
 def status(options: argparse.Namespace, say: Say) -> int:
-    """Says what runs, on what, since which commit; 1 when it is broken."""
+    """Prints the Space's stage, hardware and commits; returns 1 if it is broken."""
     space = Space(options.space)
     runtime = space.runtime()
     say(f"{space.name}: {runtime.stage} on {runtime.hardware or 'no hardware yet'}, {space.address()}")
@@ -71,7 +71,7 @@ def logs(options: argparse.Namespace, say: Say) -> int:
 
 
 def go_back(options: argparse.Namespace, say: Say) -> int:
-    """Puts an earlier version back, with its config, and waits until it runs."""
+    """Restores an earlier version with its config, and waits until it runs."""
     space = Space(options.space)
     history = space.commits()
     target = rollback.find(history, options.to or rollback.previous(history))
@@ -87,7 +87,7 @@ def go_back(options: argparse.Namespace, say: Say) -> int:
 
 
 def remove(options: argparse.Namespace, say: Say) -> int:
-    """Deletes a Space for good; its name has to be given twice, since this can't be undone."""
+    """Deletes a Space permanently; its name must be given twice."""
     if options.confirm != options.space:
         raise DeployError(f"--confirm: expected {options.space!r} once more, since this can't be undone")
     Space(options.space).remove()
@@ -122,13 +122,13 @@ def _variables(texts: Sequence[str]) -> dict[str, str]:
 def _secrets(texts: Sequence[str]) -> dict[str, str]:
     """NAME or NAME=VARIABLE as a mapping from secrets to environment variables. Raises DeployError."""
     for text in texts:
-        if not re.fullmatch(rf"{NAME}(={NAME})?", text):  # not quoted: it may be the value, given by mistake
+        if not re.fullmatch(rf"{NAME}(={NAME})?", text):  # not printed: it may be the value, passed by mistake
             raise DeployError("--secret: expected NAME or NAME=VARIABLE, an environment variable with the value")
     return {name: source or name for name, _, source in (text.partition("=") for text in texts)}
 
 
 def _model_files(space: Space, config: Config) -> list[str]:
-    """The files to preload: of a model of the Hub whose revision is pinned."""
+    """The files to preload, for a model from the Hub with a pinned revision."""
     model = config.model
     if not card.loads_from_hub(config) or not card.pinned(model) or not config.card.preload:
         return []
@@ -137,7 +137,7 @@ def _model_files(space: Space, config: Config) -> list[str]:
 
 
 def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float) -> int:
-    """Nothing to do, unless an earlier deploy was interrupted while the Space was being built, or it is broken."""
+    """Handles an empty plan: the Space may still be building after an interrupted deploy, or be broken."""
     runtime = space.runtime()
     if runtime.stage in FAILED:
         apply.print_cause(space, say)

@@ -1,4 +1,4 @@
-"""The lines of a log that say why: what a person would have scrolled to."""
+"""Extracts the relevant lines of a log."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from collections.abc import Sequence
 
 TELLING = re.compile(r"(?i)\b(error|exception|failed|failure|fatal|killed|denied|conflict|no such|not found|expected)")
-REFUSED = re.compile(r"ERROR: \S")  # how pip begins, while uvicorn indents what follows
+REFUSED = re.compile(r"ERROR: \S")  # pip's prefix; uvicorn's has more spaces
 SECRET = re.compile(r"\b(hf_(?:jwt_)?)[A-Za-z0-9._-]{8,}")
-WIDEST = 300  # characters of a line: pip lists every version that a package ever had
+WIDEST = 300  # characters per line: pip lists every version of a package
 
 
 def relevant(lines: Sequence[str], most: int = 20) -> list[str]:
-    """At most `most` lines; secrets blanked, long lines shortened.
+    """The relevant lines, `most` at most, with secrets redacted and long lines shortened.
 
-    They are the last traceback, else all from pip's first refusal on, else those around the last telling line, else
-    the end.
+    These are the last traceback, else the lines from pip's first error on, else the lines around the last mention of
+    an error, else the end.
     """
     lines = [_short(SECRET.sub(r"\1***", line.rstrip())) for line in lines if line.strip()]
     starts = [index for index, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
@@ -30,13 +30,13 @@ def relevant(lines: Sequence[str], most: int = 20) -> list[str]:
 
 
 def headline(message: str) -> str:
-    """The Hub's error message in one line: the end of the log, or notes on the builder's cache, may follow in it."""
+    """The first sentence of the Hub's error message, which can include cache notes or the end of the log."""
     first, *more = message.strip().splitlines() or [""]
     return first.split(". Reason: ")[0] if more or "cache miss: " in first else first
 
 
 def _cut(lines: list[str], most: int, head: int) -> list[str]:
-    """At most `most` of the lines, with `head` of them from the beginning."""
+    """The lines, cut to `most`, with `head` of them from the start."""
     return lines if len(lines) <= most else [*lines[:head], "  ...", *lines[-(most - head - 1) :]]
 
 

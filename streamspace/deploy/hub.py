@@ -1,4 +1,4 @@
-"""One Space on the Hub: each method is one thing that can be asked of it, with refusals in plain words."""
+"""One Space on the Hub, as methods that explain the Hub's errors."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from streamspace.errors import DeployError
 from streamspace.hub.errors import hub_errors, permitted
 from streamspace.hub.upload import File
 
-IGNORE_NOTHING = "# the plan says what is uploaded\n"  # else the Hub leaves out what a .gitignore of the Space names
+IGNORE_NOTHING = "# the plan says what is uploaded\n"  # else the Hub skips the files in a Space's .gitignore
 
 
 class Space:
-    """The Space `owner/name`, through the Hub's own client."""
+    """The Space `owner/name`, through huggingface_hub."""
 
     def __init__(self, name: str, api: HfApi | None = None) -> None:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
@@ -32,17 +32,17 @@ class Space:
         self.name = name
         self.api = api or HfApi()
         disable_progress_bars()
-        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # the plan says what is going to happen
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # the plan is printed instead
 
     @property
     def page(self) -> str:
-        """Where a person looks at it."""
+        """The URL of its page on the Hub."""
         return f"{self.api.endpoint}/spaces/{self.name}"
 
     def fetch(self) -> Remote | None:
         """The Space as it is now, or None when there is none. Raises DeployError."""
         with hub_errors("look at the Space", self.name):
-            if not os.environ.get("HF_OIDC_RESOURCE"):  # a Trusted Publisher's token is nobody's
+            if not os.environ.get("HF_OIDC_RESOURCE"):  # a Trusted Publisher's token has no user
                 self.api.whoami()
             try:
                 info = self.api.space_info(self.name)
@@ -73,13 +73,13 @@ class Space:
             return self.api.space_info(self.name).sha or ""
 
     def variables(self) -> dict[str, str] | None:
-        """Its variables, or None where the token may not look at them."""
+        """Its variables, or None if the token may not read them."""
         with hub_errors("look at the variables", self.name):
             found = permitted(lambda: self.api.get_space_variables(self.name))
         return None if found is None else {name: variable.value for name, variable in found.items()}
 
     def set_private(self) -> None:
-        """Hides it from everybody else."""
+        """Makes it private."""
         with hub_errors("make the Space private", self.name):
             self.api.update_repo_settings(self.name, repo_type="space", private=True)
 
@@ -89,12 +89,12 @@ class Space:
             self.api.request_space_hardware(self.name, name)  # type: ignore[arg-type]
 
     def set_secret(self, name: str, value: str) -> None:
-        """Sets a secret; the Hub never shows it again."""
+        """Sets a secret, which can't be read back."""
         with hub_errors(f"set secret {name}", self.name):
             self.api.add_space_secret(self.name, name, value)
 
     def set_variable(self, name: str, value: str | None) -> None:
-        """Sets a variable, or takes it away with None."""
+        """Sets a variable, or deletes it with None."""
         with hub_errors(f"set variable {name}", self.name):
             if value is None:
                 self.api.delete_space_variable(self.name, name)
@@ -102,15 +102,14 @@ class Space:
                 self.api.add_space_variable(self.name, name, value)
 
     def remove(self) -> None:
-        """Deletes it for good, if there is one."""
+        """Deletes it permanently, if it exists."""
         with hub_errors("remove the Space", self.name):
             self.api.delete_repo(self.name, repo_type="space", missing_ok=True)
 
     def push(self, put: Iterable[File], delete: Iterable[str], parent: str, title: str, message: str) -> str:
-        """One commit with all changes, on top of `parent` or not at all. Returns its sha.
+        """Commits all changes on top of `parent`, or fails if that is not the head. Returns the sha.
 
-        Not `upload_folder`: that may split a folder into several commits, of which only the first is guarded by
-        `parent_commit`, and each of which would start a build.
+        Not `upload_folder`, which can split a folder into several commits: see docs/decisions/0001.
         """
         operations = [
             *(CommitOperationAdd(file.path, _source(file)) for file in put),
@@ -119,7 +118,7 @@ class Space:
         return self._commit("upload the files", operations, parent, title, message)
 
     def restore(self, old: str, parent: str, title: str, message: str) -> str:
-        """One commit that makes the files what they were at `old`. Returns its sha, or `parent` if nothing differs."""
+        """Commits the files as of `old`. Returns the sha, or `parent` if nothing differs."""
         then, now = self.files(old), self.files(parent)
         operations = [
             *(CommitOperationCopy(path, path, src_revision=old) for path in then if then[path] != now.get(path)),
@@ -130,7 +129,7 @@ class Space:
         return self._commit("put the files back", operations, parent, title, message)
 
     def files(self, revision: str) -> dict[str, str]:
-        """Each path at a revision with the name of its content: git's, or the sha256 of a large file."""
+        """The paths at a revision, with the git object id or, for LFS files, the SHA-256."""
         with hub_errors(f"list the files of {revision[:7]}", self.name):
             tree = self.api.list_repo_tree(self.name, recursive=True, revision=revision, repo_type="space")
             found = [entry for entry in tree if isinstance(entry, RepoFile)]
@@ -143,7 +142,7 @@ class Space:
         return [Commit(each.commit_id, each.title, each.message, f"{each.created_at:%Y-%m-%d %H:%M}") for each in found]
 
     def runtime(self) -> Runtime:
-        """What runs now."""
+        """The Space's current runtime."""
         with hub_errors("ask what runs", self.name):
             found = self.api.get_space_runtime(self.name)
         hardware = found.hardware or found.requested_hardware
@@ -151,7 +150,7 @@ class Space:
         return Runtime(str(getattr(found.stage, "value", found.stage)), found.raw.get("sha"), hardware, message)
 
     def address(self) -> str:
-        """The live app's own URL, without a slash at its end."""
+        """The live app's URL, without a trailing slash."""
         with hub_errors("find the app's address", self.name):
             info = self.api.space_info(self.name)
         return (info.host or f"https://{self.name.replace('/', '-').lower()}.hf.space").rstrip("/")
@@ -163,10 +162,10 @@ class Space:
                 yield from piece.rstrip("\n").splitlines() or [""]
 
     def model_files(self, name: str, revision: str) -> list[str]:
-        """What a model's repository holds at a revision; nothing where that can't be read."""
+        """The file names of a model's repository at a revision, empty if unreadable."""
         with contextlib.suppress(DeployError), hub_errors(f"list the files of {name}", name):
             return self.api.list_repo_files(name, revision=revision)
-        return []  # preloading is a convenience; `check --online` tells what is wrong with the model
+        return []  # preloading is optional; `check --online` reports problems with the model
 
     def _hardware(self) -> str | None:
         found = self.api.get_space_runtime(self.name)

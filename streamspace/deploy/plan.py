@@ -1,4 +1,4 @@
-"""The plan of a deploy: what has to change so that the Space is what the config asks for. Pure; `apply` does it."""
+"""Computes the plan of a deploy: the changes from the Space's state to the config's. `apply` executes it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from streamspace.deploy.state import Remote
 from streamspace.errors import DeployError
 from streamspace.hub.upload import File
 
-KEPT = {".gitattributes"}  # the Hub writes it and keeps it: which files are large
-LONG = 12  # files, above which the plan names folders
-WITHOUT_SSR = "GRADIO_SSR_MODE"  # its proxy would hide the app's own routes
+KEPT = {".gitattributes"}  # written and maintained by the Hub: the list of LFS files
+LONG = 12  # more files than this are listed by folder
+WITHOUT_SSR = "GRADIO_SSR_MODE"  # server-side rendering puts a proxy before the app's routes
 
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What the command and the config ask for. `secrets` maps names to environment variables."""
+    """The state that the command and the config ask for. `secrets` maps names to environment variables."""
 
     space: str
     config: str
@@ -29,7 +29,7 @@ class DesiredState:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps. `parent` is the commit that the push builds on, so that nobody's change is overwritten unseen."""
+    """The steps. `parent` is the commit that the push must follow, to detect concurrent changes."""
 
     desired: DesiredState
     create: bool = False
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Whether the Space already is what was asked for."""
+        """Whether the Space is already up to date."""
         settings = self.create or self.make_private or self.hardware or self.secrets or self.variables
         return not (settings or self.pushes)
 
@@ -76,9 +76,9 @@ class Plan:
 
 
 def make(desired: DesiredState, files: Sequence[File], remote: Remote | None) -> Plan:
-    """The steps from `remote` (None: no such Space yet) to `desired` with these files.
+    """The plan from `remote` (None: no such Space yet) to `desired` with these files.
 
-    Raises DeployError when the Space would go on to run another config.
+    Raises DeployError if the Space would still run another config.
     """
     if remote is None:
         return Plan(desired, create=True, secrets=desired.secrets, variables=dict(desired.variables), put=tuple(files))
@@ -104,7 +104,7 @@ def make(desired: DesiredState, files: Sequence[File], remote: Remote | None) ->
 
 
 def _same(file: File, there: str | None) -> bool:
-    """Regular files are known by git's name, of 40 digits, large ones by their sha256, of 64."""
+    """Compares by git object id (40 digits) for regular files, and by SHA-256 (64 digits) for LFS files."""
     return there is not None and there == (file.git_oid if len(there) == 40 else file.sha256)
 
 
@@ -128,7 +128,7 @@ def _remarks(desired: DesiredState, remote: Remote) -> Iterator[str]:
 
 
 def _uploads(files: Sequence[File]) -> Iterator[str]:
-    """A line for each file; where there are many, for each folder at the top."""
+    """One line per file, or per top-level folder if there are many files."""
     groups: dict[str, list[int]] = {}
     for file in files:
         folder, slash, _ = file.path.partition("/")

@@ -1,4 +1,4 @@
-"""Puts an earlier revision's files back, as a new commit: history is never rewritten."""
+"""Restores an earlier revision's files in a new commit; history is never rewritten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TITLE = "Go back to {sha}"
 
 
 def go_back(space: Space, to: str, head: str, reason: str, say: Callable[[str], None], timeout: float) -> str:
-    """Commits the files of `to` on top of `head`, waits until that runs, and returns its sha. Raises DeployError."""
+    """Commits the files of `to` on top of `head`, waits until it runs, and returns its sha. Raises DeployError."""
     config = find(space.commits(), to).config
     message = f"{reason}\nSPACE_CONFIG={config}" if config else reason
     sha = space.restore(to, head, TITLE.format(sha=to[:7]), message)
@@ -23,9 +23,9 @@ def go_back(space: Space, to: str, head: str, reason: str, say: Callable[[str], 
 
 
 def previous(commits: Sequence[Commit]) -> str:
-    """What ran before what runs now, given the history, newest first: going back twice goes back two versions.
+    """The version before the current one, from the history, newest first: two rollbacks go back two versions.
 
-    Raises DeployError when there is nothing before.
+    Raises DeployError if there is none.
     """
     current = _origin(0, commits)
     if current + 1 >= len(commits):
@@ -34,7 +34,7 @@ def previous(commits: Sequence[Commit]) -> str:
 
 
 def find(commits: Sequence[Commit], sha: str) -> Commit:
-    """The commit whose name begins with `sha`. Raises DeployError."""
+    """The commit whose sha starts with `sha`. Raises DeployError."""
     found = [commit for commit in commits if commit.sha.startswith(sha)]
     if len(found) != 1:
         known = ", ".join(commit.sha[:7] for commit in commits[:5])
@@ -43,7 +43,7 @@ def find(commits: Sequence[Commit], sha: str) -> Commit:
 
 
 def _origin(index: int, commits: Sequence[Commit]) -> int:
-    """The commit whose files stand at `index`: itself, or the one that it went back to."""
+    """The commit whose files are those at `index`: itself, or the one that it restored."""
     match = re.fullmatch(TITLE.format(sha="([0-9a-f]{7})"), commits[index].title)
     for later in range(index + 1, len(commits)) if match else ():
         if match and commits[later].sha.startswith(match[1]):

@@ -1,4 +1,4 @@
-"""Streams one reply from a live Space, as a visitor's program would: the proof that it answers."""
+"""Smoke test: streams one reply from a live Space, as an API client does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from streamspace.config.types import Config
 from streamspace.errors import DeployError
 
 QUESTION = "Say hello in one short sentence."
-NOT_YET = {404, 502, 503, 504}  # what the Hub's proxy says while a Space wakes
+NOT_YET = {404, 502, 503, 504}  # the Hub's proxy, while a Space wakes
 WAKE_TIMEOUT = 120.0  # seconds for it to wake
-READ_TIMEOUT = 120.0  # seconds without any sign of life; the app sends a heartbeat every few
+READ_TIMEOUT = 120.0  # seconds of silence; the app sends a heartbeat every few seconds
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The reply of a live Space: its text, seconds to its first piece and in all, and how many updates it came in."""
+    """A live Space's reply: its text, seconds to the first text and in total, and the number of updates."""
 
     text: str
     first: float
@@ -36,11 +36,11 @@ class Answer:
 
 
 class Busy(DeployError):
-    """The Space runs, and had no GPU or place in the queue for this one message: nothing is known against it."""
+    """The Space runs, but has no GPU quota or queue capacity for this request, which is not a failure."""
 
 
 def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
-    """The reply of the app at `address`. Raises DeployError when there is none, Busy when it can't be had now."""
+    """The reply of the app at `address`. Raises DeployError if there is none, Busy if there is no capacity."""
     name, words = ("chat", "message") if config.task != "completion" else ("complete", "prompt")
     tokens = config.sampling.max_new_tokens
     body = {words: QUESTION, "max_new_tokens": max(tokens.min, min(64, tokens.max))}
@@ -59,7 +59,7 @@ def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
 
 
 def _patiently(request: Callable[[], httpx2.Response], say: Callable[[str], None]) -> Any:
-    """The JSON of a response; asks again while the Space is still waking up."""
+    """The JSON of a response; retries while the Space wakes up."""
     until = time.monotonic() + WAKE_TIMEOUT
     while True:
         status, answer = _once(request)
@@ -74,7 +74,7 @@ def _patiently(request: Callable[[], httpx2.Response], say: Callable[[str], None
 
 
 def _once(request: Callable[[], httpx2.Response]) -> tuple[int, httpx2.Response | None]:
-    """The response with its status; 503 while nobody listens yet."""
+    """The response and its status; 503 while the connection is refused."""
     try:
         response = request()
         return response.status_code, response
@@ -115,6 +115,6 @@ def _refusal(data: Any) -> DeployError:
 
 
 def _headers() -> dict[str, str]:
-    """Who asks: needed for a private Space, and on ZeroGPU the time is taken from the asker's quota."""
+    """Authentication: required by private Spaces, and ZeroGPU charges the user's quota."""
     token = get_token()
     return {"X-HF-Authorization": f"Bearer {token}"} if token else {}

@@ -1,4 +1,4 @@
-"""What is known of a Space: how it looked before a deploy, its commits, and what runs. Plain values."""
+"""The state of a Space: its files and settings, its commits, and its runtime."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Remote:
-    """The Space as it is. `files` maps paths to git or sha256 names; `config` is what it was last deployed with.
+    """A Space's files and settings. `files` maps paths to git object ids or SHA-256; `config` is the last deployed one.
 
-    `hardware`, `variables` and `secrets` are None where the token may not look.
+    `hardware`, `variables` and `secrets` are None if the token may not read them.
     """
 
     sha: str
@@ -25,7 +25,7 @@ class Remote:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit of the Space, newest first in lists; `message` is what stands under its title."""
+    """A commit of the Space, newest first in lists; `message` is the text below its title."""
 
     sha: str
     title: str
@@ -34,14 +34,14 @@ class Commit:
 
     @property
     def config(self) -> str | None:
-        """The SPACE_CONFIG that it was deployed with, as its message says."""
+        """The SPACE_CONFIG of the deploy, from the commit's message."""
         match = re.search(r"^SPACE_CONFIG=(\S+)$", self.message, re.MULTILINE)
         return match[1] if match else None
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What runs, or doesn't: the stage in the Hub's words, and the commit it belongs to, where the Hub says it."""
+    """The Space's stage, in the Hub's terms, and its commit, if the Hub reports it."""
 
     stage: str
     sha: str | None

@@ -1,4 +1,4 @@
-"""Keeps what a command says for the summary page of a GitHub Actions run."""
+"""Copies a command's output to the summary page of a GitHub Actions run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARIABLE = "GITHUB_STEP_SUMMARY"  # GitHub sets it to the file that becomes the 
 
 @contextlib.contextmanager
 def recorded(say: Callable[[str], None], title: str, page: str | None) -> Iterator[Callable[[str], None]]:
-    """A `say` that also writes to `page`, if there is one, together with the error that ends the command."""
+    """A `say` that also writes to `page`, if given, including the error that ends the command."""
     lines: list[str] = []
 
     def both(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Waits until the pushed revision runs, and not merely the one before it."""
+"""Waits until the pushed revision runs, as opposed to the previous one."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from streamspace.errors import DeployError
 Verdict = Literal["wait", "live", "asleep", "failed"]
 ON_THE_WAY = {"BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING"}
 FAILED = {"BUILD_ERROR", "RUNTIME_ERROR", "CONFIG_ERROR", "NO_APP_FILE", "DELETING"}
-SETTLED = 30.0  # seconds of RUNNING after which a push that the Hub doesn't name counts as running
-LEAST, MOST = 0.5, 5.0  # seconds between two looks; builds take minutes, starts take seconds
+SETTLED = 30.0  # seconds of RUNNING after which a push counts as running if the Hub omits the commit
+LEAST, MOST = 0.5, 5.0  # seconds between polls; builds take minutes, starts take seconds
 
 
 class Watched(Protocol):
-    """What is needed of a Space here."""
+    """The part of Space that this module uses."""
 
     def runtime(self) -> Runtime:
-        """What runs now."""
+        """The Space's current runtime."""
 
 
 def verdict(runtime: Runtime, pushed: str, moved: bool, waited: float) -> Verdict:
-    """What a state means for a pushed commit. `moved`: a build or start was seen; `waited`: seconds since the push.
+    """Interprets a state for a pushed commit. `moved`: a build or start was seen; `waited`: seconds since the push.
 
-    The Hub may say RUNNING, or an old failure, for the previous revision at first, and may leave the commit out.
+    At first the Hub can report RUNNING, or a failure, of the previous revision, and can omit the commit.
     """
     if runtime.stage in ON_THE_WAY:
         return "wait"
