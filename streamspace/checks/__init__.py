@@ -1,1 +1,1 @@
-"""What can be known before a minute is lost: findings about a config, the card, the files and the model."""
+"""Checks before a deploy: findings about a config, the card, the files, the requirements and the model."""

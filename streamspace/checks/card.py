@@ -1,4 +1,4 @@
-"""Checks the card: lengths, colours, versions, hardware, and that the committed README says what the config says."""
+"""Checks the card: lengths, colours, versions, hardware, and that README.md agrees with the config."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REQUIRED = ["title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "app
 
 
 def from_config(config: Config, where: str) -> Iterator[Finding]:
-    """What the types can't know about the config's part `card`."""
+    """Checks of the config's `card` that the types don't cover."""
     if config.card.hardware not in HARDWARE:
         near = difflib.get_close_matches(config.card.hardware, HARDWARE, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -31,7 +31,7 @@ def from_config(config: Config, where: str) -> Iterator[Finding]:
 
 
 def from_readme(text: str, config: Config) -> Iterator[Finding]:
-    """What the Hub would refuse in this README, and where it disagrees with the config."""
+    """Reports what the Hub would refuse in a README, and where it disagrees with the config."""
     found = card.read(text)
     if found is None:
         yield Finding("error", "README.md", "expected front matter between two lines ---, found none", "Run: make card")

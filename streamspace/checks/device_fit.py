@@ -1,4 +1,4 @@
-"""Checks that the hardware can hold the model as the config wants it: device, number format and quantization."""
+"""Checks that the hardware supports the config's device, number format and quantization."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamspace.config.types import Config
 from streamspace.errors import DeviceError
 from streamspace.model.placement import BITSANDBYTES, choose, needs_bitsandbytes
 
-COSTS = {  # what is good to know of each, and where more is said
+COSTS = {  # a note for each, with a reference
     ("int8", "cpu"): (
         "int8 on a CPU answers a little differently, and rounds by all that share a pass: a reply may differ by a word "
         "from the same one alone",
@@ -27,7 +27,7 @@ COSTS = {  # what is good to know of each, and where more is said
         "Compare a few; how it works: https://huggingface.co/blog/4bit-transformers-bitsandbytes",
     ),
 }
-PACKAGES = {  # what transformers 5.23 reads weights with that are quantized already, by their method
+PACKAGES = {  # the packages that transformers 5.23 needs for quantized weights, by quantization method
     "awq": ["gptqmodel"],
     "bitsandbytes": ["bitsandbytes"],
     "compressed-tensors": ["compressed-tensors"],
@@ -36,7 +36,7 @@ PACKAGES = {  # what transformers 5.23 reads weights with that are quantized alr
 
 
 def findings(config: Config, hardware: str, wanted: Collection[str], where: str) -> Iterator[Finding]:
-    """About a model that the Space itself runs; `wanted` are the packages of requirements.txt."""
+    """Findings for a model that runs in the Space; `wanted` are the packages of requirements.txt."""
     quantization = config.model.quantization
     try:
         placed = choose(machine(hardware), config.device, config.model.dtype, quantization)
@@ -52,7 +52,7 @@ def findings(config: Config, hardware: str, wanted: Collection[str], where: str)
 
 
 def ready(config: Config, shape: Mapping[str, Any], wanted: Collection[str], where: str) -> Iterator[Finding]:
-    """About weights that are quantized already, by the model's config.json."""
+    """Findings for weights that are already quantized, by the model's config.json."""
     method = shape["quantization_config"].get("quant_method")
     if config.model.quantization != "none":
         problem = f"expected 'none' for weights that are quantized already, got {config.model.quantization!r}"

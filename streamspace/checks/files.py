@@ -12,7 +12,7 @@ from streamspace.hub import card
 from streamspace.hub.upload import File
 
 POINTER = b"version https://git-lfs.github.com/spec/"
-READ_UP_TO = 2_000_000  # bytes; a secret hides in text, and texts are smaller
+READ_UP_TO = 2_000_000  # bytes; secrets are searched in text files, which are smaller
 SECRETS = {
     "a Hugging Face token": re.compile(rb"\bhf_[A-Za-z]{34}\b"),
     "a GitHub token": re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9_]{60,}"),
@@ -22,7 +22,7 @@ SECRETS = {
 
 
 def findings(files: Sequence[File], config: Config, where: str) -> Iterator[Finding]:
-    """About the files that would be uploaded for this config, which `where` names."""
+    """Findings for the files of this config's upload; `where` names the config."""
     there = {file.path for file in files}
     for name in ("app.py", "requirements.txt"):
         if name not in there:

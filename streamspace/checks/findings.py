@@ -1,4 +1,4 @@
-"""A finding: what is wrong, where, and what to do about it."""
+"""A finding of `check`: the problem, where it is, and how to fix it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True)
 class Finding:
-    """An error has to be mended first; a warning may be meant; a note is good to know."""
+    """An error blocks a deploy; a warning can be intended; a note is information."""
 
     severity: Severity
     where: str
@@ -26,10 +26,10 @@ class Finding:
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """Those that stop a deploy."""
+    """The findings that block a deploy."""
     return [finding for finding in findings if finding.severity == "error"]
 
 
 def as_json(findings: Iterable[Finding]) -> str:
-    """All of them as one JSON document, for scripts."""
+    """The findings as one JSON document, for scripts."""
     return json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)

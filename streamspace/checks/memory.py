@@ -1,4 +1,4 @@
-"""How much memory a model needs, and whether the hardware has it: weights, plus the cache for what is being written."""
+"""Estimates the memory that a model needs, weights and key/value cache, and compares it with the hardware's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OVERHEAD = 1.2  # activations, the allocator and the CUDA context; a rule of thu
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of weights as loaded, of key/value cache for all replies that run at once, and while it loads, if more."""
+    """Bytes of the loaded weights, of the key/value cache for all concurrent replies, and while loading, if more."""
 
     weights: int
     cache: int
@@ -30,7 +30,7 @@ class Need:
 
     @property
     def total(self) -> float:
-        """With room for what a forward pass needs besides."""
+        """The sum, with a margin for the rest of a forward pass."""
         return max((self.weights + self.cache) * OVERHEAD, self.loading)
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Need:
 
 
 def shown(count: float, units: Mapping[str, int]) -> str:
-    """A large number in the largest of the units that fits, for example 7.6B or 512.0 MiB."""
+    """A large number in its largest unit, for example 7.6B or 512.0 MiB."""
     name, size = next(((name, size) for name, size in units.items() if count >= size), list(units.items())[-1])
     return f"{count / size:.1f}{name}"
 
@@ -50,7 +50,7 @@ def local_weights(config: Config) -> int:
 
 
 def loaded_dtype(config: Config, hardware: str) -> str:
-    """The number format that `placement` would choose there, as far as the flavour's name tells."""
+    """The number format that `placement` would choose, as far as the hardware's name determines it."""
     if config.model.dtype != "auto":
         return config.model.dtype
     return choose(machine(hardware), "cpu" if _on_cpu(config, hardware) else "auto").dtype
@@ -67,7 +67,7 @@ def weight_bytes(count: int, shape: Mapping[str, Any], config: Config, hardware:
 
 
 def loading_bytes(count: int, weights: int, config: Config, hardware: str) -> int:
-    """Bytes at once while torch makes int8 of float32 on a CPU, which holds both; else 0. Measured: 5.3 a parameter."""
+    """Peak bytes while torch converts float32 to int8 on a CPU, else 0. Measured: 5.3 per parameter."""
     dynamic = config.model.quantization == "int8" and _on_cpu(config, hardware)
     return int(count * BYTES["float32"] + weights) if dynamic else 0
 
@@ -81,12 +81,12 @@ def cache_bytes(shape: Mapping[str, Any], config: Config, hardware: str) -> int:
     keys = shape.get("num_key_value_heads") or heads
     tokens = config.limits.prompt_tokens + int(config.sampling.max_new_tokens.max)
     tokens = min(tokens, shape.get("max_position_embeddings") or tokens)
-    at_once = 1 if hardware == ZEROGPU else config.limits.concurrency  # there each reply has a GPU share of its own
+    at_once = 1 if hardware == ZEROGPU else config.limits.concurrency  # each ZeroGPU reply has a GPU share of its own
     return int(2 * layers * keys * head * tokens * at_once * BYTES[loaded_dtype(config, hardware)])
 
 
 def oversized(weights: int, hardware: str, config: Config, where: str) -> Iterator[Finding]:
-    """What becomes of weights that ZeroGPU's usual share of a GPU can't hold."""
+    """Findings for weights that don't fit ZeroGPU's default share of a GPU."""
     if hardware != ZEROGPU or weights <= LARGE_WEIGHTS_GIB * GIB:
         return
     size = f"{weights / GIB:.0f} GiB of weights"
@@ -99,7 +99,7 @@ def oversized(weights: int, hardware: str, config: Config, where: str) -> Iterat
 
 
 def fits_disk(stored: int, weights: int, hardware: str, where: str) -> Iterator[Finding]:
-    """Whether ZeroGPU's disk holds the downloaded files and the packed weights, which `spaces` writes beside them."""
+    """Checks that ZeroGPU's disk holds the downloaded files and the packed weights that `spaces` writes."""
     if hardware == ZEROGPU and stored + weights > ZEROGPU_DISK_GB * 1e9:
         problem = (
             f"model.id: expected weights that fit ZeroGPU's disk ({ZEROGPU_DISK_GB} GB) twice, downloaded and packed, "
@@ -111,11 +111,11 @@ def fits_disk(stored: int, weights: int, hardware: str, where: str) -> Iterator[
 
 
 def fits(need: Need, hardware: str, config: Config, where: str) -> Iterator[Finding]:
-    """Whether the hardware's memory holds it."""
+    """Checks that the hardware's memory is sufficient."""
     yield from oversized(need.weights, hardware, config, where)
     room = HARDWARE.get(hardware)
     if room is None:
-        return  # an unknown flavour is reported with the card
+        return  # unknown hardware is reported with the card
     if hardware == ZEROGPU and need.weights > LARGE_WEIGHTS_GIB * GIB:
         room = XLARGE_GB
     if need.total > room * 1e9:

@@ -1,4 +1,4 @@
-"""All that can be checked without the network, in the order in which a forker would mend it."""
+"""Runs all checks that need no network, in the order in which to fix their findings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamspace.hub import card, requirements, upload
 
 
 def findings(config: Config, path: Path, hardware: str | None = None) -> list[Finding]:
-    """What stands between this config and a Space on `hardware` (the card's, unless given)."""
+    """Findings for a deploy of this config on `hardware` (default: the card's)."""
     return list(_findings(config, path, hardware or config.card.hardware))
 
 
@@ -32,6 +32,6 @@ def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
 
 
 def committed_card(config: Config) -> list[Finding]:
-    """What is wrong with the README.md that is committed, which is `config`'s."""
+    """Findings for the committed README.md, which is `config`'s."""
     text = card.README.read_text("utf-8") if card.README.is_file() else ""
     return list(cards.from_readme(text, config))

@@ -1,4 +1,4 @@
-"""What the Hub knows about a config's model: is it there, may this token read it, does it fit, what is its licence."""
+"""Checks a config's model on the Hub: existence, access, memory, chat template and licence."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HOW_TO_GIVE_IT = "Deploy with --secret HF_TOKEN=VARIABLE, an environment variabl
 
 
 def findings(config: Config, path: Path, hardware: str | None = None, api: HfApi | None = None) -> list[Finding]:
-    """About the model and the adapter, for `hardware` (else the card's). Raises DeployError without the Hub."""
+    """Findings for the model and the adapter, on `hardware` or the card's. Raises DeployError without the Hub."""
     disable_progress_bars()
     where = upload.config_path(path)
     asked = api or HfApi()
@@ -58,7 +58,7 @@ def _model(api: HfApi, config: Config, hardware: str, where: str) -> Iterator[Fi
 
 
 def _there(api: HfApi, name: str, revision: str | None, key: str, where: str) -> tuple[ModelInfo | None, list[Finding]]:
-    """The model as the Hub describes it, or why it can't be read."""
+    """The Hub's description of the model, or a finding if it can't be read."""
     page = f"https://huggingface.co/{name}"
     try:
         with hub_errors(f"ask about {name}", name):
@@ -123,7 +123,7 @@ def _weights(info: ModelInfo, config: Config, hardware: str, where: str, shape: 
 
 
 def _json(api: HfApi, info: ModelInfo, name: str) -> dict[str, Any]:
-    """A small JSON file of the model; empty where there is none."""
+    """A small JSON file of the model, or an empty mapping."""
     text = _file(api, info, name)
     return json.loads(text) if text else {}
 

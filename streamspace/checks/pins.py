@@ -1,4 +1,4 @@
-"""Checks requirements.txt and the Python version against what the Hub builds and ZeroGPU runs."""
+"""Checks requirements.txt and the Python version against the Hub's build and ZeroGPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WHERE = "requirements.txt"
 
 
 def findings(hardware: str, wanted: Mapping[str, Requirement], python: str = card.PYTHON) -> Iterator[Finding]:
-    """About the packages that a Space on this hardware installs, as `requirements.read` gives them."""
+    """Findings for the packages of a Space on this hardware, as returned by `requirements.read`."""
     asked = {name: str(line.specifier) for name, line in wanted.items()}
     if requirements.pin("gradio", wanted) is None:
         problem = f"gradio: expected one version (gradio==...), got {asked.get('gradio') or 'none'!r}"

@@ -1,4 +1,4 @@
-"""What the platform accepts and offers, in one dated place. When the platform changes, this file changes.
+"""The platform's limits, versions and hardware, with the date and the source of each.
 
 Sources: the Hub's documentation, "Spaces ZeroGPU" (with hub-docs pull request 2763 of 2026-09-04), "Using GPU Spaces"
 and "Spaces Configuration Reference"; the flavours' names are those of huggingface_hub 2.4.0; what the Hub installs is
@@ -10,20 +10,20 @@ from __future__ import annotations
 from streamspace.model.placement import Machine
 
 CHECKED = "2026-11"
-PYTHONS = ["3.11", "3.12", "3.13", "3.14"]  # transformers needs 3.11 since 5.21, as do numpy and pandas of today
-ZEROGPU = "zero-a10g"  # the flavour kept its first GPU's name; the GPU behind it has changed since
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]  # transformers 5.21 and later need 3.11, as do current numpy and pandas
+ZEROGPU = "zero-a10g"  # named after its first GPU, which has been replaced
 ZEROGPU_TORCH = ["2.8.0", "2.9.1", "2.10.0", "2.11.0", "2.12.1", "2.13.0"]
-ZEROGPU_PYTHON = ["3.12"]  # 3.12.12; it also runs 3.10.13, which is older than PYTHONS
-ZEROGPU_SPACES = "0.51.3"  # what it pins `spaces` to
+ZEROGPU_PYTHON = ["3.12"]  # 3.12.12; ZeroGPU also runs 3.10.13, which is older than PYTHONS
+ZEROGPU_SPACES = "0.51.3"  # the version that ZeroGPU pins
 ZEROGPU_PAGE = "https://huggingface.co/docs/hub/spaces-zerogpu"
-LARGE_WEIGHTS_GIB = 42  # above this, packed weights go to xlarge by themselves (read in spaces 0.51.3)
+LARGE_WEIGHTS_GIB = 42  # larger packed weights select xlarge (spaces 0.51.3)
 SHORT_DESCRIPTION = 60  # characters
 COLORS = ["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
 LARGEST_FILE_GB = 50  # "Storage limits"
-REPOSITORY_GB = 1  # what a Space's own repository is known to hold, from users' reports; models have theirs
+REPOSITORY_GB = 1  # of a Space's repository, from users' reports; models have other limits
 
 
-# GB of memory that a model can have: the machine's without a GPU, else that of one GPU, since the engine uses one.
+# GB of memory for the model: the machine's without a GPU, otherwise one GPU's, since the engine uses one.
 HARDWARE = {
     "cpu-basic": 16,
     "cpu-upgrade": 32,
@@ -48,14 +48,14 @@ HARDWARE = {
     "rtx-pro-6000x8": 96,
 }
 XLARGE_GB = 96  # ZeroGPU's whole GPU, at twice the quota
-ZEROGPU_DISK_GB = 150  # from reports: 77 GB of weights ended in "No space left on device" while they were packed
+ZEROGPU_DISK_GB = 150  # from reports: packing 77 GB of weights failed with "No space left on device"
 
-# What the Hub's build installs first, in a step of its own. The second step may replace these versions.
+# The Hub's build installs these first, in a separate step. The second step can replace the versions.
 PREINSTALLED = ["datasets", "huggingface-hub>=0.30", "hf-transfer>=0.1.4", "protobuf<4", "click<8.1"]
 
 
 def hub_requirements(sdk_version: str, hardware: str) -> list[str]:
-    """What the build adds to requirements.txt in its second step, which pip resolves as a whole."""
+    """The requirements that the build adds to requirements.txt in its second step, in one resolution."""
     added = [f"gradio[oauth,mcp]=={sdk_version}", "uvicorn>=0.14.0", "websockets>=10.4"]
     if hardware == ZEROGPU:
         return [*added, f"spaces=={ZEROGPU_SPACES}", f"torch<={ZEROGPU_TORCH[-1]}"]
@@ -63,6 +63,6 @@ def hub_requirements(sdk_version: str, hardware: str) -> list[str]:
 
 
 def machine(hardware: str) -> Machine:
-    """What `probe` would find there, as far as the flavour's name tells."""
+    """What `probe` would return there, as far as the hardware's name determines it."""
     cuda = not hardware.startswith("cpu")
     return Machine(zero=hardware == ZEROGPU, cuda=cuda, cuda_bf16=cuda and not hardware.startswith("t4"))

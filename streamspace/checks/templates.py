@@ -1,4 +1,4 @@
-"""Renders a model's chat template with what a conversation can hold, without loading the model."""
+"""Renders a model's chat template with typical conversations, without loading the model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CASES = {
 
 
 def findings(tokenizer: Mapping[str, Any], own_file: str | None, where: str) -> Iterator[Finding]:
-    """What the template can't do. `tokenizer` is tokenizer_config.json, `own_file` the text of chat_template.jinja."""
+    """Findings for a template. `tokenizer` is tokenizer_config.json, `own_file` the text of chat_template.jinja."""
     source = own_file or _default(tokenizer.get("chat_template"))
     if not source:
         problem = "task: expected a model with a chat template for 'chat', and this one has none"
@@ -39,14 +39,14 @@ def findings(tokenizer: Mapping[str, Any], own_file: str | None, where: str) -> 
 
 
 def _default(template: Any) -> str | None:
-    """The template named default where there are several, as old tokenizers have."""
+    """The template named default, if there are several, as in old tokenizers."""
     if isinstance(template, list):
         return next((each["template"] for each in template if each.get("name") == "default"), None)
     return template
 
 
 def _render(source: str, tokenizer: Mapping[str, Any], messages: list[dict[str, str]]) -> str | None:
-    """None when it renders, else what it says."""
+    """None if it renders, else the error message."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
@@ -61,7 +61,7 @@ def _render(source: str, tokenizer: Mapping[str, Any], messages: list[dict[str, 
 
 
 def _tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:
-    """bos_token and the others as text, which may be written as text or as a mapping."""
+    """bos_token and the other special tokens as text; the file has text or a mapping."""
     found = {name: value for name, value in tokenizer.items() if name.endswith("_token")}
     return {
         name: value["content"] if isinstance(value, dict) else value

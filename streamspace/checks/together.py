@@ -1,6 +1,6 @@
-"""Checks that requirements.txt and what the Hub installs beside it can be met by one version of each package.
+"""Checks that requirements.txt is compatible with the packages that the Hub installs with it.
 
-It reads what the packages installed here say of themselves; `check --build` asks pip, which knows all the others.
+It reads the metadata of the packages that are installed here; `check --build` asks pip, which reads all others'.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from streamspace.hub import card, requirements
 
 
 def findings(hardware: str, wanted: Mapping[str, Requirement], python: str = card.PYTHON) -> Iterator[Finding]:
-    """About each package that the Hub, or a package that it pins, requires as well."""
+    """Findings for the packages that the Hub, or a package that it pins, also requires."""
     sdk_version = requirements.pin("gradio", wanted)
     if sdk_version is None:
-        return  # which pins.py tells
+        return  # reported by pins.py
     for theirs, origin in _required(hub_requirements(sdk_version, hardware), python):
         ours = wanted.get(canonicalize_name(theirs.name))
         if ours is not None and unmeetable(ours, theirs):
             asked, needed = f"{ours.name}{ours.specifier}", f"{theirs.name}{theirs.specifier}"
             problem = f"{ours.name}: expected a version that meets {needed!r}, which {origin}, got {asked!r}"
-            example = needed.replace("==", ">=")  # an equal pin fails when the Hub moves its own
+            example = needed.replace("==", ">=")  # an equal pin fails when the Hub changes its own
             hint = f"No version meets both, so the Hub's build would fail. Change the line, for example to: {example}"
             yield Finding("error", WHERE, problem, hint)
 
 
 def resolved(hardware: Iterable[str], python: str = card.PYTHON) -> Iterator[Finding]:
-    """What pip says when it is asked what the Hub's build asks it. Raises ResolutionUnavailable."""
+    """Findings of pip for the resolution of the Hub's build. Raises ResolutionUnavailable."""
     sdk_version = requirements.pin("gradio", requirements.read())
     if sdk_version is None:
         return
@@ -45,15 +45,15 @@ def resolved(hardware: Iterable[str], python: str = card.PYTHON) -> Iterator[Fin
 
 
 def unmeetable(one: Requirement, other: Requirement) -> bool:
-    """Whether no version of a package meets both."""
+    """Whether no version of a package satisfies both."""
     return (one.specifier & other.specifier).is_unsatisfiable()
 
 
 def _required(lines: list[str], python: str) -> Iterator[tuple[Requirement, str]]:
-    """What is installed beside requirements.txt, and what is required by those of one version; each with its origin."""
+    """The Hub's own requirements, and the requirements of those that it pins; each with its origin."""
     for added in map(Requirement, lines):
         yield added, "the Hub installs"
-        if "==" in str(added.specifier):  # of the others pip may take a version that requires something else
+        if "==" in str(added.specifier):  # pip can choose another version of unpinned ones, with other requirements
             yield from _required_by(added, python)
 
 
@@ -63,7 +63,7 @@ def _required_by(added: Requirement, python: str) -> Iterator[tuple[Requirement,
     except metadata.PackageNotFoundError:
         return
     if installed.version not in added.specifier:
-        return  # another version says nothing about this one
+        return  # another version can have other requirements
     for theirs in map(Requirement, installed.requires or []):
         for extra in ("", *sorted(added.extras)):
             if requirements.applies(theirs, extra, python):
