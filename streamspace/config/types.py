@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from streamspace.config.engines import KINDS, EngineName
+
 Color = Literal["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -256,10 +258,9 @@ class Config(Part):
         description="`chat` needs a chat template; `completion` continues raw text; `image-chat` needs a model that "
         "reads images.",
     )
-    engine: Literal["auto", "generate", "batching", "endpoint"] = Field(
+    engine: EngineName = Field(
         "auto",
-        description="What runs the model: `generate` one reply at a time, `batching` many in one pass, `endpoint` a "
-        "server elsewhere; `auto` takes what suits the machine.",
+        description=f"What runs the model: {KINDS}; `auto` takes what suits the machine.",
     )
     endpoint: Endpoint | None = Field(None, description=Endpoint.__doc__)
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(

@@ -1,166 +1,114 @@
-"""A batch of replies under transformers' continuous batching, and how each token gets from it to its reader."""
+"""A batch of replies under transformers' continuous batching, each with its own sampling and its own reader."""
 
 from __future__ import annotations
 
 import copy
 import logging
 import math
-import queue
-from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from transformers import ContinuousBatchingConfig
-from transformers.generation.continuous_batching import ContinuousBatchingManager
-from transformers.generation.continuous_batching.continuous_api import OutputRouter
-from transformers.generation.continuous_batching.requests import GenerationOutput
 
-from streamspace.engines.engine import HEARTBEAT
-from streamspace.engines.reply_state import Draft
-from streamspace.engines.sampler import RequestSampler, Sampler
-from streamspace.events import Event, Failure, Finished, Request
+from streamspace.engines import transformers_internals as internals
+from streamspace.engines.reply import Reply, explain
+from streamspace.engines.sampler import RequestSampler
 
 log = logging.getLogger(__name__)
 PAGE = 32  # tokens; whole pages of a conversation are shared with its next turn instead of being read again
 STEP = 512  # tokens read in one pass at most, so that a long prompt doesn't hold up the replies beside it
 
 
-class Reply:
-    """One reply on its way from the batch's thread to the reader of `events`."""
+@dataclass
+class Member:
+    """A reply's part in a batch: the tokens it has so far, with which another batch can go on."""
 
-    def __init__(self, name: str, request: Request, draft: Draft, sampler: RequestSampler) -> None:
-        self.name = name
-        self.request = request
-        self.draft = draft
-        self.sampler = sampler
-        self.written: list[int] = []
-        self.error: str | None = None
-        self._joined_at = 0
-        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+    name: str
+    reply: Reply
+    sampler: RequestSampler
+    written: list[int] = field(default_factory=list)
+    error: str | None = None
+    joined_at: int = 0
 
     def join(self) -> list[int]:
         """The tokens that the batch reads first: the prompt, and what an earlier batch has written."""
-        self._joined_at = len(self.written)
-        return [*self.request.prompt, *self.written]
+        self.joined_at = len(self.written)
+        return [*self.reply.request.prompt, *self.written]
 
-    def take(self, output: GenerationOutput) -> None:
+    def take(self, output: internals.GenerationOutput) -> None:
         """Called in the batch's thread, after each pass, with all tokens since `join`."""
         if output.error is not None:
             self.error = output.error
-            self._queue.put(None)
+            self.reply.leave()
             return
-        for token in output.generated_tokens[len(self.written) - self._joined_at :]:
+        for token in output.generated_tokens[len(self.written) - self.joined_at :]:
             self.written.append(token)
-            self._put(self.draft.take(token))
-            if self.draft.ended:
+            self.reply.add_token(token)
+            if self.reply.ended:
                 return
         if output.is_finished():
-            self._put(self.draft.end("length"))
-
-    def fail(self, error: Exception) -> None:
-        """Called in the batch's thread when `take` itself has failed."""
-        self._queue.put(self.draft.fail(error))
-
-    def events(self, alive: Callable[[], bool], until_next_token: bool = False) -> Generator[Event, None, bool]:
-        """Yields events to the end; returns early, and False, when the batch has died."""
-        tokens = self.draft.tokens
-        while True:
-            try:
-                event = self._queue.get(timeout=HEARTBEAT)
-            except queue.Empty:
-                if not alive():
-                    return False
-                yield self.draft.beat
-            else:
-                if event is None:
-                    return False
-                yield event
-                if isinstance(event, Finished | Failure):
-                    return True
-            if until_next_token and self.draft.tokens > tokens:
-                return True
-
-    def _put(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self._queue.put(event)
+            self.reply.finish("length")
 
 
 class Batch:
-    """transformers' manager of a batch, and the replies in it."""
+    """A running batch, and its members."""
 
     def __init__(self, model: Any, capacity: int, longest: int) -> None:
-        self._replies: dict[str, Reply] = {}
-        self._sampler = Sampler()
-        self._manager: ContinuousBatchingManager = model.init_continuous_batching(
-            generation_config=_greedy(model),
-            continuous_batching_config=ContinuousBatchingConfig(
-                page_size=PAGE,
-                num_blocks=capacity * (math.ceil(longest / PAGE) + 1),
-                max_batch_tokens=max(STEP, capacity),
-                max_requests_per_batch=capacity,
-                safety_margin=0.0,  # there is room for each to its end
-                use_cuda_graph=False,  # the sampler's work is not of a fixed shape
-                use_async_batching=False,  # a reply that has ended must not be in the next pass
-                auto_switch_to_flash=False,  # the config file chooses the attention
-            ),
-        )
-        logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)  # what it says we say, once
+        self._members: dict[str, Member] = {}
         self._failed = False
-        self._manager.output_router = _Router(self._deliver)
-        self._manager.logit_processor = self._sampler
-        self._manager.start()
+        batching = ContinuousBatchingConfig(
+            page_size=PAGE,
+            num_blocks=capacity * (math.ceil(longest / PAGE) + 1),
+            max_batch_tokens=max(STEP, capacity),
+            max_requests_per_batch=capacity,
+            safety_margin=0.0,  # there is room for each to its end
+            use_cuda_graph=False,  # the sampler's work is not of a fixed shape
+            use_async_batching=False,  # a reply that has ended must not be in the next pass
+            auto_switch_to_flash=False,  # the config file chooses the attention
+        )
+        self._manager = internals.start_manager(model, _greedy(model), batching, self._deliver, self._sample)
 
     def alive(self) -> bool:
-        """Whether the batch writes, or would."""
-        return self._manager.is_running() and not self._manager.background_thread_status.can_accept_new_requests()
+        """Whether the batch computes, or would."""
+        return internals.is_alive(self._manager)
 
-    def add(self, reply: Reply) -> None:
+    def add(self, member: Member) -> None:
         """Lets a reply into the next pass."""
-        prompt = reply.join()
-        self._replies[reply.name] = reply
-        self._sampler.samplers[reply.name] = reply.sampler
-        left = reply.request.sampling.max_new_tokens - len(reply.written)
-        self._manager.add_request(prompt, request_id=reply.name, max_new_tokens=left, streaming=True)
+        prompt = member.join()
+        self._members[member.name] = member
+        left = member.reply.request.sampling.max_new_tokens - len(member.written)
+        self._manager.add_request(prompt, request_id=member.name, max_new_tokens=left, streaming=True)
 
-    def remove(self, reply: Reply) -> None:
+    def remove(self, member: Member) -> None:
         """Takes a reply out before the next pass, if it is still in."""
-        if self._replies.pop(reply.name, None):
-            self._manager.cancel_request(reply.name)
-        self._sampler.samplers.pop(reply.name, None)
+        if self._members.pop(member.name, None):
+            self._manager.cancel_request(member.name)
 
     def end(self) -> None:
         """Ends the thread after its present pass."""
         self._manager.stop(hard_stop=True)
 
-    def _deliver(self, output: GenerationOutput) -> None:
+    def _sample(self, state: Any, scores: torch.Tensor) -> torch.Tensor | None:
+        """Called in the batch's thread, in each pass."""
+        member = self._members.get(state.request_id)
+        return member.sampler.sample(state, scores) if member else None
+
+    def _deliver(self, output: internals.GenerationOutput) -> None:
         """Called in the batch's thread, which an exception would end."""
         if output.error and not self._failed:
             self._failed = True
             log.exception("The model failed while it was answering")  # in the manager's except clause
-        reply = self._replies.get(output.request_id)
-        if reply is None:
+        member = self._members.get(output.request_id)
+        if member is None:
             return
         try:
-            reply.take(output)
+            member.take(output)
         except Exception as error:
             log.exception("A reply failed")
-            reply.fail(error)
-        if reply.draft.ended:
-            self.remove(reply)
-
-
-class _Router(OutputRouter):
-    """Hands each output over in the batch's thread: what ends a reply then ends it before the next pass begins."""
-
-    def __init__(self, take: Callable[[GenerationOutput], None]) -> None:
-        super().__init__()
-        self._take = take
-
-    def deliver(self, output: GenerationOutput) -> None:
-        self._take(output)
-
-    def deliver_batch(self, outputs: list[GenerationOutput]) -> None:
-        for output in outputs:
-            self._take(output)
+            member.reply.fail(explain(error))
+        if member.reply.ended:
+            self.remove(member)
 
 
 def _greedy(model: Any) -> Any:

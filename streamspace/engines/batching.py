@@ -8,15 +8,30 @@ import threading
 from collections.abc import Generator
 from typing import Any
 
-from streamspace.engines.batch import Batch, Reply
-from streamspace.engines.compatibility import GREEDY
-from streamspace.engines.engine import Events, RecentFailure, acquire
-from streamspace.engines.reply_state import Draft, end_tokens
+from streamspace.config.types import Config
+from streamspace.engines.batch import Batch, Member
+from streamspace.engines.compatibility import GREEDY, incompatibility
+from streamspace.engines.engine import Events, Incompatible, LoadedModel, RecentFailure
+from streamspace.engines.generate import GenerateEngine, new_reply
+from streamspace.engines.reply import CANCELLED, explain
 from streamspace.engines.sampler import RequestSampler
-from streamspace.events import Event, Failure, Finished, Request
+from streamspace.engines.slots import Slots
+from streamspace.events import Event, Failure, Request
 
 log = logging.getLogger(__name__)
 TRIAL = Request((0,), GREEDY)  # every vocabulary has a token 0
+HELLO = "Hello! How are you today?"
+
+
+def build(config: Config, loaded: LoadedModel) -> BatchingEngine:
+    """See `config/engines.py`. Raises Incompatible where a trial doesn't write what `generate` writes."""
+    longest = min(loaded.context_window, config.limits.prompt_tokens + int(config.sampling.max_new_tokens.max))
+    engine = BatchingEngine(loaded.model, loaded.tokenizer, config.limits.concurrency, longest)
+    plain = GenerateEngine(loaded.model, loaded.tokenizer)
+    if reason := incompatibility(engine, plain, tuple(loaded.tokenizer(HELLO)["input_ids"])):
+        engine.close()
+        raise Incompatible(reason)
+    return engine
 
 
 class BatchingEngine:
@@ -34,8 +49,8 @@ class BatchingEngine:
         self._model = model
         self._tokenizer = tokenizer
         self._longest = longest
-        self._slots = threading.Semaphore(capacity)
-        self._admission = threading.Lock()
+        self._slots = Slots(capacity)
+        self._admission = Slots(1)
         self._ids = itertools.count()
         self._batch: Batch | None = None
         self._recent_failure = RecentFailure()
@@ -43,61 +58,62 @@ class BatchingEngine:
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`. A reader who doesn't read doesn't hold up the batch: the reply is written to its end."""
-        if not (yield from acquire(self._slots, stop)):
-            yield Finished("cancelled", 0, 0.0, 0.0)
-            return
-        reply = self._reply(request, stop)
-        try:
-            if not (yield from self._written(reply, stop)):
-                self._try_out()
-        finally:
-            stop.set()
-            if batch := self._batch:
-                batch.remove(reply)
-            self._slots.release()
+        with self._slots.slot() as slot:
+            if not (yield from slot.wait(stop)):
+                yield CANCELLED
+                return
+            member = self._member(request, stop)
+            try:
+                if not (yield from self._written(member, stop)):
+                    self._try_out()
+            finally:
+                stop.set()
+                if batch := self._batch:
+                    batch.remove(member)
 
     def unavailable_reason(self) -> str | None:
         """See `Engine.unavailable_reason`. A batch that has ended is none: the next reply begins a new one."""
         return self._recent_failure.get()
 
     def close(self) -> None:
-        """Ends the batch, its thread and its memory; replies that are being written fail."""
+        """See `Engine.close`: ends the batch, its thread and its memory."""
         batch, self._batch = self._batch, None
         if batch:
             batch.end()
 
-    def _reply(self, request: Request, stop: threading.Event) -> Reply:
-        draft = Draft(request, self._tokenizer, end_tokens(self._model), stop)
-        return Reply(f"reply-{next(self._ids)}", request, draft, RequestSampler.of(request, self._model))
+    def _member(self, request: Request, stop: threading.Event) -> Member:
+        reply = new_reply(request, stop, self._model, self._tokenizer)
+        return Member(f"reply-{next(self._ids)}", reply, RequestSampler.of(request, self._model))
 
-    def _written(self, reply: Reply, stop: threading.Event) -> Generator[Event, None, bool]:
+    def _written(self, member: Member, stop: threading.Event) -> Generator[Event, None, bool]:
         """Yields the reply's events; False when no batch could write it."""
-        suspect = False
-        while not reply.draft.ended:
-            if not (yield from acquire(self._admission, stop)):
-                yield from reply.draft.end("cancelled")
-                return True
-            try:
-                batch = self._living_batch()
-                batch.add(reply)
-                if suspect and not (yield from reply.events(batch.alive, until_next_token=True)):
-                    yield reply.draft.fail(reply.error or "the batch ended")
+        reply, alone = member.reply, False
+        while True:
+            with self._admission.slot() as admission:
+                if not (yield from admission.wait(stop)):
+                    reply.finish("cancelled")
+                    return (yield from reply.events())
+                try:
+                    batch = self._living_batch()
+                    batch.add(member)
+                except Exception as error:
+                    log.exception("No batch of replies could be started")
+                    reply.fail(explain(error))
+                    yield from reply.events()
                     return False
-            except Exception as error:
-                log.exception("No batch of replies could be started")
-                yield reply.draft.fail(error)
-                return False
-            finally:
-                self._admission.release()
+                if alone and not (yield from reply.events(batch.alive, next_token=True)):
+                    reply.fail(explain(member.error or "the batch ended"))
+                    yield from reply.events()
+                    return False
             if (yield from reply.events(batch.alive)):
                 self._recent_failure.clear()
-            suspect = True
-        return True
+                return True
+            alone = True
 
     def _try_out(self) -> None:
-        """Writes a few tokens of its own, now that a reply has failed: is the engine itself ill?"""
+        """Writes a few tokens of its own, now that a reply has failed: would any reply fail?"""
         never = threading.Event()
-        *_, last = self._written(self._reply(TRIAL, never), never)
+        *_, last = self._written(self._member(TRIAL, never), never)
         if isinstance(last, Failure):
             self._recent_failure.set(last.message)
 

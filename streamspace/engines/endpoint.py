@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
+import os
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from huggingface_hub import AsyncInferenceClient
 
-from streamspace.config.types import Endpoint
+from streamspace.config.types import Config, Endpoint
 from streamspace.engines import endpoint_errors
-from streamspace.engines.decode import StopStrings
-from streamspace.engines.engine import HEARTBEAT, Events, RecentFailure, acquire
+from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.reasoning import CLOSE, OPEN
-from streamspace.events import Event, Failure, Finished, Heartbeat, Reason, Request, TextDelta
+from streamspace.engines.reply import CANCELLED, Reply
+from streamspace.engines.slots import Slots
+from streamspace.events import Reason, Request
 
 log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try; only until the first token has come
 NO_KEY = "none"  # without a key huggingface_hub would send the machine's own Hub token to whichever server this is
+
+
+def build(config: Config, loaded: LoadedModel | None) -> EndpointEngine:
+    """See `config/engines.py`. Nothing is loaded here; the key is the secret's value, if there is one."""
+    assert config.endpoint
+    key = os.environ.get(config.endpoint.secret)
+    return EndpointEngine(config.endpoint, config.model.id, key, config.limits.concurrency)
 
 
 class EndpointEngine:
@@ -37,32 +46,46 @@ class EndpointEngine:
         self._settings = settings
         self._model = model
         self._key = key
-        self._slots = threading.Semaphore(capacity)
+        self._slots = Slots(capacity)
         self._recent_failure = RecentFailure()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True).start()
+        threading.Thread(target=self._run, name="endpoint", daemon=True).start()
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`; "within one token" is when the server notices that the connection is closed."""
-        if not (yield from acquire(self._slots, stop)):
-            yield Finished("cancelled", 0, 0.0, 0.0)
-            return
-        reply = _Reply(request)
-        asking = asyncio.run_coroutine_threadsafe(self._ask(request, reply), self._loop)
-        try:
-            yield from reply.events(stop)
-        finally:
-            asking.cancel()
-            self._slots.release()
+        with self._slots.slot() as slot:
+            if not (yield from slot.wait(stop)):
+                yield CANCELLED
+                return
+            reply = Reply(request, stop)
+            with self._asking(reply):
+                yield from reply.interruptible_events()
 
     def unavailable_reason(self) -> str | None:
         """See `Engine.unavailable_reason`: why the last reply failed, if that was recent and not its own fault."""
         return self._recent_failure.get()
 
-    async def _ask(self, request: Request, reply: _Reply) -> None:
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    @contextmanager
+    def _asking(self, reply: Reply) -> Iterator[None]:
+        """Asks the server as long as the block lasts."""
+        asking = asyncio.run_coroutine_threadsafe(self._ask(reply), self._loop)
+        try:
+            yield
+        finally:
+            asking.cancel()
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
+
+    async def _ask(self, reply: Reply) -> None:
         for pause in (*PAUSES, None):
             try:
-                await self._read(request, reply)
+                await self._read(reply)
                 self._recent_failure.clear()
                 return
             except Exception as error:
@@ -71,20 +94,21 @@ class EndpointEngine:
                     explained = endpoint_errors.explain(error, self._model, self._settings)
                     if endpoint_errors.is_server_wide(error):
                         self._recent_failure.set(explained)
-                    reply.put(Failure(explained))
+                    reply.fail(explained)
                     return
                 await asyncio.sleep(pause)
 
-    async def _read(self, request: Request, reply: _Reply) -> None:
+    async def _read(self, reply: Reply) -> None:
         """One try. The client is closed after it, and the connection with it: it would keep each one it ever had."""
         url, provider = self._settings.url, self._settings.provider
         at: dict[str, Any] = {"base_url": url} if url else {"provider": provider}
         async with AsyncInferenceClient(**at, token=self._key or NO_KEY, timeout=self._settings.timeout) as client:
-            chunks = await client.chat_completion(**_payload(request, self._model), stream=True)
+            chunks = await client.chat_completion(**_payload(reply.request, self._model), stream=True)
+            reader = _Reader(reply)
             async for chunk in chunks:
-                if not reply.take(chunk):
+                if not reader.take(chunk):
                     return
-        reply.end()
+        reader.end()
 
 
 def _payload(request: Request, model: str) -> dict[str, Any]:
@@ -110,86 +134,39 @@ def _payload(request: Request, model: str) -> dict[str, Any]:
     }
 
 
-class _Reply:
-    """One reply on its way from the event loop, which calls `take` and `end`, to the reader of `events`."""
+class _Reader:
+    """Reads one stream of chunks into a reply; reasoning, which has a field of its own, becomes text between tags."""
 
-    def __init__(self, request: Request) -> None:
-        self.begun = False
-        self._tokens = 0
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
         self._reason: Reason | None = None
-        self._thinking = False
-        self._stops = StopStrings(request.sampling.stop)
-        self._deadline = request.time_limit
-        self._started = time.monotonic()
-        self._first = 0.0
-        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
-
-    def put(self, event: Event) -> None:
-        self._queue.put(event)
+        self._reasoning = False
 
     def take(self, chunk: Any) -> bool:
         """Takes one chunk of the stream; False when a stop string has come, and the rest is of no interest."""
-        hit = False
         for choice in chunk.choices or []:
-            hit = self._write(choice.delta)
+            self._add(choice.delta)
             if choice.finish_reason:
                 self._reason = "length" if choice.finish_reason == "length" else "stop"
         if chunk.usage:  # the server's count; ours is one for each chunk with text
-            self._tokens = chunk.usage.completion_tokens
-        return not hit
+            self._reply.tokens = chunk.usage.completion_tokens
+        return not self._reply.ended
 
     def end(self) -> None:
         """The stream is over. Raises EOFError when it broke off."""
         if self._reason is None:
             raise EOFError("the connection ended before the reply did")
-        self._say(self._stops.flush())
-        self.put(self._close(self._reason))
+        self._reply.finish(self._reason)
 
-    def events(self, stop: threading.Event) -> Events:
-        """Yields events to the Finished or the Failure."""
-        while True:
-            try:
-                event: Event = self._queue.get(timeout=HEARTBEAT)
-            except queue.Empty:
-                event = Heartbeat("decode" if self.begun else "prefill")
-            yield event
-            if isinstance(event, Finished | Failure):
-                return
-            if stop.is_set() or self._late():
-                yield self._close("cancelled" if stop.is_set() else "timeout")
-                return
-
-    def _write(self, delta: Any) -> bool:
-        """Thoughts come in a field of their own; here they stand in the text, as a local model writes them."""
-        thought = getattr(delta, "reasoning_content", None) or delta.reasoning
-        answer = delta.content
-        self._tokens += bool(thought or answer)
-        if thought:
-            self._say(thought if self._thinking else f"{OPEN}\n{thought}")
-            self._thinking = True
-        if not answer:
-            return False
-        if self._thinking:
-            self._say(f"\n{CLOSE}\n\n")
-            self._thinking = False
-        text, hit = self._stops.push(answer)
-        self._say(text)
-        if hit:
-            self.put(self._close("stop"))
-        return hit
-
-    def _say(self, text: str) -> None:
-        if not text:
+    def _add(self, delta: Any) -> None:
+        reasoning = getattr(delta, "reasoning_content", None) or delta.reasoning
+        self._reply.tokens += bool(reasoning or delta.content)
+        if reasoning:
+            self._reply.add_text(reasoning if self._reasoning else f"{OPEN}\n{reasoning}", stop_strings=False)
+            self._reasoning = True
+        if not delta.content:
             return
-        self.begun = True
-        self._first = self._first or self._elapsed()
-        self.put(TextDelta(text, self._tokens))
-
-    def _close(self, reason: Reason) -> Finished:
-        return Finished(reason, self._tokens, round(self._first, 4), round(self._elapsed(), 4))
-
-    def _late(self) -> bool:
-        return self._deadline is not None and self._elapsed() >= self._deadline
-
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._started
+        if self._reasoning:
+            self._reply.add_text(f"\n{CLOSE}\n\n", stop_strings=False)
+            self._reasoning = False
+        self._reply.add_text(delta.content)

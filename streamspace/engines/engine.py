@@ -1,13 +1,13 @@
-"""The engines: each takes a request of token ids and yields events; none knows of Gradio, chat or pages."""
+"""What every engine is: it takes a request of token ids and yields events."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Generator
-from typing import Protocol
+from typing import Any, Protocol
 
-from streamspace.events import Event, Heartbeat, Request
+from streamspace.events import Event, Request
 
 Events = Generator[Event, None, None]
 HEARTBEAT = 0.1  # seconds of silence after which a Heartbeat is sent
@@ -32,6 +32,29 @@ class Engine(Protocol):
     def unavailable_reason(self) -> str | None:
         """Why a reply could not be written now, in words for a visitor; None when it could, as far as is known."""
 
+    def close(self) -> None:
+        """Ends what runs between replies: threads, connections, memory. Replies that are being written fail."""
+
+
+class LoadedModel(Protocol):
+    """What an engine on this machine is built from; `context_window` is in tokens."""
+
+    @property
+    def model(self) -> Any:
+        """A transformers model that can generate, in its place."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+
+    @property
+    def context_window(self) -> int:
+        """The most tokens of prompt and reply together."""
+
+
+class Incompatible(Exception):
+    """An engine that can't run this model, with the reason; the next one of the registry is taken."""
+
 
 class RecentFailure:
     """What an engine last failed of, for as long as that says something of the next reply."""
@@ -51,12 +74,3 @@ class RecentFailure:
     def get(self) -> str | None:
         """See `Engine.unavailable_reason`."""
         return self._reason if time.monotonic() - self._since < STALE else None
-
-
-def acquire(lock: threading.Lock | threading.Semaphore, stop: threading.Event) -> Generator[Heartbeat, None, bool]:
-    """Waits for `lock`, with a Heartbeat for every 100 ms. False when `stop` was set first."""
-    while not lock.acquire(timeout=HEARTBEAT):
-        if stop.is_set():
-            return False
-        yield Heartbeat("waiting")
-    return True

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import copy
 import logging
-import queue
 import threading
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
-from streamspace.engines.engine import HEARTBEAT, Events, acquire
-from streamspace.engines.reply_state import Draft, end_tokens
+from streamspace.config.types import Config
+from streamspace.engines.decode import Decoder
+from streamspace.engines.engine import Events, LoadedModel
+from streamspace.engines.reply import CANCELLED, Reply, explain
+from streamspace.engines.slots import Slot, Slots
 from streamspace.engines.tensors import unpack
-from streamspace.events import Event, Finished, Request, SamplingParams
+from streamspace.events import Request, SamplingParams
 
 log = logging.getLogger(__name__)
+
+
+def build(config: Config, loaded: LoadedModel) -> GenerateEngine:
+    """See `config/engines.py`."""
+    return GenerateEngine(loaded.model, loaded.tokenizer)
 
 
 class GenerateEngine:
@@ -34,31 +40,34 @@ class GenerateEngine:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self._turn = threading.Lock()
+        self._slots = Slots(1)
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
-        """See `Engine.stream`. The thread that runs the model holds the turn until the model has really ended."""
-        if not (yield from acquire(self._turn, stop)):
-            yield Finished("cancelled", 0, 0.0, 0.0)
-            return
-        reply = _Reply(Draft(request, self._tokenizer, end_tokens(self._model), stop), stop)
-        thread = threading.Thread(target=self._write, args=(request, reply), name="generate", daemon=True)
-        thread.start()
+        """See `Engine.stream`. The thread that runs the model holds the place until the model has really ended."""
         try:
-            yield from reply.events()
+            with self._slots.slot() as slot:
+                if not (yield from slot.wait(stop)):
+                    yield CANCELLED
+                    return
+                reply = new_reply(request, stop, self._model, self._tokenizer, bound=1)
+                slot.hand_over(threading.Thread(target=self._write, args=(reply, slot), name="generate", daemon=True))
+                yield from reply.events()
         finally:
-            stop.set()
+            stop.set()  # however it ended, the thread is not left waiting for a reader
 
     def unavailable_reason(self) -> None:
         """See `Engine.unavailable_reason`. Each reply has the model to itself: a failure says nothing of the next."""
 
+    def close(self) -> None:
+        """See `Engine.close`. Nothing runs between replies."""
+
     def rest(self) -> None:
         """Waits until no reply is being written: a stopped one may still be in its last step."""
-        with self._turn:
-            pass
+        self._slots.wait_for_one()
 
-    def _write(self, request: Request, reply: _Reply) -> None:
+    def _write(self, reply: Reply, slot: Slot) -> None:
         """Runs in the thread. Whatever goes wrong goes to the reader, who would wait for ever otherwise."""
+        request = reply.request
         try:
             torch.manual_seed(request.sampling.seed)
             prompt = torch.tensor([request.prompt], device=self._model.device)
@@ -67,16 +76,28 @@ class GenerateEngine:
                 attention_mask=torch.ones_like(prompt),
                 **{each.name: unpack(each, self._model.device) for each in request.tensors},
                 generation_config=generation_config(self._model.generation_config, request.sampling),
-                streamer=reply,
+                streamer=Streamer(reply),
             )
         except _Ended:
             pass
         except Exception as error:
             log.exception("The model failed while it was answering")
-            reply.send([reply.draft.fail(error)])
+            reply.fail(explain(error))
         finally:
-            self._turn.release()
-            reply.close()
+            slot.release()
+            reply.leave()
+
+
+def new_reply(request: Request, stop: threading.Event, model: Any, tokenizer: Any, bound: int = 0) -> Reply:
+    """A reply of the model's tokens, which goes on from the request's prefix."""
+    prefix = request.prompt[len(request.prompt) - request.prefix_length :]
+    return Reply(request, stop, Decoder(tokenizer, prefix), end_tokens(model), bound)
+
+
+def end_tokens(model: Any) -> frozenset[int]:
+    """The ids of the tokens that end a reply; a model may have several."""
+    found = model.generation_config.eos_token_id
+    return frozenset([found] if isinstance(found, int) else found or [])
 
 
 def generation_config(base: GenerationConfig, sampling: SamplingParams) -> GenerationConfig:
@@ -97,17 +118,15 @@ class _Ended(Exception):
     """Leaves `generate` from within the streamer, so that not one more step is begun."""
 
 
-class _Reply(BaseStreamer):
-    """One reply on its way from the model's thread, which calls `put` and `end`, to the reader of `events`.
+class Streamer(BaseStreamer):
+    """Takes each token from `generate`, and hands it to the reply.
 
-    The queue between them holds one event: the model is never more than a token ahead of its reader, so when the
-    reader stops, the model has nothing left to run on with.
+    The reply's queue holds one event: the model is never more than a token ahead of its reader, so when the reader
+    stops, the model has nothing left to run on with.
     """
 
-    def __init__(self, draft: Draft, stop: threading.Event) -> None:
-        self.draft = draft
-        self._stop = stop
-        self._queue: queue.Queue[Event | None] = queue.Queue(maxsize=1)
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
         self._prompt_seen = False
 
     def put(self, value: torch.Tensor) -> None:
@@ -115,37 +134,10 @@ class _Reply(BaseStreamer):
         if not self._prompt_seen:
             self._prompt_seen = True
             return
-        self.send(list(self.draft.take(int(value))))  # all of them first: a reader who has gone takes none
-        if self.draft.ended:
+        self._reply.add_token(int(value))
+        if self._reply.ended:
             raise _Ended
 
     def end(self) -> None:
-        """`generate` came to an end that the draft didn't see, such as a limit of the model's own."""
-        self.send(self.draft.end("length"))
-
-    def events(self) -> Events:
-        """The reader's side: blocks for at most a beat, and ends when the model has."""
-        while True:
-            try:
-                event = self._queue.get(timeout=HEARTBEAT)
-            except queue.Empty:
-                yield self.draft.beat
-                continue
-            if event is None:
-                return
-            yield event
-
-    def send(self, events: Iterable[Event | None]) -> None:
-        """Hands events over; gives up when the reader has stopped and takes no more."""
-        for event in events:
-            while True:
-                try:
-                    self._queue.put(event, timeout=HEARTBEAT)
-                    break
-                except queue.Full:
-                    if self._stop.is_set():
-                        return
-
-    def close(self) -> None:
-        """No more events."""
-        self.send([None])
+        """`generate` came to an end that the reply didn't see, such as a limit of the model's own."""
+        self._reply.finish("length")

@@ -1,57 +1,70 @@
-"""Chooses the engine from what the config asks for and what the machine is, and says why; `build` makes it."""
+"""Chooses the engine from what the config asks for and what the machine is, says why, and makes it."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from importlib import import_module
 
+from streamspace.config.engines import ENGINES, Situation
 from streamspace.config.types import Config
+from streamspace.engines.engine import Engine, Incompatible, LoadedModel
 from streamspace.errors import DeviceError, ModelError
 
-Name = Literal["generate", "batching", "endpoint"]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class EngineChoice:
     """Which engine, with the reason in one sentence."""
 
-    name: Name
+    name: str
     reason: str
 
 
-def choose(config: Config, zero: bool = False, device: str = "cpu", incompatibility: str | None = None) -> EngineChoice:
-    """The engine for a config. `incompatibility` is why this model's replies can't be batched, once that is known.
+def choose(config: Config, situation: Situation, incompatible: Mapping[str, str] | None = None) -> EngineChoice:
+    """The engine for a config. `incompatible` holds the engines that can't run this model, and why, once that is known.
 
-    Raises DeviceError or ModelError where the config asks for batching that can't be had: no silent fallback.
+    Raises DeviceError or ModelError where the config asks for one that can't be had: no silent fallback.
     """
-    if config.endpoint:
-        return EngineChoice("endpoint", "endpoint because the config names a server")
-    if config.engine == "generate":
-        return EngineChoice("generate", "generate because the config asks for it")
-    if config.engine == "batching":
-        return _batching_asked(config, zero, incompatibility)
-    if config.task == "image-chat":
-        return EngineChoice("generate", "generate because replies to images can't be batched")
-    if zero:
-        return EngineChoice("generate", "generate because on ZeroGPU replies can't share passes")
-    if config.limits.concurrency == 1:
-        return EngineChoice("generate", "generate because limits.concurrency is 1, and alone it is quicker")
-    if device == "mps":
-        return EngineChoice("generate", "generate because batching is slow on mps")
-    if incompatibility:
-        return EngineChoice("generate", f"generate because this model's replies can't be batched: {incompatibility}")
-    return EngineChoice("batching", f"batching because up to {config.limits.concurrency} replies can share each pass")
+    failed, passed_over = incompatible or {}, ""
+    for name, spec in ENGINES.items():
+        impossible = spec.impossible(config, situation)
+        if config.engine == name:
+            _check(config, impossible, failed.get(name))
+            return EngineChoice(name, f"{name} because the config asks for it")
+        if config.engine != "auto":
+            continue
+        reason = f"{name} can't run this model: {failed[name]}" if name in failed else impossible
+        if reason := reason or spec.unsuited(config, situation):
+            passed_over = reason
+        else:
+            return EngineChoice(name, f"{name} because {spec.because(config) if spec.because else passed_over}")
+    raise AssertionError("the last engine of the table can always be used")
 
 
-def _batching_asked(config: Config, zero: bool, incompatibility: str | None) -> EngineChoice:
-    if zero:
+def make(config: Config, situation: Situation, loaded: LoadedModel | None = None) -> Engine:
+    """The engine for a config; one that turns out not to run the model is passed over. Raises as `choose` does."""
+    incompatible: dict[str, str] = {}
+    while True:
+        choice = choose(config, situation, incompatible)
+        try:
+            engine: Engine = import_module(ENGINES[choice.name].module).build(config, loaded)
+        except Incompatible as error:
+            incompatible[choice.name] = str(error)
+        else:
+            log.info("Engine: %s", choice.reason)
+            return engine
+
+
+def _check(config: Config, impossible: str | None, incompatible: str | None) -> None:
+    if impossible:
         raise DeviceError(
-            "engine: expected auto or generate on ZeroGPU, got 'batching': replies can't share passes there. "
-            "Set engine: auto"
+            f"engine: expected one that can be used here, got {config.engine!r}: {impossible}. Set engine: auto"
         )
-    if incompatibility:
+    if incompatible:
         raise ModelError(
-            f"engine: expected auto or generate for {config.model.id!r}, got 'batching', which it can't do: "
-            f"{incompatibility}. Set engine: auto"
+            f"engine: expected auto or generate for {config.model.id!r}, got {config.engine!r}, which it can't do: "
+            f"{incompatible}. Set engine: auto"
         )
-    return EngineChoice("batching", "batching because the config asks for it")

@@ -96,6 +96,9 @@ class ZeroGpuEngine:
     def unavailable_reason(self) -> None:
         """See `Engine.unavailable_reason`. Each reply has a worker and a quota of its own."""
 
+    def close(self) -> None:
+        """See `Engine.close`. The workers are the platform's."""
+
 
 def duration(request: Request) -> int:
     """The whole seconds to ask for; `spaces` calls this with the GPU function's own arguments."""

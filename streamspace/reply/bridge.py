@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 HEARTBEAT = 0.1  # seconds of silence after which an empty batch is yielded
 READER_TIMEOUT = 20.0  # seconds without a reader after which the stream is given up
+BOUND = 256  # events that may wait for the reader: more than come between two updates
 
 
 def update_interval(characters: int) -> float:
@@ -32,7 +33,8 @@ async def bridge(
     The stream is opened, read and closed in a thread of its own, in the caller's context (ZeroGPU finds the visitor's
     identity there). When this generator is closed or cancelled it only sets the stop flag and returns: the thread
     closes the stream by itself, however long a step of it takes, and nobody waits. A reader who doesn't come back for
-    `READER_TIMEOUT` seconds has the same effect. An exception of the stream is raised here.
+    `READER_TIMEOUT` seconds has the same effect. One who is slow holds the stream up: `BOUND` events wait, and no more.
+    An exception of the stream is raised here.
     """
     channel = _Channel[T](asyncio.get_running_loop())
     context = contextvars.copy_context()
@@ -42,7 +44,7 @@ async def bridge(
             yield await channel.take()
             await channel.pause(pause())
     finally:
-        channel.stop.set()
+        channel.abandon()
 
 
 def _produce(open_stream: Callable[[threading.Event], Generator[T, None, None]], channel: _Channel[T]) -> None:
@@ -64,7 +66,7 @@ class _Channel(Generic[T]):
         self.stop = threading.Event()
         self.error: BaseException | None = None
         self._loop = loop
-        self._lock = threading.Lock()
+        self._room = threading.Condition()
         self._events: list[T] = []
         self._filled = asyncio.Event()
         self._closed = asyncio.Event()
@@ -72,12 +74,12 @@ class _Channel(Generic[T]):
 
     def put(self, event: T) -> bool:
         """Called by the thread. False when nobody wants more."""
-        with self._lock:
+        with self._room:
+            while len(self._events) >= BOUND and self._wanted():
+                self._room.wait(HEARTBEAT)
             self._events.append(event)
             first = len(self._events) == 1
-        if time.monotonic() - self._reader_seen > READER_TIMEOUT:
-            self.stop.set()
-        return not self.stop.is_set() and (not first or self._call(self._filled.set))
+        return self._wanted() and (not first or self._call(self._filled.set))
 
     def close(self) -> None:
         """Called by the thread, at the end."""
@@ -89,9 +91,16 @@ class _Channel(Generic[T]):
         self._reader_seen = time.monotonic()
         await wait(self._filled, HEARTBEAT)
         self._filled.clear()
-        with self._lock:
+        with self._room:
             events, self._events = self._events, []
+            self._room.notify()
         return events
+
+    def abandon(self) -> None:
+        """Called by the coroutine, when it reads no more."""
+        self.stop.set()
+        with self._room:
+            self._room.notify()
 
     async def pause(self, seconds: float) -> None:
         """Waits so long, or until the stream is complete: its last words are not held back."""
@@ -104,6 +113,12 @@ class _Channel(Generic[T]):
         if self.error is not None:
             raise self.error
         return True
+
+    def _wanted(self) -> bool:
+        """Whether the stream is to go on; it is stopped where its reader hasn't come for long."""
+        if time.monotonic() - self._reader_seen > READER_TIMEOUT:
+            self.stop.set()
+        return not self.stop.is_set()
 
     def _call(self, function: Callable[[], None]) -> bool:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended

@@ -6,9 +6,9 @@ import logging
 import os
 from collections.abc import Callable
 
-from streamspace.config.types import Config, Endpoint
-from streamspace.engines import selection
-from streamspace.engines.endpoint import EndpointEngine
+from streamspace.config.engines import Situation
+from streamspace.config.types import Config
+from streamspace.engines import selection, zerogpu
 from streamspace.engines.zerogpu import Call, Worker
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply.pipeline import Pipeline
@@ -26,7 +26,8 @@ def pipeline(
     Raises DeviceError or ModelError.
     """
     if config.endpoint:
-        return _remote(config, config.endpoint)
+        engine = selection.make(config, Situation(zerogpu.present()))
+        return Pipeline(config, engine, MessageBuilder(config.limits.prompt_tokens))
     before_torch()
     from streamspace.reply import local  # brings torch, which a model on a server doesn't need
 
@@ -37,10 +38,3 @@ def before_torch() -> None:
     """Sets what torch reads when it is imported, unless the environment has its own wish."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-
-
-def _remote(config: Config, settings: Endpoint) -> Pipeline:
-    log.info("Engine: %s", selection.choose(config).reason)
-    key = os.environ.get(settings.secret)
-    engine = EndpointEngine(settings, config.model.id, key, config.limits.concurrency)
-    return Pipeline(config, engine, MessageBuilder(config.limits.prompt_tokens))

@@ -6,11 +6,10 @@ import logging
 import os
 from collections.abc import Callable
 
+from streamspace.config.engines import Situation
 from streamspace.config.types import Config
-from streamspace.engines import compatibility, selection, zerogpu
-from streamspace.engines.batching import BatchingEngine
+from streamspace.engines import selection, zerogpu
 from streamspace.engines.budget import Budget
-from streamspace.engines.engine import Engine
 from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.zerogpu import Call, Worker
 from streamspace.model import placement, threads
@@ -33,7 +32,8 @@ def pipeline(
     """
     on_zero = zerogpu.lends(config)
     place = placement.choose(probe(zerogpu.present()), config.device, config.model.dtype, config.model.quantization)
-    chosen = selection.choose(config, zerogpu.present())  # what can't be is refused before the model is loaded
+    situation = Situation(zerogpu.present(), place.device)
+    chosen = selection.choose(config, situation)  # what can't be is refused before the model is loaded
     log.info("Device: %s", place.reason)
     if on_zero:
         os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"  # threads, in which the GPU isn't emulated, can't load onto it
@@ -45,7 +45,7 @@ def pipeline(
     if place.device == "cpu" and config.task != "image-chat":
         threads.tune(loaded.model)
     if not on_zero:
-        return Pipeline(config, _engine(config, loaded, place.device), prompts)
+        return Pipeline(config, selection.make(config, situation, loaded), prompts)
     assert worker
     assert gpu
     zerogpu.check_disk(config.model.id, loaded.model)
@@ -61,20 +61,3 @@ def _prompt_builder(config: Config, loaded: Loaded) -> PromptBuilder:
     prompts = ImagePromptBuilder(loaded.processor, window, most, Images(config.limits), loaded.model.dtype)
     prompts.check_processor(config.model.id)
     return prompts
-
-
-def _engine(config: Config, loaded: Loaded, device: str) -> Engine:
-    """The engine that suits the config and the model; batching is tried before it is relied upon."""
-    engine: Engine = GenerateEngine(loaded.model, loaded.tokenizer)
-    chosen = selection.choose(config, zerogpu.present(), device)
-    if chosen.name == "batching":
-        longest = min(loaded.context_window, config.limits.prompt_tokens + config.sampling.max_new_tokens.max)
-        batching = BatchingEngine(loaded.model, loaded.tokenizer, config.limits.concurrency, longest)
-        hello = tuple(loaded.tokenizer("Hello! How are you today?")["input_ids"])
-        if incompatibility := compatibility.incompatibility(batching, engine, hello):
-            batching.close()
-            chosen = selection.choose(config, zerogpu.present(), device, incompatibility)
-        else:
-            engine = batching
-    log.info("Engine: %s", chosen.reason)
-    return engine

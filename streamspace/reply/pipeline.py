@@ -114,16 +114,13 @@ class Pipeline:
 
     async def _stream(self, encode: Callable[[], Prompt], sampling: SamplingParams, prefix: str = "") -> Replies:
         prompt = await asyncio.to_thread(encode)
-        entry = self._queue.join()
-        try:
-            while position := self._queue.position(entry):
+        with self._queue.entry() as entry:
+            while position := entry.position:
                 yield Progress(position=position)
-                await self._queue.move(entry)
+                await entry.move()
             async with aclosing(self._written(prompt, sampling, prefix)) as replies:
                 async for progress in replies:
                     yield progress
-        finally:
-            self._queue.leave(entry)
 
     async def _written(self, prompt: Prompt, sampling: SamplingParams, prefix: str) -> Replies:
         request = Request(prompt.ids, sampling, prompt.prefix_length, messages=prompt.messages, tensors=prompt.tensors)

@@ -1,8 +1,10 @@
-"""The queue of replies that wait for the model: first come, first served, each told its place."""
+"""The queue of replies that wait for the model: first come, first served, each told its position."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from streamspace.errors import RequestError
 from streamspace.i18n import t
@@ -10,10 +12,21 @@ from streamspace.reply.bridge import wait
 
 
 class QueueEntry:
-    """A place in the queue."""
+    """A reply's entry in the queue."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: RequestQueue) -> None:
         self.moved = asyncio.Event()
+        self._queue = queue
+
+    @property
+    def position(self) -> int:
+        """How many turns away the reply's is: 0 runs, 1 is the next."""
+        return self._queue.position(self)
+
+    async def move(self, seconds: float = 0.5) -> None:
+        """Waits until the queue has moved, but no longer than that, so that a visitor who has gone is noticed."""
+        self.moved.clear()
+        await wait(self.moved, seconds)
 
 
 class RequestQueue:
@@ -24,30 +37,28 @@ class RequestQueue:
         self._max_waiting = max_waiting
         self._entries: list[QueueEntry] = []
 
-    def join(self) -> QueueEntry:
-        """A entry at the end of the queue. Raises RequestError when too many wait already."""
+    @contextmanager
+    def entry(self) -> Iterator[QueueEntry]:
+        """An entry at the end of the queue for the length of the block; those behind it then move up.
+
+        Raises RequestError when too many wait already.
+        """
         if len(self._entries) >= self._max_running + self._max_waiting:
             raise RequestError(t("error.full", waiting=self._max_waiting))
-        entry = QueueEntry()
+        entry = QueueEntry(self)
         self._entries.append(entry)
-        return entry
+        try:
+            yield entry
+        finally:
+            self._entries.remove(entry)
+            for other in self._entries:
+                other.moved.set()
 
     def position(self, entry: QueueEntry) -> int:
-        """How many turns away the entry's is: 0 is being served, 1 is the next."""
+        """See `QueueEntry.position`."""
         return max(self._entries.index(entry) + 1 - self._max_running, 0)
 
-    async def move(self, entry: QueueEntry, seconds: float = 0.5) -> None:
-        """Waits until the queue has moved, but no longer than that, so that one who has gone is noticed."""
-        entry.moved.clear()
-        await wait(entry.moved, seconds)
-
     def length(self) -> tuple[int, int]:
-        """How many are being served, and how many wait."""
-        served = min(len(self._entries), self._max_running)
-        return served, len(self._entries) - served
-
-    def leave(self, entry: QueueEntry) -> None:
-        """Takes the entry out, served or not; those behind it move up."""
-        self._entries.remove(entry)
-        for other in self._entries:
-            other.moved.set()
+        """How many run, and how many wait."""
+        running = min(len(self._entries), self._max_running)
+        return running, len(self._entries) - running

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from streamspace.engines.generate import GenerateEngine
-from streamspace.engines.reply_state import end_tokens
+from streamspace.engines.generate import GenerateEngine, end_tokens
 from streamspace.events import Event, Failure, Finished, Heartbeat, Request, SamplingParams, TextDelta
 
 GREEDY = SamplingParams(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)

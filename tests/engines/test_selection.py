@@ -12,6 +12,7 @@ import yaml
 from transformers import AutoModelForCausalLM, MambaConfig
 
 from streamspace.config import file as configfile
+from streamspace.config.engines import Situation
 from streamspace.config.types import Config
 from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.generate import GenerateEngine
@@ -33,38 +34,40 @@ SERVER = {"url": "https://models.example/v1"}
     [
         ({}, {}, "batching", "batching because up to 4 replies can share each pass"),
         ({}, {"device": "cuda"}, "batching", "batching because up to 4 replies can share each pass"),
-        ({}, {"zero": True}, "generate", "generate because on ZeroGPU replies can't share passes"),
+        ({}, {"zerogpu": True}, "generate", "generate because on ZeroGPU replies can't share passes"),
         ({}, {"device": "mps"}, "generate", "generate because batching is slow on mps"),
         (
             {"limits__concurrency": 1}, {}, "generate",
             "generate because limits.concurrency is 1, and alone it is quicker",
         ),
-        (
-            {}, {"incompatibility": "no attention"}, "generate",
-            "generate because this model's replies can't be batched: no attention",
-        ),
         ({"engine": "generate"}, {}, "generate", "generate because the config asks for it"),
         ({"engine": "batching"}, {}, "batching", "batching because the config asks for it"),
-        ({"endpoint": SERVER}, {"zero": True}, "endpoint", "endpoint because the config names a server"),
-        ({"endpoint": SERVER, "engine": "endpoint"}, {}, "endpoint", "endpoint because the config names a server"),
+        ({"endpoint": SERVER}, {"zerogpu": True}, "endpoint", "endpoint because the config names a server"),
+        ({"endpoint": SERVER, "engine": "endpoint"}, {}, "endpoint", "endpoint because the config asks for it"),
     ],
 )  # fmt: skip
 def test_the_engine_comes_with_its_reason(
     changes: dict[str, Any], machine: dict[str, Any], name: str, reason: str
 ) -> None:
-    assert choose(config(**changes), **machine) == EngineChoice(name, reason)  # type: ignore[arg-type]
+    assert choose(config(**changes), Situation(**machine)) == EngineChoice(name, reason)
+
+
+def test_an_engine_that_cannot_run_the_model_is_passed_over_and_said() -> None:
+    assert choose(config(), Situation(), {"batching": "no attention"}) == EngineChoice(
+        "generate", "generate because batching can't run this model: no attention"
+    )
 
 
 def test_batching_that_is_asked_for_and_cant_be_had_is_an_error() -> None:
     asked = config(engine="batching")
     with pytest.raises(DeviceError) as on_zero:
-        choose(asked, zero=True)
+        choose(asked, Situation(zerogpu=True))
     assert str(on_zero.value) == (
-        "engine: expected auto or generate on ZeroGPU, got 'batching': replies can't share passes there. "
+        "engine: expected one that can be used here, got 'batching': on ZeroGPU replies can't share passes. "
         "Set engine: auto"
     )
     with pytest.raises(ModelError) as without:
-        choose(asked, incompatibility="no attention")
+        choose(asked, Situation(), {"batching": "no attention"})
     assert str(without.value) == (
         "engine: expected auto or generate for './models/tiny', got 'batching', which it can't do: no attention. "
         "Set engine: auto"
@@ -124,7 +127,7 @@ def test_a_state_space_model_gets_the_plain_engine_and_the_log_says_why(
     pipeline = build.pipeline(config(model__id=str(tmp_path)))
     assert isinstance(pipeline.engine, GenerateEngine)
     (said,) = [message for message in caplog.messages if message.startswith("Engine: ")]
-    assert said.startswith("Engine: generate because this model's replies can't be batched: ")
+    assert said.startswith("Engine: generate because batching can't run this model: ")
     with pytest.raises(ModelError, match="got 'batching', which it can't do"):
         build.pipeline(config(model__id=str(tmp_path), engine="batching"))
 

@@ -1,4 +1,4 @@
-"""The relay: nothing lost, nothing blocked, closed by itself."""
+"""The bridge: nothing lost, nothing blocked, closed by itself."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import contextvars
 import threading
 import time
 from collections.abc import Generator
+from contextlib import aclosing
 
 import pytest
 
 from streamspace.reply import bridge as module
-from streamspace.reply.bridge import bridge, update_interval
+from streamspace.reply.bridge import BOUND, bridge, update_interval
 
 visitor: contextvars.ContextVar[str] = contextvars.ContextVar("visitor")
 
@@ -179,3 +180,21 @@ def test_longer_texts_are_updated_less_often() -> None:
         update_interval(15_999),
         update_interval(16_000),
     ] == [0.05, 0.05, 0.1, 0.1, 0.25]
+
+
+async def test_a_slow_reader_holds_the_stream_up() -> None:
+    produced = 0
+
+    def endless(stop: threading.Event) -> Generator[int, None, None]:
+        nonlocal produced
+        while not stop.is_set():
+            produced += 1
+            yield produced
+
+    async with aclosing(bridge(endless, lambda: 0.0)) as batches:
+        read = 0
+        while read == 0:
+            read += len(await anext(batches))
+        time.sleep(0.5)  # the event loop itself is busy: nothing is taken meanwhile
+        assert produced - read <= BOUND + 1  # one more is in the hands of the producer
+        assert len(await anext(batches)) <= BOUND

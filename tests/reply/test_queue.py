@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +24,38 @@ from tests.reply.test_pipeline import CONFIG
 from tests.running import App
 
 
-def test_the_first_are_served_and_the_others_know_their_place() -> None:
+def test_the_first_are_served_and_the_others_know_their_position() -> None:
     queue = RequestQueue(max_running=2, max_waiting=3)
-    entries = [queue.join() for _ in range(5)]
-    assert [queue.position(entry) for entry in entries] == [0, 0, 1, 2, 3]
-    queue.leave(entries[0])
-    assert [queue.position(entry) for entry in entries[1:]] == [0, 0, 1, 2]
-    queue.leave(entries[3])  # one who gives up in the middle
-    assert queue.position(entries[4]) == 1
+    with ExitStack() as first, ExitStack() as fourth, ExitStack() as others:
+        entries = [stack.enter_context(queue.entry()) for stack in (first, others, others, fourth, others)]
+        assert [entry.position for entry in entries] == [0, 0, 1, 2, 3]
+        assert queue.length() == (2, 3)
+        first.close()
+        assert [entry.position for entry in entries[1:]] == [0, 0, 1, 2]
+        fourth.close()  # one who gives up in the middle
+        assert entries[4].position == 1
+    assert queue.length() == (0, 0)
 
 
-def test_a_line_that_is_full_says_how_many_wait() -> None:
+def test_a_queue_that_is_full_says_how_many_wait() -> None:
     queue = RequestQueue(max_running=1, max_waiting=2)
-    entries = [queue.join() for _ in range(3)]
-    with pytest.raises(RequestError) as caught:
-        queue.join()
-    assert str(caught.value) == "This Space is busy, and its queue of 2 is full. Try again in a moment"
-    queue.leave(entries[1])
-    queue.join()
+    with ExitStack() as second, ExitStack() as others:
+        for stack in (others, second, others):
+            stack.enter_context(queue.entry())
+        with pytest.raises(RequestError) as caught, queue.entry():
+            pass
+        assert str(caught.value) == "This Space is busy, and its queue of 2 is full. Try again in a moment"
+        second.close()
+        others.enter_context(queue.entry())
+    assert queue.length() == (0, 0)
+
+
+def test_an_entry_is_given_back_whatever_happens_in_its_block() -> None:
+    queue = RequestQueue(max_running=1, max_waiting=2)
+    for error in (ValueError, asyncio.CancelledError, GeneratorExit):
+        with pytest.raises(error), queue.entry():
+            raise error
+    assert queue.length() == (0, 0)
 
 
 class Slow:
@@ -61,6 +75,9 @@ class Slow:
         yield Finished("stop", 5, 0.02, 0.1)
 
     def unavailable_reason(self) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
 

@@ -1,0 +1,162 @@
+"""One reply: what computes it puts tokens or text in, its reader takes events out, the last a Finished or a Failure."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+
+from streamspace.engines.decode import Decoder, StopStrings
+from streamspace.engines.engine import HEARTBEAT
+from streamspace.events import Event, Failure, Finished, Heartbeat, Reason, Request, TextDelta
+from streamspace.i18n import LazyText, t
+
+CANCELLED = Finished("cancelled", 0, 0.0, 0.0)  # of a reply that was stopped before it had begun
+
+
+class Reply:
+    """A reply decides when it is complete; `ended` then says so to what computes it.
+
+    With a `decoder` it takes tokens, of which `end_tokens` end it; without, text. `bound` is how many events may wait
+    for the reader: what computes it then waits as well, until `stop` is set. 0 is no bound.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        stop: threading.Event,
+        decoder: Decoder | None = None,
+        end_tokens: frozenset[int] = frozenset(),
+        bound: int = 0,
+    ) -> None:
+        self.request = request
+        self.ended = False
+        self.tokens = 0
+        self._stop = stop
+        self._decoder = decoder
+        self._end_tokens = end_tokens
+        self._stop_strings = StopStrings(request.sampling.stop)
+        self._queue: queue.Queue[Event | None] = queue.Queue(bound)
+        self._started = time.monotonic()
+        self._first = 0.0
+        self._delivered = False  # whether the reader has the last event
+
+    @property
+    def begun(self) -> bool:
+        """Whether the first token has come."""
+        return self._first > 0
+
+    def add_token(self, token: int) -> None:
+        """The next token."""
+        assert self._decoder
+        self._first = self._first or self._elapsed()
+        if token in self._end_tokens:
+            self.finish("stop")
+            return
+        self.tokens += 1
+        self._add(self._decoder.push(token))
+        reason = self._cut() or ("length" if self.tokens == self.request.sampling.max_new_tokens else None)
+        if reason and not self.ended:
+            self.finish(reason)
+
+    def add_text(self, text: str, stop_strings: bool = True) -> None:
+        """The next text, in which stop strings end the reply, or not."""
+        self._first = self._first or self._elapsed()
+        if stop_strings:
+            self._add(text)
+        else:
+            self._put_text(text)
+
+    def finish(self, reason: Reason) -> None:
+        """The last events. What a stop string held back is text after all; half a character is not, if more was due."""
+        decoder = self._decoder if reason in ("stop", "length") else None
+        rest, hit = self._stop_strings.push(decoder.flush() if decoder else "")
+        self._put_text(rest if hit else rest + self._stop_strings.flush())
+        self._finish("stop" if hit else reason)
+
+    def fail(self, reason: LazyText) -> None:
+        """The last event when the reply can't be computed."""
+        self.ended = True
+        self._put(Failure(reason))
+
+    def leave(self) -> None:
+        """What computes it puts nothing more in; a reply that hasn't ended may be computed elsewhere."""
+        self._put(None)
+
+    def events(
+        self, alive: Callable[[], bool] = lambda: True, next_token: bool = False
+    ) -> Generator[Event, None, bool]:
+        """Yields events, and Heartbeats in silence, to the end; returns False when it was left before.
+
+        It is left as well when `alive()` is false in a silence. `next_token` returns after the next token already.
+        """
+        tokens = self.tokens
+        while not self._delivered:
+            try:
+                event = self._queue.get(timeout=HEARTBEAT)
+            except queue.Empty:
+                if not alive():
+                    return False
+                event = Heartbeat("decode" if self.begun else "prefill")
+            if event is None:
+                return False
+            self._delivered = isinstance(event, Finished | Failure)
+            yield event
+            if next_token and self.tokens > tokens:
+                break
+        return True
+
+    def interruptible_events(self) -> Iterator[Event]:
+        """As `events`, for what may be silent for long: the reader's side looks at `stop` and the time limit itself."""
+        for event in self.events():
+            yield event
+            if not isinstance(event, Finished | Failure) and (reason := self._cut()):
+                self.ended = True
+                yield self._finished(reason)
+                return
+
+    def _add(self, text: str) -> None:
+        shown, hit = self._stop_strings.push(text)
+        self._put_text(shown)
+        if hit:
+            self._finish("stop")
+
+    def _cut(self) -> Reason | None:
+        """Why the reply must end now, if it must."""
+        if self._stop.is_set():
+            return "cancelled"
+        limit = self.request.time_limit
+        return "timeout" if limit is not None and self._elapsed() >= limit else None
+
+    def _put_text(self, text: str) -> None:
+        if text:
+            self._put(TextDelta(text, self.tokens))
+
+    def _finish(self, reason: Reason) -> None:
+        self.ended = True
+        self._put(self._finished(reason))
+
+    def _finished(self, reason: Reason) -> Finished:
+        return Finished(reason, self.tokens, round(self._first, 4), round(self._elapsed(), 4))
+
+    def _put(self, event: Event | None) -> None:
+        """Hands an event over; gives up where the reader has stopped and takes no more."""
+        while True:
+            try:
+                self._queue.put(event, timeout=HEARTBEAT)
+                return
+            except queue.Full:
+                if self._stop.is_set():
+                    return
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+
+def explain(error: Exception | str) -> LazyText:
+    """An exception of the model's, in a sentence for the visitor."""
+    text = str(error).strip() or type(error).__name__
+    if "out of memory" in text.lower():
+        return t("error.model_memory")
+    return t("error.model_failed", reason=text.splitlines()[0][:300])

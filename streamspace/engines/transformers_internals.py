@@ -1,0 +1,95 @@
+"""What continuous batching needs of transformers' private parts: all of it is here, and nowhere else.
+
+transformers offers a batch whose results go to a queue and whose sampling is one for all. Here each result goes to the
+reply's own reader in the batch's thread, so that what ends a reply ends it before the next pass, and each reply samples
+for itself. tests/project/test_private_parts.py names every part, for the day when a newer version has it no more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import ContinuousBatchingConfig, GenerationConfig, LogitsProcessorList
+from transformers.generation.continuous_batching import ContinuousBatchingManager
+from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessorList
+from transformers.generation.continuous_batching.continuous_api import OutputRouter
+from transformers.generation.continuous_batching.requests import FutureRequestState, GenerationOutput, RequestState
+
+Deliver = Callable[[GenerationOutput], None]
+Sample = Callable[[RequestState, torch.Tensor], "torch.Tensor | None"]
+LOGGER = "ContinuousBatchingLogger"  # what it says, the engine says once
+
+
+def start_manager(
+    model: Any, generation: GenerationConfig, batching: ContinuousBatchingConfig, deliver: Deliver, sample: Sample
+) -> ContinuousBatchingManager:
+    """A running batch that calls `deliver` with each output, and `sample` for each reply's scores, in its thread."""
+    manager: ContinuousBatchingManager = model.init_continuous_batching(
+        generation_config=generation, continuous_batching_config=batching
+    )
+    logging.getLogger(LOGGER).setLevel(logging.CRITICAL)
+    manager.output_router = _Router(deliver)
+    manager.logit_processor = _Scores(sample)
+    manager.start()
+    return manager
+
+
+def is_alive(manager: ContinuousBatchingManager) -> bool:
+    """Whether the manager computes, or would; `is_running` alone stays true after its thread has failed."""
+    return manager.is_running() and not manager.background_thread_status.can_accept_new_requests()
+
+
+def logits_processors(model: Any, config: GenerationConfig, prompt_length: int) -> LogitsProcessorList:
+    """What `generate` would do to the scores by this config."""
+    processors: LogitsProcessorList = model._get_logits_processor(config, input_ids_seq_length=prompt_length)
+    return processors
+
+
+def tokens_of(state: RequestState) -> list[int]:
+    """The prompt and what has been written, of one request in the batch."""
+    return [*state.initial_tokens, *state.generated_tokens]
+
+
+class _Router(OutputRouter):
+    """Hands each output over in the batch's thread."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        super().__init__()
+        self._deliver = deliver
+
+    def deliver(self, output: GenerationOutput) -> None:
+        self._deliver(output)
+
+    def deliver_batch(self, outputs: list[GenerationOutput]) -> None:
+        for output in outputs:
+            self._deliver(output)
+
+
+class _Scores(ContinuousBatchingLogitsProcessorList):
+    """Takes the place of the logits processors, which know one seed for all and sort the vocabulary for every reply."""
+
+    def __init__(self, sample: Sample) -> None:
+        super().__init__(LogitsProcessorList())
+        self.do_processing = True
+        self._sample = sample
+        self._rows: list[RequestState] = []
+
+    def prepare_tensor_args(
+        self, requests_in_batch: list[FutureRequestState], arg_storage: torch.Tensor
+    ) -> torch.Tensor:
+        """Called before each pass: notes which reply each row of scores will belong to."""
+        self._rows = [request.state for request in requests_in_batch if request.has_new_token]
+        return arg_storage
+
+    def __call__(
+        self, input_ids: torch.LongTensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
+    ) -> torch.Tensor:
+        """Scores of shape (replies, vocabulary); the batch then takes the highest of each row."""
+        for row, state in enumerate(self._rows):
+            sampled = self._sample(state, scores[row : row + 1])
+            if sampled is not None:
+                scores[row] = sampled
+        return scores
