@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch.nn import Linear, Module, Parameter
 
-ROWS = 8  # tokens in a pass that the layout is optimized for: decoding, not prefill
+from streamspace.model import torch_internals as internals
+
 FORMATS = (torch.float32, torch.bfloat16)
 
 
@@ -17,14 +18,12 @@ class PackedLinear(Module):
 
     def __init__(self, linear: Linear) -> None:
         super().__init__()
-        packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
-        self.weight = Parameter(packed, requires_grad=False)
+        self.weight = Parameter(internals.pack_weight(linear.weight.detach()), requires_grad=False)
         self.bias = linear.bias
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Inputs of shape (..., in), outputs of shape (..., out)."""
-        outputs: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, "none", [], "")
-        return outputs
+        return internals.packed_linear(inputs, self.weight, self.bias)
 
 
 def pack(model: Any) -> Any:
@@ -33,8 +32,7 @@ def pack(model: Any) -> Any:
     About twice as fast on two cores, for one reply and for many (docs/decisions/0004-cpu-weight-packing.md). An output
     layer that shares its weights with the embeddings needs their memory a second time.
     """
-    has_onednn: Any = torch.backends.mkldnn.is_available
-    if has_onednn() and _only_calls_its_layers(model):
+    if internals.has_packed_linear() and _only_calls_its_layers(model):
         _replace(model, Linear, PackedLinear)
     return model
 

@@ -30,6 +30,22 @@ class Placement:
     reason: str
 
 
+def probe(zero: bool) -> Machine:
+    """The machine, by torch's answers. On ZeroGPU (`zero`) those about a GPU are emulated and not asked for."""
+    import torch  # not at the top: `check` chooses without it
+
+    from streamspace.model.torch_internals import computes_bfloat16
+
+    cuda = not zero and torch.cuda.is_available()
+    return Machine(
+        zero=zero,
+        cuda=cuda,
+        cuda_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
+        mps=torch.backends.mps.is_available(),
+        cpu_bf16=computes_bfloat16(),
+    )
+
+
 def choose(machine: Machine, device: str = "auto", dtype: str = "auto", quantization: str = "none") -> Placement:
     """The placement for the config. Raises DeviceError when the machine can't provide it: no silent fallback."""
     where, because = _device(machine, device)

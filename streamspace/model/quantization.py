@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import warnings
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from transformers import BitsAndBytesConfig
 
 from streamspace.config.types import Model
 from streamspace.errors import ModelError
+from streamspace.model import torch_internals as internals
 from streamspace.model.placement import BITSANDBYTES, Placement, needs_bitsandbytes
 
 
@@ -56,7 +56,4 @@ def options(settings: Model, placement: Placement) -> dict[str, Any]:
 
 def dynamic(model: Any) -> Any:
     """The model with int8 linear layers (torch's dynamic quantization; CPU only)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated in favour of an additional package
-        quantize: Any = torch.ao.quantization.quantize_dynamic
-        return quantize(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
+    return internals.quantize_linear_layers(model)

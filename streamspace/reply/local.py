@@ -14,7 +14,7 @@ from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.zerogpu import Call, Worker
 from streamspace.model import placement, threads
 from streamspace.model.loading import Loaded, load
-from streamspace.model.probe import probe
+from streamspace.model.placement import probe
 from streamspace.prompt.builder import PromptBuilder, check_template
 from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import Images

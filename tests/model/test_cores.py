@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamspace.model import cores
+from streamspace.model.threads import cores
 
 
 @pytest.fixture(autouse=True)
@@ -32,4 +32,4 @@ def test_the_smallest_limit_counts(
     quota = tmp_path / "cpu.max"
     if share:
         quota.write_text(share)
-    assert cores.count({"CPU_CORES": announced}, quota) == expected
+    assert cores({"CPU_CORES": announced}, quota) == expected

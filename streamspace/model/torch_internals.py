@@ -1,0 +1,44 @@
+"""What this project needs of torch's private and deprecated parts: all of it is here, and nowhere else.
+
+tests/project/test_private_parts.py names every part, for the day when a newer version has it no more.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+
+ROWS = 8  # tokens in a pass that the packed layout is made for: replies that are being decoded, not prompts
+
+
+def computes_bfloat16() -> bool:
+    """Whether the CPU computes in bfloat16, instead of converting."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def has_packed_linear() -> bool:
+    """Whether torch was built with oneDNN, whose layout `pack_weight` makes."""
+    has_onednn: Any = torch.backends.mkldnn.is_available
+    return bool(has_onednn())
+
+
+def pack_weight(weight: torch.Tensor) -> torch.Tensor:
+    """A linear layer's weight, of shape (out, in), in oneDNN's own layout."""
+    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
+    return packed
+
+
+def packed_linear(inputs: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """The layer's outputs, of shape (..., out), for inputs of shape (..., in)."""
+    outputs: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs, packed, bias, "none", [], "")
+    return outputs
+
+
+def quantize_linear_layers(model: Any) -> Any:
+    """The model with linear layers in int8 and activations quantized as they come; on a CPU only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated in favour of a package that would be one more to install
+        quantize: Any = torch.ao.quantization.quantize_dynamic
+        return quantize(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
