@@ -62,7 +62,7 @@ model: .venv/dev.done ## Train the embedded model again from its corpus (minutes
 	$(BIN)/python scripts/tiny/train.py
 
 screenshots: .venv/dev.done ## Take the pictures in docs/screenshots again (minutes)
-	$(BIN)/python scripts/screenshots.py
+	$(BIN)/python scripts/screenshots.py $(ARGS)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,6 +1,7 @@
-"""Takes docs/screenshots again: the real app with the embedded model in a real browser; wide, narrow, light, dark.
+"""Takes docs/screenshots again, and docs/streaming.webp: the app with the embedded model in headless Chromium.
 
-`make screenshots` runs it. Look at what it has made before you commit it.
+`make screenshots` runs it; `make screenshots ARGS=streaming` takes the animation only. Look at the results before you
+commit them.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.browser.test_browser import Visitor  # noqa: E402
-from tests.conftest import CHROMIUM, FLAGS  # noqa: E402
+from tests.conftest import CHROMIUM, FLAGS, Probe  # noqa: E402
 from tests.running import App  # noqa: E402
 
 FOLDER = ROOT / "docs/screenshots"
@@ -31,6 +34,9 @@ VIEWS = {
     "-phone-dark": ("dark", 390, 800),
 }
 COLORS = 96  # of the palette; a page of text needs no more
+ANIMATION = ROOT / "docs/streaming.webp"
+SECONDS_PER_TOKEN = "0.03"  # the embedded model is too fast to watch
+LAST_FRAME = 3.0  # seconds until the animation starts again
 
 
 def empty(visitor: Visitor) -> None:
@@ -85,9 +91,34 @@ def diagnosis(visitor: Visitor) -> None:
     visitor.page.wait_for_selector("#diagnosis")
 
 
-def main() -> None:
+def streaming(visitor: Visitor) -> Iterator[None]:
+    """A reply from its first token to its last, and one that is stopped; yields whenever a frame is to be taken."""
+    for text, done in (
+        ("How do I change the model?", visitor.finished),
+        ("Count to two hundred", lambda: len(visitor.replies()[-1]) > 100),
+    ):
+        for end in range(3, len(text) + 3, 3):
+            visitor.page.fill("#message textarea", text[:end])
+            yield
+        visitor.page.keyboard.press("Enter")
+        visitor.wait(lambda text=text: text in visitor.questions())
+        while visitor.idle():
+            yield
+        while not done():
+            yield
+    visitor.page.click("#stop")
+    while not visitor.idle():
+        yield
+    visitor.page.wait_for_timeout(500)
+    yield
+
+
+def main(only: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with _browser() as browser:
+        _film(browser)
+        if only:
+            return
         _shoot(browser, {}, [empty, writing, chat, thoughts, long])
         _shoot(browser, {"limits.prompt_characters": 500}, [error])
         _shoot(browser, {"task": "completion"}, [completion])
@@ -123,6 +154,24 @@ def _shoot(browser: Any, changes: dict[str, Any], scenes: list[Callable[[Visitor
             app.end()
 
 
+def _film(browser: Any) -> None:
+    """The animation: frames with the times at which they were taken, so that it plays at the speed that it had."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(Path(folder), script="tests/standins/apps/probed_app.py", env={"PROBE": folder})
+        try:
+            visitor = Visitor(browser.new_page(viewport={"width": 960, "height": 640}), app.url)
+            visitor.wait(lambda: visitor.page.request.get(f"{app.url}/health").ok)
+            with Probe(Path(folder)).set("slow", SECONDS_PER_TOKEN):
+                shots = [(time.monotonic(), visitor.page.screenshot()) for _ in streaming(visitor)]
+        finally:
+            app.end()
+    starts = [moment for moment, _ in shots] + [shots[-1][0] + LAST_FRAME]
+    frames = [Image.open(io.BytesIO(shot)).convert("RGB") for _, shot in shots]
+    durations = [round(1000 * (after - before)) for before, after in pairwise(starts)]
+    frames[0].save(ANIMATION, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=70, method=6)
+    print(f"{len(frames)} frames, {starts[-1] - starts[0]:.0f} s, {ANIMATION.stat().st_size / 1e3:.0f} kB")
+
+
 def _ask(visitor: Visitor, text: str) -> None:
     visitor.say(text)
     visitor.wait(visitor.finished)
@@ -134,4 +183,4 @@ def _save(shot: bytes, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
