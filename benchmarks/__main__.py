@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
-from benchmarks import overhead, passes, start, table
-from benchmarks.contestants import SERVER, Load, running
-from benchmarks.measure import Row, rows
+from benchmarks.measurements import forward_pass, overhead, startup
+from benchmarks.measurements.serving import Row, rows
+from benchmarks.report import table
+from benchmarks.systems.processes import SERVER, Load, running
 from tests.running import ROOT
 
 TINY = "./models/tiny"
@@ -27,11 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.overhead:
         with shape() as model:
-            print(passes.lines(passes.passes(model, rounds=9)), end="\n\n")
+            print(forward_pass.lines(forward_pass.passes(model, rounds=9)), end="\n\n")
             print(overhead.lines(overhead.speeds(model, SHORT, LONG, rounds=3), SHORT, LONG))
         return 0
     if options.start:
-        print(start.lines(start.seconds(Load(TINY, QUESTION, tokens=16), rounds=3)))
+        print(startup.lines(startup.seconds(Load(TINY, QUESTION, tokens=16), rounds=3)))
         return 0
     if options.full:
         measured = crowds(options.visitors, options.rounds)
@@ -63,7 +64,8 @@ def crowds(visitors: Sequence[int], rounds: int) -> list[Row]:
 def shape() -> Iterator[str]:
     """The folder of a random model, for as long as the context lasts."""
     with TemporaryDirectory() as folder:
-        build = [sys.executable, "-c", f"from benchmarks import shapes; shapes.build({folder!r}, {str(ROOT / TINY)!r})"]
+        call = f"random_model.build({folder!r}, {str(ROOT / TINY)!r})"
+        build = [sys.executable, "-c", f"from benchmarks.systems import random_model; {call}"]
         subprocess.run(build, check=True, cwd=ROOT)  # not here: torch reads the environment when it is imported
         yield folder
 

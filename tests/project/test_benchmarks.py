@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import excerpt
 from benchmarks.__main__ import main
-from benchmarks.simulate import LOADS, Server, late, plot, servers, table, waits
+from benchmarks.measurements.simulation import LOADS, Server, late, plot, servers, table, waits
+from benchmarks.report import excerpt
 
 
 def test_stop_ends_this_apps_model_and_leaves_the_naive_one_running(

@@ -1,6 +1,8 @@
 """Simulates visitors, a queue and a batch: how long a visitor waits for the first token, at how many questions an hour.
 
-python -m benchmarks.simulate RESULTS.json    takes the passes' times from a run of `python -m benchmarks --full`
+python -m benchmarks.measurements.simulation RESULTS.json
+
+RESULTS.json holds the figures of a run of `python -m benchmarks --full`, from which the passes' times are taken.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.plot import lines
+from benchmarks.report.plot import lines
 
-PLOT = Path(__file__).parents[1] / "docs/scaling.svg"
+PLOT = Path(__file__).parents[2] / "docs/scaling.svg"
 TOKENS = 250  # of a reply, on average
 QUESTIONS = 600  # simulated for each load
 LOADS = [30, 60, 120, 240, 480, 960, 1920, 3840, 7680]  # questions an hour

@@ -1,4 +1,4 @@
-"""Writes a benchmark's figures into the README, with a plot: `python -m benchmarks.excerpt results.json`."""
+"""Writes a benchmark's figures into the README, with a plot: `python -m benchmarks.report.excerpt results.json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plot import lines
+from benchmarks.report.plot import lines
 from tests.running import ROOT
 
 PLOT = ROOT / "docs/benchmark.svg"

@@ -1,4 +1,4 @@
-"""Runs an app as it is, and counts what its model does: `METER=FILE APP=app.py python benchmarks/counted.py`.
+"""Runs an app as it is, and counts what its model does: `METER=FILE APP=app.py python benchmarks/systems/metered.py`.
 
 APP may be a module's name too; ARGUMENTS are its command line's.
 """
@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from benchmarks.meter import CPU, DELAY, PEAK, STEPS, Meter
+from benchmarks.systems.meter import CPU, DELAY, PEAK, STEPS, Meter
 
 PER_MB = 1024**2 if sys.platform == "darwin" else 1024  # getrusage counts bytes there, kilobytes elsewhere
 

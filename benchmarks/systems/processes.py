@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.meter import Meter
-from benchmarks.visitors import ApiVisitor, PageVisitor, Visitor
+from benchmarks.clients.clients import ApiVisitor, PageVisitor, Visitor
+from benchmarks.systems.meter import Meter
 from tests.running import ROOT, App, clean, end, free_port
 
 SERVER = "transformers serve"
-COUNTED = "benchmarks/counted.py"
+COUNTED = "benchmarks/systems/metered.py"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def running(names: Sequence[str], load: Load, at_once: int, loaded: bool = True)
 
 def _app(name: str, load: Load, at_once: int, folder: Path) -> Contestant:
     meter = folder / f"{name.replace(' ', '-')}.meter"
-    env = {"METER": str(meter), "APP": "benchmarks/naive.py" if name == "naive" else "app.py"}
+    env = {"METER": str(meter), "APP": "benchmarks/systems/baseline.py" if name == "naive" else "app.py"}
     naive = {"MODEL": str(ROOT / load.model), "MAX_NEW_TOKENS": str(load.tokens)}
     app = App(folder, _changes(name, load, at_once), COUNTED, {**env, **naive})
     return Contestant(name, app.port, PageVisitor, Meter(meter), app.process, app.log_file)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.loaded import alone, load
+from benchmarks.measurements.in_process import alone, load
 from tests.running import changed
 
 PROMPT = "Count to two hundred, and don't stop before that"

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from benchmarks.contestants import Contestant, Load
-from benchmarks.meter import CPU, DELAY, PEAK, STEPS
-from benchmarks.visitors import Heard, ask
-from benchmarks.wire import wire
+from benchmarks.clients.byte_counter import wire
+from benchmarks.clients.clients import Heard, ask
+from benchmarks.systems.meter import CPU, DELAY, PEAK, STEPS
+from benchmarks.systems.processes import Contestant, Load
 
 SLOW = 0.05  # seconds that each step is held up while Stop is measured, so that a step outlasts the stop's own way
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.loaded import alone, load
+from benchmarks.measurements.in_process import alone, load
 
 FORMATS = {"float32": ("float32", "none"), "bfloat16": ("bfloat16", "none"), "int8": ("float32", "int8")}
 SIZES = (1, 8, 64, 256)

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-from benchmarks.contestants import Load, running
-from benchmarks.visitors import ask
+from benchmarks.clients.clients import ask
+from benchmarks.systems.processes import Load, running
 from tests.running import ROOT
 
 

@@ -2,7 +2,7 @@
 
 Everything that is wrong with it is kept (Stop leaves the model running, an error in the thread hangs the page, a word
 waits for the next space), so that a benchmark compares with what people have today. Run it by
-`MODEL=./models/tiny python benchmarks/naive.py`.
+`MODEL=./models/tiny python benchmarks/systems/baseline.py`.
 """
 
 import os

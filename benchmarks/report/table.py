@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measure import Row
+from benchmarks.measurements.serving import Row
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 COLUMNS = {
     "app": lambda row: row.app,
     "visitors": lambda row: f"{row.visitors}",

@@ -1,0 +1,1 @@
+"""How it is written down: the record with its table, the excerpt in the README, and the plots."""

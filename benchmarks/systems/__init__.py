@@ -1,0 +1,1 @@
+"""What is compared: this app, the baseline and transformers' server, each a process whose model is metered."""
