@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +55,8 @@ class Member:
 class Batch:
     """A running batch, and its members."""
 
-    def __init__(self, model: Any, capacity: int, longest: int) -> None:
+    def __init__(self, model: Any, capacity: int, longest: int, report: Callable[[str], None]) -> None:
+        self._report = report  # called in an except clause
         self._members: dict[str, Member] = {}
         self._failed = False
         batching = ContinuousBatchingConfig(
@@ -98,7 +100,7 @@ class Batch:
         """Called in the batch's thread, which an exception would end."""
         if output.error and not self._failed:
             self._failed = True
-            log.exception("The model failed while it was answering")  # in the manager's except clause
+            self._report("The model failed while it was answering")
         member = self._members.get(output.request_id)
         if member is None:
             return

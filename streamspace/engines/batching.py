@@ -9,6 +9,7 @@ from collections.abc import Generator
 from typing import Any
 
 from streamspace.config.types import Config
+from streamspace.engines import transformers_internals as internals
 from streamspace.engines.batch import Batch, Member
 from streamspace.engines.compatibility import GREEDY, incompatibility
 from streamspace.engines.engine import Events, Incompatible, LoadedModel, RecentFailure
@@ -20,17 +21,21 @@ from streamspace.events import Event, Failure, Request
 
 log = logging.getLogger(__name__)
 TRIAL = Request((0,), GREEDY)  # every vocabulary has a token 0
-HELLO = "Hello! How are you today?"
+HELLO = ("Hello! How are you today?", "Tell me, please, what is the capital of France, and what is it famous for?")
 
 
 def build(config: Config, loaded: LoadedModel) -> BatchingEngine:
     """See `config/engines.py`. Raises Incompatible where a trial doesn't write what `generate` writes."""
     longest = min(loaded.context_window, config.limits.prompt_tokens + int(config.sampling.max_new_tokens.max))
-    engine = BatchingEngine(loaded.model, loaded.tokenizer, config.limits.concurrency, longest)
-    plain = GenerateEngine(loaded.model, loaded.tokenizer)
-    if reason := incompatibility(engine, plain, tuple(loaded.tokenizer(HELLO)["input_ids"])):
+    model, attention = loaded.model, internals.attention(loaded.model)
+    engine = BatchingEngine(model, loaded.tokenizer, config.limits.concurrency, longest, on_trial=True)
+    prompts = [tuple(loaded.tokenizer(text)["input_ids"]) for text in HELLO[: engine.capacity]]
+    reason = incompatibility(engine, GenerateEngine(model, loaded.tokenizer), prompts)
+    if reason:
         engine.close()
+        model.set_attn_implementation(attention)  # the batch has switched it, and other engines can't compute with that
         raise Incompatible(reason)
+    engine.on_trial = False
     return engine
 
 
@@ -40,12 +45,14 @@ class BatchingEngine:
     Replies share each forward pass, so a pass that fails ends the whole batch. They then go on in a new batch, admitted
     one by one, each alone until its next token: the one that is alone when a pass fails again fails, the others don't.
     After it the engine writes a reply of its own: does that fail too, then any would.
+    `on_trial` a batch that fails isn't begun anew, which could hide that each pass fails, and its failure isn't logged.
     """
 
     name = "batching"
 
-    def __init__(self, model: Any, tokenizer: Any, capacity: int, longest: int) -> None:
+    def __init__(self, model: Any, tokenizer: Any, capacity: int, longest: int, on_trial: bool = False) -> None:
         self.capacity = capacity
+        self.on_trial = on_trial
         self._model = model
         self._tokenizer = tokenizer
         self._longest = longest
@@ -97,7 +104,7 @@ class BatchingEngine:
                     batch = self._living_batch()
                     batch.add(member)
                 except Exception as error:
-                    log.exception("No batch of replies could be started")
+                    self._report("No batch of replies could be started")
                     reply.fail(explain(error))
                     yield from reply.events()
                     return False
@@ -108,6 +115,10 @@ class BatchingEngine:
             if (yield from reply.events(batch.alive)):
                 self._recent_failure.clear()
                 return True
+            if self.on_trial:
+                reply.fail(explain(member.error or "the batch ended"))
+                yield from reply.events()
+                return True
             alone = True
 
     def _try_out(self) -> None:
@@ -116,6 +127,10 @@ class BatchingEngine:
         *_, last = self._written(self._member(TRIAL, never), never)
         if isinstance(last, Failure):
             self._recent_failure.set(last.message)
+
+    def _report(self, message: str) -> None:
+        """Logs the exception that is being handled; a trial's goes into the reason for another engine."""
+        log.log(logging.DEBUG if self.on_trial else logging.ERROR, message, exc_info=True)
 
     def _end_with_the_process(self) -> None:
         """The batch's thread would keep the process alive."""
@@ -127,5 +142,5 @@ class BatchingEngine:
         if self._batch and not self._batch.alive():
             log.warning("The batch of replies has ended; a new one is started")
             self._batch = None  # before the new one takes its memory
-        self._batch = self._batch or Batch(self._model, self.capacity, self._longest)
+        self._batch = self._batch or Batch(self._model, self.capacity, self._longest, self._report)
         return self._batch

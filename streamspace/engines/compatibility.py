@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from streamspace.engines.engine import Engine
 from streamspace.events import Event, Failure, Request, SamplingParams, TextDelta
+from streamspace.i18n import LazyText
 
-TOKENS = 4  # the first comes from the prompt's pass alone, the others show that what was read is remembered
+TOKENS = 8  # the first comes from the prompt's pass alone, the others show that what was read is remembered
 GREEDY = SamplingParams(max_new_tokens=TOKENS, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
 
 
-def incompatibility(engine: Engine, plain: Engine, prompt: tuple[int, ...]) -> str | None:
-    """Why `engine` can't be used for this model; None when it can. Takes a few passes of the model."""
-    request = Request(prompt, GREEDY)
-    expected = list(plain.stream(request, threading.Event()))
+def incompatibility(engine: Engine, plain: Engine, prompts: Sequence[tuple[int, ...]]) -> str | None:
+    """Why `engine` can't be used for this model; None when it can. Takes a few passes of the model.
+
+    The prompts are of different lengths, and are answered at once: some models fail at nothing else.
+    """
+    requests = [Request(prompt, GREEDY) for prompt in prompts]
+    expected = [_events(plain, request) for request in requests]
     try:
-        events = list(engine.stream(request, threading.Event()))
+        with ThreadPoolExecutor(len(requests)) as pool:
+            answered = list(pool.map(lambda request: _events(engine, request), requests))
     except Exception as error:  # whatever a model that it wasn't made for brings about
         return f"{type(error).__name__}: {error}"
-    if isinstance(events[-1], Failure):
-        return events[-1].message
-    if _text(events) != _text(expected):
+    for events in answered:
+        if isinstance(events[-1], Failure):
+            return _reason(events[-1].message)
+    if [_text(events) for events in answered] != [_text(events) for events in expected]:
         return "its text is not the one that generate writes"
     return None
+
+
+def _events(engine: Engine, request: Request) -> list[Event]:
+    return list(engine.stream(request, threading.Event()))
+
+
+def _reason(message: str) -> str:
+    """What the model raised, without the sentence that a visitor reads around it."""
+    return str(message.values.get("reason", message)) if isinstance(message, LazyText) else message
 
 
 def _text(events: list[Event]) -> str:

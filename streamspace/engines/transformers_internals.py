@@ -42,6 +42,11 @@ def is_alive(manager: ContinuousBatchingManager) -> bool:
     return manager.is_running() and not manager.background_thread_status.can_accept_new_requests()
 
 
+def attention(model: Any) -> str:
+    """The attention implementation that the model computes with; a batch switches it to its own."""
+    return str(model.config._attn_implementation)
+
+
 def logits_processors(model: Any, config: GenerationConfig, prompt_length: int) -> LogitsProcessorList:
     """What `generate` would do to the scores by this config."""
     processors: LogitsProcessorList = model._get_logits_processor(config, input_ids_seq_length=prompt_length)

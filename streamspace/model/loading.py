@@ -13,7 +13,14 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+    GenerationConfig,
+)
 
 from streamspace.config.types import Model
 from streamspace.errors import ModelError
@@ -59,7 +66,7 @@ def load(
         elif placement.device == "cpu" and not images and not getattr(model, "is_quantized", False):
             model = pack(model)
         model = model.to(placement.device)
-    _neutralize_generation_config(model, tokenizer)
+    model.generation_config = _generation_config(model, tokenizer)
     window = _context_window(model, tokenizer)
     log.info(
         "Model %s: %.1fM parameters, context window %d tokens, ready after %.1f s",
@@ -152,17 +159,51 @@ def _adapted(model: Any, settings: Model) -> Any:
     return adapted.merge_and_unload()
 
 
-def _neutralize_generation_config(model: Any, tokenizer: Any) -> None:
-    """Removes from the model's generation config what this project sets: sampling and compilation."""
-    config = model.generation_config
-    config.temperature = config.top_p = config.top_k = config.min_p = config.typical_p = None
-    config.do_sample, config.max_length, config.max_new_tokens = False, None, None
-    config.disable_compile = True  # torch.compile doesn't work on ZeroGPU
-    if config.pad_token_id is None:
-        eos = config.eos_token_id
-        config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (
-            eos[0] if isinstance(eos, list) else eos
-        )  # fmt: skip
+def _generation_config(model: Any, tokenizer: Any) -> GenerationConfig:
+    """A generation config that holds the end of a reply and decides nothing else.
+
+    The model's own may ask for beams, penalties, stop strings, a time limit or a minimum length, any of which breaks
+    streaming or a batch; its sampling is the config file's to set.
+    """
+    own, ends = model.generation_config, end_tokens(model.generation_config.eos_token_id, tokenizer)
+    pad = next((each for each in (own.pad_token_id, tokenizer.pad_token_id, *ends) if each is not None), None)
+    config: Any = GenerationConfig
+    neutral: GenerationConfig = config(
+        bos_token_id=own.bos_token_id,
+        eos_token_id=ends or None,
+        pad_token_id=pad,
+        do_sample=False,
+        disable_compile=True,  # torch.compile doesn't work on ZeroGPU
+    )
+    return neutral
+
+
+def end_tokens(own: int | list[int] | None, tokenizer: Any) -> list[int]:
+    """The ids that end a reply: of the model's generation config, of the tokenizer, and of the chat template together.
+
+    Fine-tuned models often keep the base model's generation config, which doesn't know the template's end of a turn.
+    """
+    found = [own] if isinstance(own, int) else list(own or [])
+    found += [each for each in (tokenizer.eos_token_id, _end_of_turn(tokenizer)) if each is not None]
+    return list(dict.fromkeys(found))
+
+
+def _end_of_turn(tokenizer: Any) -> int | None:
+    """The added token that the chat template puts after a reply, if it does.
+
+    Not of templates with channels: there the same token ends each channel, and the reply goes on after it.
+    """
+    template, mark = tokenizer.chat_template, "streamspace-reply"
+    if not isinstance(template, str) or "<|channel|>" in template:
+        return None
+    try:
+        rendered = tokenizer.apply_chat_template(
+            [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": mark}], tokenize=False
+        )
+    except Exception:  # a template can raise anything; `check_template` reports it
+        return None
+    rest = tokenizer(rendered.rpartition(mark)[2].lstrip(), add_special_tokens=False)["input_ids"]
+    return rest[0] if rest and rest[0] in tokenizer.added_tokens_decoder else None
 
 
 def _context_window(model: Any, tokenizer: Any) -> int:

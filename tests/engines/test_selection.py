@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,13 @@ from streamspace.config import file as configfile
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
 from streamspace.engines.batching import BatchingEngine
+from streamspace.engines.compatibility import GREEDY
 from streamspace.engines.generate import GenerateEngine
-from streamspace.engines.selection import EngineChoice, choose
+from streamspace.engines.selection import EngineChoice, choose, make
 from streamspace.errors import ConfigError, DeviceError, ModelError
+from streamspace.events import Request, TextDelta
+from streamspace.model.loading import load
+from streamspace.model.placement import Placement
 from streamspace.reply import build
 from tests.running import ROOT, changed
 
@@ -136,3 +142,39 @@ def test_every_shipped_config_names_all_engines() -> None:
     for file in (ROOT / "config").glob("*.yaml"):
         (line,) = [line for line in file.read_text("utf-8").splitlines() if line.startswith("engine:")]
         assert line.endswith("auto, generate, batching, endpoint"), file
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_a_model_that_fails_at_each_decode_step_is_found_out_in_silence_and_left_as_it_was(
+    caplog: pytest.LogCaptureFixture, attention: str
+) -> None:
+    """A batch that is begun anew reads prompt and reply again, which gives one more token each time."""
+    caplog.set_level(logging.INFO)
+    settings = config(model__attention=attention).model
+    loaded = load(settings, Placement("cpu", "float32", "a test"))
+    model, passes = loaded.model, 0
+
+    def fail(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        nonlocal passes
+        batched = "cu_seq_lens_q" in kwargs
+        passes += batched
+        if batched and kwargs["input_ids"].shape[-1] <= 2:  # the prefill has more
+            raise ValueError("no decode step")
+
+    model.register_forward_pre_hook(fail, with_kwargs=True)
+    engine = make(config(), Situation(), loaded)
+    assert isinstance(engine, GenerateEngine)
+    assert [message for message in caplog.messages if "Engine" in message] == [
+        "Engine: generate because batching can't run this model: no decode step"
+    ]
+    assert not [record for record in caplog.records if record.exc_info]
+    assert passes <= 4
+    assert model.config._attn_implementation == attention
+    text = "".join(event.text for event in write(engine, "ping") if isinstance(event, TextDelta))
+    assert text == "pong"
+
+
+def write(engine: Any, question: str) -> list[Any]:
+    prompt = tuple(engine._tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], add_generation_prompt=True)["input_ids"])  # fmt: skip
+    return list(engine.stream(Request(prompt, dataclasses.replace(GREEDY, max_new_tokens=20)), threading.Event()))

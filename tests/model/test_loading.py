@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from streamspace.config.types import Adapter, Model
 from streamspace.errors import ModelError
-from streamspace.model.loading import load
+from streamspace.model.loading import end_tokens, load
 from streamspace.model.placement import Placement
 from tests.running import ROOT
 
@@ -149,3 +150,51 @@ def test_int8_answers_as_the_full_model_does(tiny: Any) -> None:
     assert any(
         "Quantized" in type(module).__name__ or module.__module__.startswith("torch.ao") for module in small.modules()
     )
+
+
+DECIDING = [  # what a model's own generation config may hold; each broke streaming, a batch, or the load
+    {"num_beams": 4}, {"penalty_alpha": 0.6, "top_k": 4}, {"stop_strings": ["ZeroGPU"]}, {"max_time": 0.0},
+    {"min_new_tokens": 60}, {"min_length": 500}, {"num_return_sequences": 2, "do_sample": True}, {"max_new_tokens": 1},
+    {"repetition_penalty": 5.0}, {"no_repeat_ngram_size": 1}, {"suppress_tokens": [5, 6, 7]},
+    {"temperature": 9.0, "do_sample": True, "min_p": 0.9}, {"cache_implementation": "static"}, {"use_cache": False},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("own", DECIDING, ids=lambda own: next(iter(own)))
+def test_a_models_generation_config_decides_nothing_but_the_end(copied: Path, own: dict[str, Any], tiny: Any) -> None:
+    file = copied / "generation_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), **own}))
+    assert load(Model(id=str(copied)), CPU).model.generation_config.to_dict() == tiny.model.generation_config.to_dict()
+
+
+def test_a_reply_ends_where_model_tokenizer_or_template_end_it(copied: Path, tiny: Any) -> None:
+    """A fine-tuned model often keeps the generation config of its base model, which never ends a turn."""
+    end = tiny.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    base = tiny.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    file = copied / "generation_config.json"
+    for own in (base, [base], None):
+        file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "eos_token_id": own}))
+        assert end in load(Model(id=str(copied)), CPU).model.generation_config.eos_token_id
+
+
+CHANNELS = (
+    "{% for m in messages %}<|start|>{{ m.role }}<|channel|>final<|message|>{{ m.content }}<|im_end|>{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "ends"),
+    [
+        ("{% for m in messages %}{{ m.content }}<|im_end|>\n{% endfor %}", True),
+        ("{% for m in messages %}{{ m.content }}\n{% endfor %}", False),
+        (CHANNELS, False),  # the same token ends each channel, and the reply goes on
+        ("{{ raise_exception('no') }}", False),
+        (None, False),
+    ],
+)
+def test_the_templates_end_of_a_turn_ends_a_reply(tiny: Any, template: str | None, ends: bool) -> None:
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    tokenizer.chat_template, tokenizer.eos_token = template, "<|endoftext|>"
+    turn = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert (turn in end_tokens(None, tokenizer)) is ends
+    assert end_tokens(7, tokenizer)[:2] == [7, tokenizer.eos_token_id]

@@ -116,7 +116,7 @@ print(loaded.tokenizer.decode(loaded.model.generate(**prompt, max_new_tokens=24)
 print(sorted({type(module).__name__ for module in loaded.model.modules() if "Linear" in type(module).__name__}))
 plain = GenerateEngine(loaded.model, loaded.tokenizer)
 with_others = BatchingEngine(loaded.model, loaded.tokenizer, 2, 512)
-print(compatibility.incompatibility(with_others, plain, tuple(prompt["input_ids"][0].tolist())))
+print(compatibility.incompatibility(with_others, plain, [tuple(prompt["input_ids"][0].tolist())]))
 with_others.close()
 """
 
