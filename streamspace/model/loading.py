@@ -19,13 +19,13 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     AutoTokenizer,
-    GenerationConfig,
 )
 
 from streamspace.config.types import Model
 from streamspace.errors import ModelError
 from streamspace.model import quantization as quantizing
 from streamspace.model.files import ROOT, fetch, fetch_adapter, first_line
+from streamspace.model.generation import generation_config
 from streamspace.model.packing import pack
 from streamspace.model.placement import Placement
 
@@ -66,7 +66,7 @@ def load(
         elif placement.device == "cpu" and not images and not getattr(model, "is_quantized", False):
             model = pack(model)
         model = model.to(placement.device)
-    model.generation_config = _generation_config(model, tokenizer)
+    model.generation_config = generation_config(model, tokenizer)
     window = _context_window(model, tokenizer)
     log.info(
         "Model %s: %.1fM parameters, context window %d tokens, ready after %.1f s",
@@ -157,53 +157,6 @@ def _adapted(model: Any, settings: Model) -> Any:
     folder = fetch_adapter(settings.adapter.id, settings.adapter.revision)
     adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu")  # ZeroGPU only emulates the other one
     return adapted.merge_and_unload()
-
-
-def _generation_config(model: Any, tokenizer: Any) -> GenerationConfig:
-    """A generation config that holds the end of a reply and decides nothing else.
-
-    The model's own may ask for beams, penalties, stop strings, a time limit or a minimum length, any of which breaks
-    streaming or a batch; its sampling is the config file's to set.
-    """
-    own, ends = model.generation_config, end_tokens(model.generation_config.eos_token_id, tokenizer)
-    pad = next((each for each in (own.pad_token_id, tokenizer.pad_token_id, *ends) if each is not None), None)
-    config: Any = GenerationConfig
-    neutral: GenerationConfig = config(
-        bos_token_id=own.bos_token_id,
-        eos_token_id=ends or None,
-        pad_token_id=pad,
-        do_sample=False,
-        disable_compile=True,  # torch.compile doesn't work on ZeroGPU
-    )
-    return neutral
-
-
-def end_tokens(own: int | list[int] | None, tokenizer: Any) -> list[int]:
-    """The ids that end a reply: of the model's generation config, of the tokenizer, and of the chat template together.
-
-    Fine-tuned models often keep the base model's generation config, which doesn't know the template's end of a turn.
-    """
-    found = [own] if isinstance(own, int) else list(own or [])
-    found += [each for each in (tokenizer.eos_token_id, _end_of_turn(tokenizer)) if each is not None]
-    return list(dict.fromkeys(found))
-
-
-def _end_of_turn(tokenizer: Any) -> int | None:
-    """The added token that the chat template puts after a reply, if it does.
-
-    Not of templates with channels: there the same token ends each channel, and the reply goes on after it.
-    """
-    template, mark = tokenizer.chat_template, "streamspace-reply"
-    if not isinstance(template, str) or "<|channel|>" in template:
-        return None
-    try:
-        rendered = tokenizer.apply_chat_template(
-            [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": mark}], tokenize=False
-        )
-    except Exception:  # a template can raise anything; `check_template` reports it
-        return None
-    rest = tokenizer(rendered.rpartition(mark)[2].lstrip(), add_special_tokens=False)["input_ids"]
-    return rest[0] if rest and rest[0] in tokenizer.added_tokens_decoder else None
 
 
 def _context_window(model: Any, tokenizer: Any) -> int:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from streamspace.config.types import Adapter, Model
 from streamspace.errors import ModelError
-from streamspace.model.loading import end_tokens, load
+from streamspace.model.generation import end_tokens
+from streamspace.model.loading import load
 from streamspace.model.placement import Placement
 from tests.running import ROOT
 
