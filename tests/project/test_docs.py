@@ -64,5 +64,12 @@ def test_the_page_names_hardware_that_there_is_with_the_memory_that_check_reckon
     assert f"weights above {LARGE_WEIGHTS_GIB} GiB" in TEXT
 
 
+def test_the_messages_in_the_table_of_troubleshooting_are_messages_of_the_code() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "streamspace").rglob("*.py"))
+    messages = re.findall(r"^\| \*([^*]+)\*", TEXT, re.MULTILINE)
+    assert len(messages) >= 7
+    assert [message for message in messages if message not in code] == []
+
+
 def test_the_table_of_modules_is_made_from_their_docstrings() -> None:
     assert modules.PAGE.read_text("utf-8") == modules.page(), "Run: make format"
