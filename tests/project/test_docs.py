@@ -18,6 +18,7 @@ from tests.running import ROOT, clean
 from tests.standins.hub.checkout import Checkout
 from tests.standins.hub.server import Hub
 
+PACKAGE = ROOT / "streamspace"
 TEXT = (ROOT / "docs/deploying.md").read_text("utf-8")
 INSTALLS = "make setup\n"  # not run here, since it needs the network; test_workflows.py runs its rules
 
@@ -64,8 +65,19 @@ def test_the_page_names_hardware_that_there_is_with_the_memory_that_check_reckon
     assert f"weights above {LARGE_WEIGHTS_GIB} GiB" in TEXT
 
 
+def test_the_docs_link_to_and_name_files_that_there_are() -> None:
+    missing = []
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        text = page.read_text("utf-8")
+        links = [page.parent / link.split("#")[0] for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)]
+        names = re.findall(r"`((?:\w+/)+[\w.]+\.(?:py|js|css|yaml))`", text)
+        missing += [str(link) for link in links if not link.exists()]
+        missing += [name for name in names if not any((base / name).exists() for base in (ROOT, PACKAGE))]
+    assert missing == []
+
+
 def test_the_messages_in_the_table_of_troubleshooting_are_messages_of_the_code() -> None:
-    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "streamspace").rglob("*.py"))
+    code = "\n".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py"))
     messages = re.findall(r"^\| \*([^*]+)\*", TEXT, re.MULTILINE)
     assert len(messages) >= 7
     assert [message for message in messages if message not in code] == []
