@@ -48,18 +48,16 @@ class Card(Part):
     emoji: Text = Field("💬", description="One emoji for the card.")
     color_from: Color = Field("blue", description="First colour of the card's gradient.")
     color_to: Color = Field("indigo", description="Second colour of the card's gradient.")
-    short_description: str = Field(
-        "", max_length=60, description="One line under the title; the Hub takes 60 characters."
-    )
+    short_description: str = Field("", max_length=60, description="One line under the title, 60 characters at most.")
     license: Text = Field("apache-2.0", description="Licence of the Space's code, as a Hub identifier.")
-    tags: list[Text] = Field([], description="Tags to be found by.")
+    tags: list[Text] = Field([], description="Tags for the Hub's search.")
     pinned: bool = Field(False, description="Pin the Space on its owner's profile.")
     hardware: Text = Field(
-        "zero-a10g", description="Hardware that a deploy asks for, for example zero-a10g or cpu-basic."
+        "zero-a10g", description="Hardware that a deploy requests, for example zero-a10g or cpu-basic."
     )
     preload: bool = Field(
         True,
-        description="Download the model while the Space is built; off for a gated model, which the build can't read.",
+        description="Download the model during the build; false for a gated model, which the build can't read.",
     )
 
 
@@ -68,12 +66,12 @@ class Page(Part):
 
     title: Text = Field(description="Heading of the page and title of the browser's tab.")
     description: str = Field("", description="One or two sentences under the heading, in Markdown.")
-    placeholder: str = Field("Ask anything", description="Grey text in the empty box.")
-    examples: list[Text] = Field([], max_length=8, description="Prompts offered while the conversation is empty.")
+    placeholder: str = Field("Ask anything", description="Placeholder of the text box.")
+    examples: list[Text] = Field([], max_length=8, description="Prompts shown while the conversation is empty.")
     accent: Color = Field("blue", description="Colour of the buttons and links.")
     logo: Text | None = Field(None, description="An image file of the repository, shown beside the title.")
-    footer: str = Field("", description="A line under the page, in Markdown, for example a note on privacy.")
-    width: int = Field(920, ge=480, le=1600, description="Widest the page gets, in CSS pixels.")
+    footer: str = Field("", description="A line below the page, in Markdown, for example a privacy notice.")
+    width: int = Field(920, ge=480, le=1600, description="Maximum page width, in CSS pixels.")
 
 
 class Adapter(Part):
@@ -87,23 +85,23 @@ class Model(Part):
     """Which model, and how its weights are loaded."""
 
     id: Text = Field(description="Hub repository (`owner/name`) or local folder (`./models/tiny`).")
-    revision: Text | None = Field(None, description="Branch, tag or commit; pin a commit to be safe from changes.")
+    revision: Text | None = Field(None, description="Branch, tag or commit; a commit keeps the model from changing.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Number format of the weights; `auto` suits the device."
+        "auto", description="Number format of the weights; `auto` depends on the device."
     )
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3"] = Field(
         "auto", description="Attention implementation; `auto` is transformers' choice."
     )
-    license: str = Field("", description="The model's licence, shown under the page beside its name.")
+    license: str = Field("", description="The model's licence, shown below the page with its name.")
     adapter: Adapter | None = Field(None, description="LoRA adapter on top of the model.")
     quantization: Literal["none", "int8", "int4"] = Field(
         "none",
-        description="`int8` or `int4`: fewer bits for the linear layers, made while loading. All but `int8` on a CPU "
-        "needs the `bitsandbytes` package. Ready-quantized weights need `none`.",
+        description="`int8` or `int4`: quantize the linear layers while loading. All but `int8` on a CPU need the "
+        "`bitsandbytes` package. Use `none` for weights that are already quantized.",
     )
     chat_template: Text | None = Field(None, description="A `.jinja` file that replaces the model's own chat template.")
     trust_remote_code: bool = Field(
-        False, description="Run Python code from the model's repository. Needs `revision` to be a commit."
+        False, description="Run Python code from the model's repository. Requires a commit as `revision`."
     )
 
     @field_validator("trust_remote_code")
@@ -156,69 +154,74 @@ class SamplingLimits(Part):
     """How the next token is chosen: what a reply uses by default, and how far the visitor may go."""
 
     max_new_tokens: Annotated[IntRange, within(1, 100_000)] = Field(
-        IntRange(default=512, min=16, max=1024), description="Longest reply, in tokens."
+        IntRange(default=512, min=16, max=1024), description="Maximum reply length, in tokens."
     )
     temperature: Annotated[Range, within(0, 5)] = Field(
-        Range(default=0.7, min=0.0, max=1.5), description="Randomness; 0 takes the likeliest token every time (greedy)."
+        Range(default=0.7, min=0.0, max=1.5), description="Sampling temperature; 0 is greedy decoding."
     )
     top_p: Annotated[Range, within(0.01, 1)] = Field(
         Range(default=0.95, min=0.05, max=1.0),
-        description="Sample from the likeliest tokens that add up to this; 1 is all.",
+        description="Sample from the most likely tokens with this total probability; 1: all tokens.",
     )
     top_k: Annotated[IntRange, within(0, 100_000)] = Field(
-        IntRange(default=50, min=0, max=200), description="Sample from this many of the likeliest tokens; 0 is all."
+        IntRange(default=50, min=0, max=200),
+        description="Sample from this number of most likely tokens; 0: all tokens.",
     )
     repetition_penalty: Annotated[Range, within(0.5, 5)] = Field(
-        Range(default=1.0, min=1.0, max=1.5), description="Above 1 makes tokens that occurred before less likely."
+        Range(default=1.0, min=1.0, max=1.5), description="Values above 1 make tokens that occurred before less likely."
     )
     seed: int | None = Field(
-        None, ge=0, le=MAX_SEED, description="Fixes the random choices; empty draws a new seed each time."
+        None, ge=0, le=MAX_SEED, description="Seed of the sampling; `null`: a new seed for each reply."
     )
-    stop: list[Text] = Field([], max_length=8, description="Texts that end the reply; they are not shown.")
+    stop: list[Text] = Field([], max_length=8, description="Strings that end the reply; they are not shown.")
 
 
 class Limits(Part):
     """What one visitor, and all of them together, may ask of the Space."""
 
-    prompt_characters: int = Field(8000, ge=1, le=1_000_000, description="Longest message, in characters.")
+    prompt_characters: int = Field(8000, ge=1, le=1_000_000, description="Maximum message length, in characters.")
     prompt_tokens: int = Field(
-        4096, ge=16, le=1_000_000, description="Longest prompt, in tokens; the oldest turns are left out to fit."
+        4096,
+        ge=16,
+        le=1_000_000,
+        description="Maximum prompt length, in tokens; the oldest messages are dropped to fit.",
     )
-    turns: int = Field(50, ge=1, le=1000, description="Most earlier messages of a conversation that are considered.")
-    queue: int = Field(32, ge=1, le=10_000, description="Visitors that may wait; the next one is told that it is full.")
+    turns: int = Field(50, ge=1, le=1000, description="Maximum number of earlier messages in the prompt.")
+    queue: int = Field(32, ge=1, le=10_000, description="Maximum number of waiting visitors; more get an error.")
     concurrency: int = Field(
         4,
         ge=1,
         le=256,
-        description="Replies at once, where the engine can (all but `generate` off ZeroGPU); else they take turns.",
+        description="Concurrent replies, if the engine supports it; `generate` supports 1 outside ZeroGPU.",
     )
     images: int = Field(
-        4, ge=1, le=32, description="`image-chat`: most images of a conversation; the oldest are left out."
+        4, ge=1, le=32, description="`image-chat`: maximum number of images in a conversation; the oldest are dropped."
     )
     image_pixels: int = Field(
         1_048_576,
         ge=65_536,
         le=16_777_216,
-        description="`image-chat`: most pixels of an image, width times height; a larger one is scaled down.",
+        description="`image-chat`: maximum width times height of an image; larger ones are scaled down.",
     )
 
 
 class Gpu(Part):
     """ZeroGPU: the seconds a reply asks for, computed from its prompt and `max_new_tokens`. Ignored elsewhere."""
 
-    min_seconds: int = Field(10, ge=1, le=LONGEST_GPU_SECONDS, description="Fewest GPU seconds a reply asks for.")
+    min_seconds: int = Field(10, ge=1, le=LONGEST_GPU_SECONDS, description="Minimum GPU time of a reply, in seconds.")
     max_seconds: int = Field(
         60,
         ge=1,
         le=LONGEST_GPU_SECONDS,
-        description="Most GPU seconds; a reply that needs longer ends early, with Continue.",
+        description="Maximum GPU time of a reply, in seconds; a longer reply ends early, with Continue.",
     )
-    prompt_tokens_per_second: float = Field(2000.0, gt=0, description="Prompt tokens the model reads per second.")
+    prompt_tokens_per_second: float = Field(2000.0, gt=0, description="Prefill speed, in tokens per second.")
     tokens_per_second: float = Field(
-        25.0, gt=0, description="Tokens the model writes per second; measure it on the Space."
+        25.0, gt=0, description="Decoding speed, in tokens per second; measure it on the Space."
     )
     size: Literal["auto", "large", "xlarge"] = Field(
-        "auto", description="`large` is 48 GB; `xlarge` is 96 GB at twice the quota; `auto` follows the weights' size."
+        "auto",
+        description="`large`: 48 GB; `xlarge`: 96 GB, at twice the quota; `auto` depends on the size of the weights.",
     )
 
     @model_validator(mode="after")
@@ -238,14 +241,14 @@ class Endpoint(Part):
     """The server that runs the model, for `engine: endpoint`; `model.id` is the model's name there."""
 
     url: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, description="Address up to and with `/v1`; empty asks Hugging Face's Inference Providers."
+        None, description="URL that ends in `/v1`; `null`: Hugging Face's Inference Providers."
     )
-    provider: Text = Field("auto", description="Which of the Inference Providers, where `url` is empty.")
+    provider: Text = Field("auto", description="The Inference Provider, if `url` is `null`.")
     secret: Text = Field(
         "ENDPOINT_KEY",
-        description="Name of the Space's secret that holds the server's key; HF_TOKEN for Hugging Face's.",
+        description="Name of the Space's secret with the server's key; HF_TOKEN for Hugging Face's.",
     )
-    timeout: float = Field(60.0, gt=0, le=600, description="Seconds of silence after which the server is given up.")
+    timeout: float = Field(60.0, gt=0, le=600, description="Seconds without data until the request fails.")
 
 
 class Config(Part):
@@ -255,7 +258,7 @@ class Config(Part):
     page: Page = Field(description=Page.__doc__)
     task: Literal["chat", "completion", "image-chat"] = Field(
         "chat",
-        description="`chat` needs a chat template; `completion` continues raw text; `image-chat` needs a model that "
+        description="`chat` needs a chat template; `completion` continues a text; `image-chat` needs a model that "
         "reads images.",
     )
     engine: EngineName = Field(
@@ -264,12 +267,10 @@ class Config(Part):
     )
     endpoint: Endpoint | None = Field(None, description=Endpoint.__doc__)
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="Where the model runs; `auto` takes the best there is."
+        "auto", description="Device of the model; `auto` prefers a GPU."
     )
     model: Model = Field(description=Model.__doc__)
-    system_prompt: str = Field(
-        "", max_length=20_000, description="Instructions given to the model before the conversation."
-    )
+    system_prompt: str = Field("", max_length=20_000, description="Instructions to the model before the conversation.")
     sampling: SamplingLimits = Field(SamplingLimits(), description=SamplingLimits.__doc__)
     limits: Limits = Field(Limits(), description=Limits.__doc__)
     gpu: Gpu = Field(Gpu(), description=Gpu.__doc__)
