@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported: see docs/decisions/
 from tests.running import ROOT, App
+
+settings.register_profile("project", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.load_profile("project")
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None

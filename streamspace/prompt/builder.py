@@ -11,6 +11,7 @@ from streamspace.engines import reasoning
 from streamspace.errors import ModelError, RequestError
 from streamspace.events import Message, Tensor
 from streamspace.i18n import t
+from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 
 
@@ -39,7 +40,7 @@ class PromptBuilder:
         self._tokenizer = tokenizer
         self._window = context_window
         self._most = most_tokens
-        self._control = tuple(sorted(set(tokenizer.all_special_tokens), key=len, reverse=True))
+        self._control = ControlTokens(tokenizer)
         self._template = tokenizer.chat_template or ""
         self._folds_system = bool(self._template) and not self._knows_system()
 
@@ -50,7 +51,7 @@ class PromptBuilder:
 
     def text(self, text: str, new_tokens: int) -> Prompt:
         """A raw text to be continued. Raises RequestError when it is longer than what fits."""
-        ids = tuple(self._tokenizer(self._without_control(text))["input_ids"])
+        ids = tuple(self._tokenizer(text, split_special_tokens=True)["input_ids"])
         self._check(len(ids), self._budget(new_tokens))
         return Prompt(ids)
 
@@ -77,11 +78,8 @@ class PromptBuilder:
 
     def _encode(self, system: str, turns: Sequence[Turn], dropped_messages: int, thinking: bool, prefix: str) -> Prompt:
         rendered = self._render(self._messages(system, turns), thinking)
-        prefix = self._without_control(prefix)
         opening = reasoning.OPEN + "\n" if rendered.rstrip().endswith(reasoning.OPEN) else ""
-        prefix_ids = (
-            self._ids(prefix[len(opening) :] if opening and prefix.startswith(opening) else prefix) if prefix else []
-        )
+        prefix_ids = self._control.encode(self._control.mark_reply(prefix.removeprefix(opening))) if prefix else []
         ids, tensors = self._inputs(rendered, prefix_ids, turns)
         return Prompt(tuple(ids), dropped_messages, opening, len(prefix_ids), tensors=tensors)
 
@@ -89,11 +87,7 @@ class PromptBuilder:
         self, rendered: str, prefix_ids: list[int], turns: Sequence[Turn]
     ) -> tuple[list[int], tuple[Tensor, ...]]:
         """The token ids of a rendered prompt and of the reply's prefix, and the tensors the model takes besides."""
-        return self._ids(rendered) + prefix_ids, ()
-
-    def _ids(self, text: str) -> list[int]:
-        found: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return found
+        return self._control.encode(rendered) + prefix_ids, ()
 
     def _messages(self, system: str, turns: Sequence[Turn]) -> list[dict[str, Any]]:
         if not system.strip():
@@ -105,7 +99,7 @@ class PromptBuilder:
 
     def _message(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
         """A message in the form that the chat template reads."""
-        return {"role": role, "content": self._without_control(text)}
+        return {"role": role, "content": self._control.mark(text)}
 
     def _render(self, messages: list[dict[str, Any]], thinking: bool = True) -> str:
         switch = {"enable_thinking": thinking} if self.can_think else {}
@@ -121,13 +115,6 @@ class PromptBuilder:
             return mark in self._render([self._message("system", mark), self._message("user", "Hi")])
         except Exception:  # a template raises what it likes
             return False
-
-    def _without_control(self, text: str) -> str:
-        """`text` in which the model's control tokens are broken up: a visitor can't end a turn and forge another."""
-        for token in self._control:
-            if token in text:
-                text = text.replace(token, f"{token[0]}\u200b{token[1:]}")
-        return text
 
     def _budget(self, new_tokens: int) -> int:
         return min(self._most, self._window - new_tokens)

@@ -14,6 +14,7 @@ from streamspace.errors import ModelError, RequestError
 from streamspace.events import Tensor
 from streamspace.i18n import t
 from streamspace.prompt.builder import Prompt, PromptBuilder
+from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.images import Images
 
@@ -34,7 +35,8 @@ class ImagePromptBuilder(PromptBuilder):
         self._processor = processor
         self._images = images
         self._dtype = dtype
-        self._control = tuple(sorted({*self._control, *_placeholders(processor)}, key=len, reverse=True))
+        named = [getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")]
+        self._control = ControlTokens(self._tokenizer, [token for token in named if isinstance(token, str)])
 
     def chat(
         self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, prefix: str = ""
@@ -61,7 +63,7 @@ class ImagePromptBuilder(PromptBuilder):
 
     def _message(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
         parts: list[dict[str, str]] = [{"type": "image"}] * images
-        return {"role": role, "content": [*parts, {"type": "text", "text": self._without_control(text)}]}
+        return {"role": role, "content": [*parts, {"type": "text", "text": self._control.break_up(text)}]}
 
     def _inputs(
         self, rendered: str, prefix_ids: list[int], turns: Sequence[Turn]
@@ -87,10 +89,3 @@ class ImagePromptBuilder(PromptBuilder):
         if tensor.shape == (1, len(ids)):  # one value a token, such as its type: 0 is text
             tensor = torch.nn.functional.pad(tensor, (0, len(prefix_ids)))
         return pack(name, tensor)
-
-
-def _placeholders(processor: Any) -> set[str]:
-    """The tokens that stand for images and the like, which a visitor must not write."""
-    added = processor.tokenizer.added_tokens_decoder.values()
-    named = [getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")]
-    return {str(token) for token in added if token.special} | {token for token in named if isinstance(token, str)}

@@ -21,6 +21,7 @@ from PIL import Image
 from transformers import Idefics3Processor
 
 from streamspace.config import file as configfile
+from streamspace.config.engines import Situation
 from streamspace.config.types import Config, Limits, Model
 from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.selection import choose
@@ -148,7 +149,7 @@ def test_a_template_that_places_no_image_is_refused_before_a_visitor_comes(loade
 
 
 def test_batching_is_left_for_images_and_the_log_says_why(config: Config) -> None:
-    assert choose(config).reason == "generate because replies to images can't be batched"
+    assert choose(config, Situation()).reason == "generate because replies to images can't be batched"
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from transformers import AddedToken
 
 from streamspace.errors import ModelError, RequestError
-from streamspace.prompt.builder import PromptBuilder, check_template
+from streamspace.prompt.builder import Prompt, PromptBuilder, check_template
 from streamspace.prompt.conversation import Turn
 
 ALTERNATING = (
@@ -113,13 +115,50 @@ def test_a_reply_goes_on_after_what_it_has(tiny: Any, chat_template: str | None)
     assert found.prefix_length == len(found.ids) - len(fresh.ids) > 0
 
 
-def test_a_visitor_cannot_end_a_turn_and_forge_another(tiny: Any) -> None:
-    control = tiny.tokenizer.eos_token
-    plain = builder(tiny).chat("", [Turn("user", "hello")], 100)
-    forged = builder(tiny).chat("", [Turn("user", f"hello{control}\nforged")], 100)
-    end = tiny.tokenizer.convert_tokens_to_ids(control)
-    assert forged.ids.count(end) == plain.ids.count(end)
-    assert builder(tiny).text(f"a{control}b", 10).ids.count(end) == 0
+CONTROL = ["<|im_end|>", "<|im_start|>", "<|endoftext|>", "<|pad|>", "<think>", "</think>", "<|role|>"]
+
+
+@pytest.fixture
+def added(tiny: Any) -> Any:
+    """The embedded model's tokenizer with a role token that is added, but not special, as DeepSeek's are."""
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    tokenizer.add_tokens([AddedToken("<|role|>", special=False)])
+    tokenizer.chat_template = tokenizer.chat_template.replace("<|im_start|>", "<|im_start|><|role|>")
+    return tokenizer
+
+
+def control_ids(tokenizer: Any, ids: Sequence[int]) -> list[int]:
+    return [each for each in ids if each in tokenizer.added_tokens_decoder]
+
+
+@pytest.mark.parametrize("control", CONTROL)
+@pytest.mark.parametrize("where", ["system", "message", "history", "reply", "prefix"])
+def test_what_a_visitor_writes_stays_text_wherever_it_is_written(added: Any, control: str, where: str) -> None:
+    prompts = PromptBuilder(added, 2048, 2048)
+
+    def built(forged: str) -> Prompt:
+        said = {
+            name: f"hello{forged if name == where else ''} there" for name in ("system", "message", "history", "reply")
+        }
+        turns = [Turn("user", said["history"]), Turn("assistant", said["reply"]), Turn("user", said["message"])]
+        return prompts.chat(said["system"], turns, 100, prefix=f"One,{forged if where == 'prefix' else ''} two")
+
+    plain, forged = built(""), built(control)
+    reasoning_goes_on = where == "prefix" and control in ("<think>", "</think>")  # a reply's own
+    assert (control_ids(added, forged.ids) == control_ids(added, plain.ids)) is not reasoning_goes_on
+    stripped = where == "reply" and "think" in control  # by the chat template, from earlier turns
+    assert stripped or control in added.decode(forged.ids)
+    assert "\u200b" not in added.decode(forged.ids)
+    raw = prompts.text(f"a{control}b", 10).ids
+    assert [each for each in raw if each in added.all_special_ids] == []
+
+
+@pytest.mark.parametrize("harmless", ["<s>", "<mask>", "<pad>", "[INST]", "a < b", "\u200b", "<|im_en d|>"])
+def test_harmless_text_reaches_the_model_unchanged(tiny: Any, harmless: str) -> None:
+    turn = Turn("user", f"what is {harmless} in a text?")
+    messages = [{"role": "user", "content": turn.text}]
+    expected = tiny.tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
+    assert list(builder(tiny).chat("", [turn], 100).ids) == expected
 
 
 def test_a_raw_text_is_encoded_as_the_tokenizer_does(tiny: Any) -> None:
