@@ -18,10 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from streamspace.checks.platform import PYTHONS, ZEROGPU, ZEROGPU_PYTHON, hub_requirements
-from streamspace.config import file as configfile
 from streamspace.hub import requirements
+from streamspace.repository import ROOT
 
-DEVELOPERS = configfile.ROOT / "requirements-dev.txt"
+DEVELOPERS = ROOT / "requirements-dev.txt"
 NO_SOLUTION = 1  # uv's exit code; 2 is any other failure
 
 

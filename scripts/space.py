@@ -32,8 +32,9 @@ from streamspace.deploy.excerpt import relevant
 from streamspace.deploy.plan import WITHOUT_SSR
 from streamspace.errors import StreamspaceError
 from streamspace.hub import requirements, upload
+from streamspace.repository import ROOT
 
-FOLDER = configfile.ROOT / ".space"
+FOLDER = ROOT / ".space"
 USER = 1000  # who runs the app on the Hub: it may write to its home and its work folder only
 START = 300.0  # seconds; the Hub waits 30 minutes, most of them for the model's download
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m streamspace check`, `deploy` and the others; `--help` lists them."""
+"""The command line, as `streamspace` and as `python -m streamspace`; `--help` lists the commands."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+import streamspace
+from streamspace import repository
 from streamspace.checks import findings, offline, together
 from streamspace.checks.findings import Finding
 from streamspace.config import file as configfile
 from streamspace.config import generated
-from streamspace.errors import ConfigError, StreamspaceError
+from streamspace.errors import ConfigError, StreamspaceError, UsageError
 from streamspace.hub import card
 
 say = functools.partial(print, flush=True)  # a deploy's progress is read while it runs, also through a pipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 0 is well, 1 means that the Hub or the Space failed, 2 that something has to be changed."""
+    """Runs one command. Exit codes: 0 success, 1 the Hub or the Space failed, 2 a usage error or failed checks."""
     options = _parser().parse_args(arguments)
     try:
+        repository.require()
         code: int = options.run(options)
-    except ConfigError as error:
+    except (ConfigError, UsageError) as error:
         print(error, file=sys.stderr)
         return 2
     except StreamspaceError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped. What is done is done; the same command again goes on from there", file=sys.stderr)
+        print("\nInterrupted. Run the same command again to continue", file=sys.stderr)
         return 130
     return code
 
@@ -92,9 +95,9 @@ def _about(name: str, online: bool) -> list[Finding]:
 
 
 def _hardware(names: Sequence[str]) -> Iterator[str]:
-    """What the configs ask for that can be read."""
+    """The hardware of the configs that can be read; `_about` reports the others."""
     for name in names:
-        with contextlib.suppress(ConfigError):  # which `_about` tells
+        with contextlib.suppress(ConfigError):
             yield configfile.read(configfile.locate(name)).card.hardware
 
 
@@ -113,21 +116,23 @@ def _on_the_hub(name: str, options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m streamspace", description="Look after a streaming Space.")
+    prog = "streamspace" if sys.argv[0].endswith("streamspace") else "python -m streamspace"
+    parser = argparse.ArgumentParser(prog=prog, description="Check, deploy and maintain a streaming Space.")
+    parser.add_argument("--version", action="version", version=streamspace.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    checking = commands.add_parser("check", help="check config files, the card and the upload; exit code 2: problems")
+    checking = commands.add_parser("check", help="check the config files, the card and the files to upload")
     checking.add_argument("files", nargs="*", metavar="FILE", help="a path or a name in config/ (default: all of them)")
-    checking.add_argument("--online", action="store_true", help="ask the Hub about the model, its size and its access")
+    checking.add_argument("--online", action="store_true", help="also ask the Hub about the model's access and size")
     checking.add_argument(
-        "--build", action="store_true", help="let pip resolve what the Hub would install (half a minute)"
+        "--build", action="store_true", help="also let pip resolve what the Hub would install (about 30 seconds)"
     )
     checking.add_argument("--json", action="store_true", help="print the findings as JSON")
     checking.set_defaults(run=check)
-    generating = commands.add_parser("generate", help="write config/schema.json and the table in docs/configuration.md")
+    generating = commands.add_parser("generate", help="write the files that are generated from the config's types")
     generating.set_defaults(run=generate)
     showing = commands.add_parser("card", help="print the Space card of a config")
     showing.add_argument("config", nargs="?", default="default", metavar="CONFIG", help="default: config/default.yaml")
-    showing.add_argument("--write", action="store_true", help="put it into README.md")
+    showing.add_argument("--write", action="store_true", help="write it into README.md instead")
     showing.set_defaults(run=show_card)
     _add_hub_commands(commands)
     return parser
@@ -135,36 +140,40 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_hub_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     helps = {
-        "deploy": "put a config's app on a Space, wait until it runs, and stream a reply from it",
-        "status": "say what runs on a Space",
+        "deploy": "deploy a config to a Space, wait until it runs, and verify that it replies",
+        "status": "show what a Space runs",
         "logs": "print a Space's log",
-        "rollback": "put the version before back on a Space",
-        "remove": "delete a Space for good",
+        "rollback": "restore the previous version of a Space",
+        "remove": "delete a Space permanently",
     }
     added = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
     for name, command in added.items():
         command.add_argument("space", metavar="OWNER/NAME", help="the Space")
         command.set_defaults(run=functools.partial(_on_the_hub, name))
     for name in ("deploy", "rollback"):
-        added[name].add_argument("--timeout", type=float, default=1800, metavar="SECONDS", help="longest wait, 1800")
-    deploying = added["deploy"]
-    deploying.add_argument("--config", metavar="CONFIG", help="a path or a name in config/ (default: as SPACE_CONFIG)")
-    deploying.add_argument("--hardware", metavar="NAME", help="instead of the config's card.hardware")
-    deploying.add_argument("--private", action="store_true", help="only you, or your organization, see the Space")
-    deploying.add_argument(
-        "--secret",
-        action="append",
-        default=[],
-        metavar="NAME[=VARIABLE]",
-        help="takes the value from the environment variable",
-    )
-    deploying.add_argument("--replace-secrets", action="store_true", help="set secrets that are set already as well")
-    deploying.add_argument("--variable", action="append", default=[], metavar="NAME=VALUE", help="public, not secret")
-    deploying.add_argument("--dry-run", action="store_true", help="print the plan, and do nothing")
-    added["logs"].add_argument("--build", action="store_true", help="the build's log instead of the app's")
-    added["logs"].add_argument("--follow", action="store_true", help="go on until interrupted")
-    added["remove"].add_argument("--confirm", metavar="OWNER/NAME", required=True, help="the Space once more")
-    added["rollback"].add_argument("--to", metavar="SHA", help="a certain commit (see: status)")
+        added[name].add_argument(
+            "--timeout",
+            type=float,
+            default=1800,
+            metavar="SECONDS",
+            help="how long to wait (default: 1800)",
+        )
+    _add_deploy_options(added["deploy"].add_argument)
+    added["logs"].add_argument("--build", action="store_true", help="the build log instead of the app's log")
+    added["logs"].add_argument("--follow", action="store_true", help="print new lines until interrupted")
+    added["remove"].add_argument("--confirm", metavar="OWNER/NAME", required=True, help="the Space's name again")
+    added["rollback"].add_argument("--to", metavar="SHA", help="the commit to restore (`status` lists the latest)")
+
+
+def _add_deploy_options(add: Callable[..., object]) -> None:
+    add("--config", metavar="CONFIG", help="a path or a name in config/ (default: $SPACE_CONFIG, else default)")
+    add("--hardware", metavar="NAME", help="override the config's card.hardware")
+    add("--private", action="store_true", help="make the Space private")
+    secret = "set a secret to the value of the environment variable of that name, or of VARIABLE; repeatable"  # noqa: S105
+    add("--secret", action="append", default=[], metavar="NAME[=VARIABLE]", help=secret)
+    add("--replace-secrets", action="store_true", help="also set secrets that are already set")
+    add("--variable", action="append", default=[], metavar="NAME=VALUE", help="set a public variable; repeatable")
+    add("--dry-run", action="store_true", help="print the plan without applying it")
 
 
 if __name__ == "__main__":

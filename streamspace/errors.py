@@ -1,6 +1,7 @@
 """Every error that a person may read, as one small tree; a message says what was found, expected and is to be done.
 
 StreamspaceError
+├── UsageError              an option of the command line, or the folder that it runs in
 ├── ConfigError             the YAML file: all its problems at once
 ├── DeviceError             the machine has not what the config asks for
 ├── ModelError              the model can't be loaded or used
@@ -33,6 +34,10 @@ class StreamspaceError(Exception):
         """The text in a language; in English where there is no other."""
         text = self.args[0] if self.args else ""
         return text.in_language(language) if isinstance(text, LazyText) else str(text)
+
+
+class UsageError(StreamspaceError):
+    """A command that can't be carried out as typed."""
 
 
 class ConfigError(StreamspaceError):

@@ -9,8 +9,8 @@ from typing import Any
 from streamspace.checks.findings import Finding
 from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB, XLARGE_GB, ZEROGPU, ZEROGPU_DISK_GB, machine
 from streamspace.config.types import Config
-from streamspace.hub.upload import ROOT
 from streamspace.model.placement import choose
+from streamspace.repository import ROOT
 
 GIB = 2**30
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "int4": 0.52}  # int4 with its scales: 4.13 bits

@@ -17,8 +17,8 @@ from pydantic_core import ErrorDetails
 
 from streamspace.config.types import Config
 from streamspace.errors import ConfigError
+from streamspace.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "config"
 SCHEMA = FOLDER / "schema.json"
 

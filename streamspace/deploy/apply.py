@@ -14,7 +14,7 @@ from streamspace.deploy.hub import Space
 from streamspace.deploy.plan import Plan
 from streamspace.deploy.rollback import go_back
 from streamspace.deploy.state import Remote
-from streamspace.errors import DeployError
+from streamspace.errors import DeployError, UsageError
 
 Say = Callable[[str], None]
 
@@ -29,10 +29,10 @@ class Live:
 
 
 def secret_values(plan: Plan, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The values of the plan's secrets. Raises DeployError with the names of all missing variables."""
+    """The values of the plan's secrets. Raises UsageError with the names of all missing variables."""
     missing = [name for name, source in plan.secrets.items() if not environ.get(source)]
     if missing:  # the variable's name is not printed: it may be a value, passed by mistake
-        raise DeployError(
+        raise UsageError(
             f"--secret {', '.join(missing)}: expected a value in the environment variable of that name (or of the name "
             "after =), found none. Type it unseen: read -rs NAME; export NAME"
         )
@@ -105,7 +105,7 @@ def _go_back(
 ) -> str:
     """Restores the settings and files of `before`, and returns the resulting state in one sentence."""
     if before is None or "app.py" not in before.files:
-        return f"Not deployed. There is no earlier version to go back to: mend it, and deploy again. {space.page}"
+        return f"Not deployed. There is no earlier version to go back to: fix it, and deploy again. {space.page}"
     try:
         for step in reversed(undo):
             step()

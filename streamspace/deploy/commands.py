@@ -17,7 +17,7 @@ from streamspace.config.types import Config
 from streamspace.deploy import apply, plan, rollback
 from streamspace.deploy.hub import Space
 from streamspace.deploy.watch import FAILED, ON_THE_WAY
-from streamspace.errors import DeployError
+from streamspace.errors import DeployError, UsageError
 from streamspace.hub import card, upload
 from streamspace.model.files import UNWANTED, WANTED
 
@@ -34,7 +34,7 @@ def deploy(options: argparse.Namespace, say: Say) -> int:
     for finding in found:
         say(str(finding))
     if errors(found):
-        say("Not deployed: mend the above first")
+        say("Not deployed: fix the above first")
         return 2
     before = space.fetch()
     steps = plan.make(desired, upload.files(config, path, _model_files(space, config)), before)
@@ -89,7 +89,7 @@ def go_back(options: argparse.Namespace, say: Say) -> int:
 def remove(options: argparse.Namespace, say: Say) -> int:
     """Deletes a Space permanently; its name must be given twice."""
     if options.confirm != options.space:
-        raise DeployError(f"--confirm: expected {options.space!r} once more, since this can't be undone")
+        raise UsageError(f"--confirm: expected {options.space!r} once more, since this can't be undone")
     Space(options.space).remove()
     say(f"{options.space} is removed")
     return 0
@@ -108,22 +108,22 @@ def _wish(options: argparse.Namespace, config: Config, path: Path) -> plan.Desir
 
 
 def _variables(texts: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE as a mapping. Raises DeployError."""
+    """NAME=VALUE as a mapping. Raises UsageError."""
     for text in texts:
         if not re.fullmatch(rf"{NAME}=.*", text, re.DOTALL):
-            raise DeployError(f"--variable: expected NAME=VALUE, got {text!r}")
+            raise UsageError(f"--variable: expected NAME=VALUE, got {text!r}")
         if any(pattern.search(text.encode()) for pattern in SECRETS.values()):  # not quoted
-            raise DeployError(
+            raise UsageError(
                 f"--variable: expected no secrets, since variables are public. Use --secret {text.split('=')[0]}"
             )
     return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
 def _secrets(texts: Sequence[str]) -> dict[str, str]:
-    """NAME or NAME=VARIABLE as a mapping from secrets to environment variables. Raises DeployError."""
+    """NAME or NAME=VARIABLE as a mapping from secrets to environment variables. Raises UsageError."""
     for text in texts:
         if not re.fullmatch(rf"{NAME}(={NAME})?", text):  # not printed: it may be the value, passed by mistake
-            raise DeployError("--secret: expected NAME or NAME=VARIABLE, an environment variable with the value")
+            raise UsageError("--secret: expected NAME or NAME=VARIABLE, an environment variable with the value")
     return {name: source or name for name, _, source in (text.partition("=") for text in texts)}
 
 
@@ -141,7 +141,9 @@ def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float)
     runtime = space.runtime()
     if runtime.stage in FAILED:
         apply.print_cause(space, say)
-        raise DeployError(f"{space.name} has these files already, and is at {runtime.stage}. Mend them, deploy again")
+        raise DeployError(
+            f"{space.name} has these files already, and is at {runtime.stage}. Fix them and deploy again"
+        )
     if runtime.stage in ON_THE_WAY:
         say("unchanged, and still being built; waiting until it runs")
         _report(apply.verify(space, sha, config, say, timeout), space, say)

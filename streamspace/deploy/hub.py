@@ -16,7 +16,7 @@ from huggingface_hub.utils import disable_progress_bars
 from streamspace.deploy.excerpt import headline
 from streamspace.deploy.plan import KEPT, Plan
 from streamspace.deploy.state import Commit, Remote, Runtime
-from streamspace.errors import DeployError
+from streamspace.errors import DeployError, UsageError
 from streamspace.hub.errors import hub_errors, permitted
 from streamspace.hub.upload import File
 
@@ -28,7 +28,7 @@ class Space:
 
     def __init__(self, name: str, api: HfApi | None = None) -> None:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            raise DeployError(f"expected a Space as OWNER/NAME, got {name!r}")
+            raise UsageError(f"expected a Space as OWNER/NAME, got {name!r}")
         self.name = name
         self.api = api or HfApi()
         disable_progress_bars()

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from streamspace.deploy import watch
 from streamspace.deploy.hub import Space
 from streamspace.deploy.state import Commit
-from streamspace.errors import DeployError
+from streamspace.errors import DeployError, UsageError
 
 TITLE = "Go back to {sha}"
 
 
 def go_back(space: Space, to: str, head: str, reason: str, say: Callable[[str], None], timeout: float) -> str:
     """Commits the files of `to` on top of `head`, waits until it runs, and returns its sha. Raises DeployError."""
-    config = find(space.commits(), to).config
+    config = next((commit.config for commit in space.commits() if commit.sha == to), None)
     message = f"{reason}\nSPACE_CONFIG={config}" if config else reason
     sha = space.restore(to, head, TITLE.format(sha=to[:7]), message)
     watch.until_live(space, sha, say, timeout)
@@ -34,11 +34,11 @@ def previous(commits: Sequence[Commit]) -> str:
 
 
 def find(commits: Sequence[Commit], sha: str) -> Commit:
-    """The commit whose sha starts with `sha`. Raises DeployError."""
+    """The commit whose sha starts with `sha`. Raises UsageError."""
     found = [commit for commit in commits if commit.sha.startswith(sha)]
     if len(found) != 1:
         known = ", ".join(commit.sha[:7] for commit in commits[:5])
-        raise DeployError(f"--to: expected a commit of the Space, got {sha!r}. The latest are {known}")
+        raise UsageError(f"--to: expected a commit of the Space, got {sha!r}. The latest are {known}")
     return found[0]
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from streamspace.config import file as configfile
 from streamspace.config.types import Config, Model
 from streamspace.hub import requirements
+from streamspace.repository import ROOT
 
-README = configfile.ROOT / "README.md"
+README = ROOT / "README.md"
 PYTHON = "3.12"  # the Space's version; checks/platform.py lists those that ZeroGPU accepts
 BLOCK = re.compile(r"\A---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
 
@@ -90,7 +90,7 @@ def loads_from_here(config: Config) -> bool:
 
 def is_local(name: str) -> bool:
     """Whether a model's id is a local folder rather than a Hub repository, as in `model.files`."""
-    return name.startswith((".", "/", "~")) or (configfile.ROOT / name).is_dir()
+    return name.startswith((".", "/", "~")) or (ROOT / name).is_dir()
 
 
 def read(text: str) -> dict[str, Any] | None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from streamspace.config import file as configfile
+from streamspace.repository import ROOT
 
-FILE = configfile.ROOT / "requirements.txt"
+FILE = ROOT / "requirements.txt"
 SPACE = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"}
 
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from streamspace.config import file as configfile
 from streamspace.config.types import Config
 from streamspace.hub import card
+from streamspace.repository import ROOT
 
-ROOT = configfile.ROOT.resolve()
 ALWAYS = ["app.py", "requirements.txt", "LICENSE", "streamspace", "config"]
 IF_PRESENT = ["packages.txt", "pre-requirements.txt"]  # a Space's build reads these and requirements.txt
 SKIPPED_FOLDERS = {"__pycache__", ".ipynb_checkpoints"}

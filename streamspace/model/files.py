@@ -13,9 +13,9 @@ from huggingface_hub import errors as hub
 from huggingface_hub import snapshot_download
 from tqdm.auto import tqdm
 
-from streamspace.config.file import ROOT
 from streamspace.errors import ModelError
 from streamspace.i18n import t
+from streamspace.repository import ROOT
 
 log = logging.getLogger(__name__)
 # The files of a causal language model; no pickled weights, and no code unless the config trusts it.

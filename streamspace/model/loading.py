@@ -24,10 +24,11 @@ from transformers import (
 from streamspace.config.types import Model
 from streamspace.errors import ModelError
 from streamspace.model import quantization as quantizing
-from streamspace.model.files import ROOT, fetch, fetch_adapter, first_line
+from streamspace.model.files import fetch, fetch_adapter, first_line
 from streamspace.model.generation import generation_config
 from streamspace.model.packing import pack
 from streamspace.model.placement import Placement
+from streamspace.repository import ROOT
 
 log = logging.getLogger(__name__)
 

@@ -168,11 +168,13 @@ def test_a_first_deploy_that_breaks_has_nothing_to_go_back_to(here: Checkout, hu
     said = here.run(*TINY)
     assert said.code == 1
     assert said.err.endswith(
-        "Not deployed. There is no earlier version to go back to: mend it, and deploy again. "
+        "Not deployed. There is no earlier version to go back to: fix it, and deploy again. "
         f"{hub.url}/spaces/owner/demo\n"
     )
     again = here.run(*TINY)
-    assert again.err.endswith("owner/demo has these files already, and is at RUNTIME_ERROR. Mend them, deploy again\n")
+    assert again.err.endswith(
+        "owner/demo has these files already, and is at RUNTIME_ERROR. Fix them and deploy again\n"
+    )
 
 
 def test_an_app_that_runs_but_does_not_answer_is_taken_back(here: Checkout, hub: Hub, live: Repo) -> None:
@@ -213,21 +215,21 @@ def test_problems_of_the_config_stop_a_deploy_before_the_hub_is_asked(here: Chec
     said = here.run(*TINY)
     assert said.code == 2
     assert said.out == (
-        "config/tiny.yaml: card.emoji: expected one emoji, got 'chat'\nNot deployed: mend the above first\n"
+        "config/tiny.yaml: card.emoji: expected one emoji, got 'chat'\nNot deployed: fix the above first\n"
     )
     assert hub.seen == []
 
 
 def test_secrets_come_from_the_environment_and_stay_out_of_sight(here: Checkout, hub: Hub) -> None:
     missing = here.run(*TINY, "--secret", "MY_KEY", "--secret", "OTHER")
-    assert (missing.code, hub.repos) == (1, {})
+    assert (missing.code, hub.repos) == (2, {})
     assert missing.err == (
         "--secret MY_KEY, OTHER: expected a value in the environment variable of that name (or of the name after =), found "
         "none. Type it unseen: read -rs NAME; export NAME\n"
     )
     for mistake in ("hf_abc.def", "KEY=hf_abcdef"):
         mistaken = here.run(*TINY, "--secret", mistake)
-        assert mistaken.code == 1
+        assert mistaken.code == 2
         assert "hf_abc" not in mistaken.out + mistaken.err
     values = {"MY_KEY": "very-secret", "MODEL_TOKEN": "for reading"}
     said = deployed(here, "--secret", "MY_KEY", "--secret", "HF_TOKEN=MODEL_TOKEN", env=values)
@@ -348,7 +350,7 @@ def test_a_deploy_that_is_interrupted_while_it_waits_goes_on_from_there(here: Ch
         here.interrupt(process)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err.strip() == "Stopped. What is done is done; the same command again goes on from there"
+    assert err.strip() == "Interrupted. Run the same command again to continue"
     said = deployed(here)
     assert "unchanged, and still being built; waiting until it runs\n" in said.out
     assert "and answers: first text after" in said.out
@@ -385,7 +387,39 @@ def test_hardware_follows_the_config(here: Checkout, hub: Hub, live: Repo) -> No
 
 def test_a_variable_that_looks_like_a_secret_is_refused_unread(here: Checkout) -> None:
     said = here.run(*TINY, "--variable", "KEY=hf_" + "a" * 34)
-    assert said.err == "--variable: expected no secrets, since variables are public. Use --secret KEY\n"
+    assert (said.code, said.err) == (
+        2, "--variable: expected no secrets, since variables are public. Use --secret KEY\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["status", "demo"], "expected a Space as OWNER/NAME, got 'demo'"),
+        ([*TINY, "--secret", "1="], "--secret: expected NAME or NAME=VARIABLE, an environment variable with the value"),
+        ([*TINY, "--variable", "KEY"], "--variable: expected NAME=VALUE, got 'KEY'"),
+        (
+            ["remove", "owner/demo", "--confirm", "demo"],
+            "--confirm: expected 'owner/demo' once more, since this can't be undone",
+        ),
+        (
+            ["deploy", "owner/demo", "--config", "none"],
+            "none: expected a config file, found none. Give a path, or one of",
+        ),
+        (["rollback", "owner/demo", "--to", "77"], "--to: expected a commit of the Space, got '77'. The latest are "),
+        (["remove", "owner/demo"], "usage: python -m streamspace remove "),
+        (["deploy", "owner/demo", "--timeout", "soon"], "usage: python -m streamspace deploy "),
+    ],
+)
+def test_a_command_that_must_be_typed_otherwise_ends_with_2(
+    here: Checkout, hub: Hub, live: Repo, arguments: list[str], expected: str
+) -> None:
+    said = here.run(*arguments)
+    assert (said.code, said.err[: len(expected)]) == (2, expected)
+
+
+def test_a_hub_that_refuses_ends_a_command_with_1(here: Checkout, hub: Hub) -> None:
+    assert here.run("status", "owner/demo").code == 1
 
 
 def test_a_paused_space_keeps_what_was_pushed(here: Checkout, hub: Hub, live: Repo) -> None:
@@ -435,7 +469,7 @@ def test_a_workflow_that_the_space_does_not_trust_is_told(here: Checkout, hub: H
 
 def test_a_space_is_removed_only_when_named_twice(here: Checkout, hub: Hub, live: Repo) -> None:
     said = here.run("remove", "owner/demo", "--confirm", "owner/demos")
-    assert (said.code, said.err) == (1, "--confirm: expected 'owner/demo' once more, since this can't be undone\n")
+    assert (said.code, said.err) == (2, "--confirm: expected 'owner/demo' once more, since this can't be undone\n")
     assert here.run("remove", "owner/demo", "--confirm", "owner/demo").out == "owner/demo is removed\n"
     assert hub.repos == {}
     assert here.run("remove", "owner/demo", "--confirm", "owner/demo").code == 0  # again does no harm

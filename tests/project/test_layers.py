@@ -13,6 +13,7 @@ PACKAGE = ROOT / "streamspace"
 FLOORS = [  # from the ground up: a package imports from lower floors only
     {"i18n"},
     {"errors", "events"},
+    {"repository"},
     {"config"},
     {"model", "engines", "hub"},
     {"prompt", "checks"},
