@@ -1,10 +1,10 @@
-# The commands that people type, and that CI runs. `make` alone lists them.
+# The commands that developers and CI run. `make` lists them.
 PYTHON ?= python3
 CONFIG ?= config/tiny.yaml
 PORT ?= 7860
 BIN := .venv/bin
 
-# uv, where it is installed, is quicker and takes a torch that suits the machine; pip works as well.
+# uv is used if it is installed: it is faster, and selects a torch build for the machine. Otherwise pip.
 UV := $(shell command -v uv 2>/dev/null)
 export UV_TORCH_BACKEND ?= auto
 INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
@@ -15,18 +15,18 @@ INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/pytho
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/dev.done ## Make .venv with all that is needed (the other commands do it by themselves)
+setup: .venv/dev.done ## Create .venv and install everything (the other commands do this when needed)
 
-run: .venv/run.done ## Serve the page; CONFIG=config/cpu.yaml chooses another model, PORT=7870 another port
+run: .venv/run.done ## Run the app; CONFIG=config/cpu.yaml selects another model, PORT=7870 another port
 	SPACE_CONFIG=$(CONFIG) GRADIO_SERVER_PORT=$(PORT) $(BIN)/python app.py
 
-space: .venv/run.done ## Build a Space in .space/ as the Hub does, start it and ask it; CONFIG= and PYTHON= choose
+space: .venv/run.done ## Build a Space in .space/ as the Hub does, start it and send a message; set CONFIG=, PYTHON=
 	SPACE_CONFIG=$(CONFIG) $(BIN)/python scripts/space.py $(PYTHON)
 
 test: .venv/dev.done ## Run all tests: no network, no GPU, no account
 	$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/dev.done ## Check style, types, config files, generated files and requirements (asks the package index)
+check: .venv/dev.done ## Check style, types, configs, generated files, workflows and requirements (needs the network)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,10 +36,10 @@ check: .venv/dev.done ## Check style, types, config files, generated files and r
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
-bench: .venv/dev.done ## Compare this app with the plain thread-and-streamer one, in one run
+bench: .venv/dev.done ## Compare the app with the baseline; ARGS=--full adds other systems and many clients (minutes)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-format: .venv/dev.done ## Format the code, and write again what is generated from the types
+format: .venv/dev.done ## Format the code, and regenerate the schema and the tables in docs/
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/python -m streamspace generate
@@ -52,30 +52,30 @@ oldest: .venv/dev.done ## Install the oldest versions that the requirements allo
 newest: .venv/dev.done ## Install the newest versions that the requirements allow
 	$(INSTALL) --upgrade -r requirements-dev.txt
 
-next: .venv/dev.done ## Install the newest versions that there are, whatever is pinned
+next: .venv/dev.done ## Install the newest versions of the main packages, whatever is pinned
 	$(INSTALL) --upgrade gradio transformers spaces huggingface_hub
 
-card: .venv/run.done ## Write the card of config/default.yaml into README.md
+card: .venv/run.done ## Write the Space card of config/default.yaml into README.md
 	$(BIN)/python -m streamspace card default --write
 
-model: .venv/dev.done ## Train the embedded model again from its corpus (minutes)
+model: .venv/dev.done ## Retrain the embedded model from its corpus (minutes)
 	$(BIN)/python scripts/tiny/train.py
 
-screenshots: .venv/dev.done ## Take the pictures in docs/screenshots again (minutes)
+screenshots: .venv/dev.done ## Retake the screenshots in docs/ (minutes)
 	$(BIN)/python scripts/screenshots.py $(ARGS)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Making .venv with `$(PYTHON) --version`"
+	  { echo "Python 3.11 or newer is required, but $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Creating .venv with `$(PYTHON) --version`"
 	@$(PYTHON) -m venv .venv
 
 .venv/run.done: requirements.txt | .venv/bin/python
-	@echo "Installing what the app needs (a few minutes the first time)"
+	@echo "Installing the app's requirements (a few minutes the first time)"
 	@$(INSTALL) -r requirements.txt
 	@touch $@
 
 .venv/dev.done: requirements-dev.txt .venv/run.done
-	@echo "Installing what the tests and checks need"
+	@echo "Installing the requirements of tests and checks"
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@

@@ -1,7 +1,7 @@
 """Resolves what the Hub and developers install for each promised Python, without installing: part of `make check`.
 
-A requirement that has no wheel for one of them, or excludes another's, is found here and not in somebody's build.
-Exit code 0 is well, 1 means that something doesn't resolve, 2 that the package index can't be reached.
+It finds a requirement without a wheel for one of them, and requirements that exclude each other.
+Exit codes: 0 everything resolves, 1 something doesn't, 2 the package index can't be reached.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NO_SOLUTION = 1  # uv's exit code; 2 is any other failure
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is resolved: a file of requirements and what is installed beside it, on a Python, for somebody."""
+    """One resolution: a requirements file, the requirements added to it, the Python version, and who installs it."""
 
     python: str
     whom: str
@@ -36,7 +36,7 @@ class Wanted:
 
 
 def main() -> int:
-    """Says what can't be resolved, in the resolver's own lines."""
+    """Prints the resolver's errors."""
     wanted = list(_wanted())
     with ThreadPoolExecutor(4) as pool:  # they mostly wait for the index
         answers = list(pool.map(_resolve, wanted))
@@ -67,7 +67,7 @@ def _wanted() -> Iterator[Wanted]:
 
 
 def _resolve(wanted: Wanted) -> subprocess.CompletedProcess[str]:
-    """uv's answer. Wheels only: what the Hub had to build from source could take long, or need what it hasn't."""
+    """uv's answer. Wheels only: building from source can be slow, or need tools that the Hub lacks."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as more:
         more.write("\n".join(wanted.added))
         more.flush()

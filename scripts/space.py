@@ -1,9 +1,9 @@
-"""Builds a Space as the Hub does, in .space/, starts it as the Hub does, and asks it one question.
+"""Builds a Space as the Hub does, in .space/, starts it as the Hub does, and sends it one message.
 
     make space CONFIG=config/tiny.yaml PYTHON=python3.12
 
-The Hub's steps are in `checks/platform.py`. What is different here: Python is the one that is named; torch is installed
-first where uv is installed, since its CPU build spares gigabytes; the server listens on the loopback only; hardware
+The Hub's steps are in `checks/platform.py`. Differences: Python is the one given; torch is installed first if uv is
+installed, since its CPU build saves gigabytes; the server listens on the loopback interface only; hardware
 `zero-a10g` has no GPU and no ZeroGPU. The output of each step is in .space/*.log.
 """
 
@@ -40,7 +40,7 @@ START = 300.0  # seconds; the Hub waits 30 minutes, most of them for the model's
 
 
 def main() -> int:
-    """0 when the Space answered; 1 with the lines of the log that tell why it didn't."""
+    """Returns 0 if the Space replied, else 1, after the log lines with the cause."""
     path = configfile.chosen()
     try:
         config = configfile.read(path)
