@@ -47,8 +47,12 @@ def test_the_reply_streams_as_a_growing_text(client: Client) -> None:
 
 
 def test_the_history_is_part_of_the_prompt(client: Client, app: App) -> None:
-    history = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello!"}]
-    assert client.predict("What is ZeroGPU?", history, api_name="/chat")
+    def ask(*history: Any) -> Any:  # the penalty is on the words of the whole prompt
+        return client.predict("What is ZeroGPU?", list(history), repetition_penalty=1.5, api_name="/chat")
+
+    alone = ask()
+    assert ask() == alone
+    assert ask({"role": "user", "content": "Hello"}, {"role": "assistant", "content": alone}) != alone
 
 
 def test_every_parameter_has_a_default_and_a_name(client: Client) -> None:

@@ -81,13 +81,13 @@ async def test_a_failure_of_the_engine_is_raised_after_the_text_it_had(builder: 
     seen: list[Progress] = []
 
     async def follow() -> None:
-        async for progress in Pipeline(CONFIG, Scripted(TextDelta("half", 1), Failure("it broke")), builder).chat(
-            "hi", []
-        ):
+        pipeline = Pipeline(CONFIG, Scripted(TextDelta("a", 1), TextDelta("bc", 2), Failure("it broke")), builder)
+        async for progress in pipeline.chat("hi", []):
             seen.append(progress)
 
     with pytest.raises(GenerationError, match=r"^it broke$"):
         await follow()
+    assert seen[-1].text == "abc"  # the last text comes together with the failure: updates are paced
 
 
 async def test_what_is_refused_never_reaches_the_engine(builder: PromptBuilder) -> None:
