@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -38,8 +39,9 @@ def test_a_conflict_is_told_in_pips_own_lines_with_its_causes(wheels: Wheelhouse
     file.write_text("data>=3\n")
     assert resolve(file, ["page"], "3.12") == []
     said = resolve(file, ["page[more]==6.0"], "3.12")
-    assert said[0] == (
-        "Cannot install data>=3 and page[more]==6.0 because these package versions have conflicting dependencies."
+    assert re.fullmatch(  # pip 26 names `page` as well
+        r"Cannot install data>=3(, page)? and page\[more\]==6\.0 because these package versions have conflicting dependencies\.",
+        said[0],
     )
     assert "The user requested data>=3" in said
     assert 'page[more] 6.0 depends on data<=2; extra == "more"' in said
