@@ -1,4 +1,4 @@
-"""Visitors: real clients that ask at the same moment, and note when each update of the reply came."""
+"""Real clients of the systems, which send at the same moment and record when each update of a reply arrives."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gradio_client import Client
+from gradio_client import Client as Gradio
 
 
 @dataclass
-class Heard:
-    """What one visitor saw: the reply's text, and when each update came, in seconds after asking."""
+class Timing:
+    """A reply as its client received it: the text, and when each update arrived, in seconds after the request."""
 
     text: str = ""
     times: list[float] = field(default_factory=list)
 
     @property
-    def first(self) -> float:
+    def first_token(self) -> float:
         return self.times[0]
 
     @property
@@ -27,33 +27,33 @@ class Heard:
         return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False)]
 
 
-class Visitor(Protocol):
-    """A client of one app, with a session of its own: an earlier conversation doesn't lengthen the prompt."""
+class Client(Protocol):
+    """A client of one system. Each has its own session, so that an earlier conversation doesn't lengthen the prompt."""
 
-    def ask(self, message: str) -> None:
-        """Begins a reply; what follows is about it."""
+    def send(self, message: str) -> None:
+        """Requests a reply; the other methods are about the latest one."""
 
     def text(self) -> str:
         """The reply so far."""
 
     def done(self) -> bool:
-        """Whether the reply is complete. Raises what the server answered with."""
+        """Whether the reply is complete. Raises the server's error."""
 
     def stop(self) -> None:
-        """Says Stop, and returns when the server has heard it."""
+        """Cancels the reply, and returns when the server has acknowledged that."""
 
     def close(self) -> None:
-        """Goes away."""
+        """Ends the session."""
 
 
-class PageVisitor:
-    """Speaks to a Gradio app as its page does, through `gradio_client`."""
+class GradioClient:
+    """Calls a Gradio app as its page does, with `gradio_client`."""
 
     def __init__(self, url: str) -> None:
-        # Loading the certificates takes longer than a first token, for each request that this client makes.
-        self._client = Client(url, verbose=False, ssl_verify=False)
+        # Loading the certificates takes longer than a first token, for each request of this client.
+        self._client = Gradio(url, verbose=False, ssl_verify=False)
 
-    def ask(self, message: str) -> None:
+    def send(self, message: str) -> None:
         self._job = self._client.submit(message, api_name="/chat")
 
     def text(self) -> str:
@@ -72,8 +72,8 @@ class PageVisitor:
         self._client.close()
 
 
-class ApiVisitor:
-    """Speaks OpenAI's chat API with its own client."""
+class OpenAIClient:
+    """Calls OpenAI's chat API with OpenAI's client."""
 
     def __init__(self, url: str, model: str, tokens: int) -> None:
         from openai import OpenAI
@@ -81,7 +81,7 @@ class ApiVisitor:
         self._client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
         self._settings = {"model": model, "max_tokens": tokens, "temperature": 0, "stream": True}
 
-    def ask(self, message: str) -> None:
+    def send(self, message: str) -> None:
         self._text, self._error = "", None
         self._thread = threading.Thread(target=self._read, args=(message,), daemon=True)
         self._thread.start()
@@ -107,28 +107,28 @@ class ApiVisitor:
             for chunk in self._stream:
                 if chunk.choices:
                     self._text += chunk.choices[0].delta.content or ""
-        except Exception as error:  # raised again where it is asked for
+        except Exception as error:  # raised again by `done`
             self._error = error
 
 
-def ask(visitors: Sequence[Visitor], message: str) -> list[Heard]:
-    """All of them ask at once; returns when the last reply is complete. Raises what a server answered with."""
+def replies(clients: Sequence[Client], message: str) -> list[Timing]:
+    """Sends the message from all clients at once; returns when all replies are complete. Raises a server's error."""
     started = time.perf_counter()
-    for visitor in visitors:
-        visitor.ask(message)
-    heard = [Heard() for _ in visitors]
-    waiting = list(zip(visitors, heard, strict=True))
-    while waiting:
+    for client in clients:
+        client.send(message)
+    timings = [Timing() for _ in clients]
+    running = list(zip(clients, timings, strict=True))
+    while running:
         time.sleep(0.002)
-        waiting = [(visitor, seen) for visitor, seen in waiting if not _look(visitor, seen, started)]
-    return heard
+        running = [(client, timing) for client, timing in running if not _update(client, timing, started)]
+    return timings
 
 
-def _look(visitor: Visitor, seen: Heard, started: float) -> bool:
-    """Notes an update, if there is one. Whether the reply is complete."""
-    done = visitor.done()
-    text = visitor.text()
-    if text != seen.text:
-        seen.text = text
-        seen.times.append(time.perf_counter() - started)
+def _update(client: Client, timing: Timing, started: float) -> bool:
+    """Records an update, if there is one. Returns whether the reply is complete."""
+    done = client.done()
+    text = client.text()
+    if text != timing.text:
+        timing.text = text
+        timing.times.append(time.perf_counter() - started)
     return done

@@ -1,4 +1,4 @@
-"""How long a forward pass takes, by tokens, number format and threads, and how near that is to the memory's speed."""
+"""Measures a forward pass by its tokens, number format and threads, and against the time of reading the weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZES = (1, 8, 64, 256)
 
 @dataclass(frozen=True)
 class Pass:
-    """Passes of one number format on so many threads: milliseconds by tokens, and what reading the weights takes."""
+    """One number format and number of threads: milliseconds by tokens, and those of reading the weights from memory."""
 
     name: str
     threads: int
@@ -25,7 +25,7 @@ class Pass:
 
 
 def passes(model: str, rounds: int) -> list[Pass]:
-    """Medians over rounds in which everything takes its turn."""
+    """Medians over interleaved rounds."""
     return alone(_passes, model, rounds)
 
 
@@ -62,7 +62,7 @@ def _time(model: Any, ids: Any) -> float:
 
 
 def _bytes(model: Any) -> float:
-    """What a pass of one token reads: all weights but the table of embeddings, of which it takes one row."""
+    """What a pass of one token reads: all weights except the embeddings, of which it reads one row."""
     table = model.get_input_embeddings().weight
     whole = sum(_size(tensor) for tensor in model.state_dict().values())
     return whole - _size(table)
@@ -77,7 +77,7 @@ def _size(tensor: Any) -> float:
 
 
 def _memory_speed() -> float:
-    """Bytes a second that all threads read together, the best of ten runs over 512 MB."""
+    """Bytes per second that all threads read together: the maximum of ten runs over 512 MB."""
     import torch
 
     block = torch.ones(128 * 1024**2)

@@ -1,4 +1,4 @@
-"""A model in this process, loaded as the app would load it. Nothing may have imported torch before."""
+"""Loads a model in this process as the app does. Nothing may have imported torch before."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 def alone(function: Callable[..., T], *arguments: Any) -> T:
-    """Calls it in a thread that ends with it: if torch had threads for several of ours, they would wait otherwise."""
+    """Calls it in a thread that ends with the call, as does the pool of threads that torch keeps for it."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(function, *arguments).result()
 
 
 def load(model: str, dtype: str = "float32", quantization: str = "none") -> Any:
-    """The loaded model with its tokenizer, on as many threads as the app has; it never ends a reply by itself."""
+    """The model with its tokenizer, on as many threads as the app uses, without an end-of-sequence token."""
     build.before_torch()
     from streamspace.config.types import Config
     from streamspace.model import threads

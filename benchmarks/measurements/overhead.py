@@ -1,4 +1,4 @@
-"""What streaming costs on top of the model: tokens/s of each layer over those of a bare loop of forward passes."""
+"""Measures what streaming adds to the model: tokens/s of each layer relative to a bare loop of forward passes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Speed:
 
 
 def speeds(model: str, short: int, long: int, rounds: int) -> list[Speed]:
-    """The bare loop, the engines alone, and a whole reply of the app, by turns; replies of so many tokens."""
+    """The bare loop, each engine alone and the whole app, in interleaved rounds, for both lengths of a reply."""
     found: dict[tuple[str, int], list[float]] = {}
     layers = _Layers(model, long)
     for number in range(rounds + 1):
@@ -50,12 +50,12 @@ def _as_in_the_app(model: str) -> Any:
     loaded = load(model)
     from streamspace.model import threads
 
-    threads.settle(loaded.model)
+    threads.tune(loaded.model)
     return loaded
 
 
 class _Layers:
-    """The layers from the model to the app; each writes a reply of so many tokens, and counts them."""
+    """The layers from the model to the app; each generates a reply of a given length, and returns its tokens."""
 
     def __init__(self, model: str, longest: int) -> None:
         from streamspace.config.types import Config
@@ -134,7 +134,7 @@ class _Layers:
 def lines(speeds: list[Speed], short: int, long: int) -> str:
     """As a Markdown table."""
     bare = speeds[0]
-    head = f"| one visitor | tokens/s, {short} tokens | of the bare loop | tokens/s, {long} tokens | of the bare loop |"
+    head = f"| one client | tokens/s, {short} tokens | of the bare loop | tokens/s, {long} tokens | of the bare loop |"
     rows = [
         f"| {each.name} | {each.short:.1f} | {each.short / bare.short:.2f} | {each.long:.1f} "
         f"| {each.long / bare.long:.2f} |"

@@ -1,4 +1,4 @@
-"""What is measured, and how: interleaved rounds for time and cost, one run each for bytes and for Stop."""
+"""Measures the systems under concurrent clients: time and cost in interleaved rounds, bytes and Stop once each."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
-from benchmarks.clients.byte_counter import wire
-from benchmarks.clients.clients import Heard, ask
-from benchmarks.systems.meter import CPU, DELAY, PEAK, STEPS
-from benchmarks.systems.processes import Contestant, Load
+from benchmarks.clients.byte_counter import count_bytes
+from benchmarks.clients.clients import Timing, replies
+from benchmarks.systems.meter import CPU, DELAY, PASSES, PEAK
+from benchmarks.systems.processes import Load, System
 
-SLOW = 0.05  # seconds that each step is held up while Stop is measured, so that a step outlasts the stop's own way
+PASS_DELAY = 0.05  # seconds added to each pass while Stop is measured, so that a pass outlasts the request to stop
+
+Count = Callable[[str], int]  # the number of tokens of a text
 
 
 @dataclass(frozen=True)
 class Row:
-    """One app with so many visitors: medians over the rounds. Seconds, but for the last four."""
+    """One system at one concurrency: medians over the rounds, times in seconds; `spread` has minimum and maximum."""
 
-    app: str
-    visitors: int
-    first: float
-    first_slowest: float
+    system: str
+    weights: str
+    concurrency: int
+    first_token: float
+    first_token_slowest: float
     gap_p95: float
     tokens_per_second: float
     cpu_per_1000_tokens: float
     kilobytes_per_1000_tokens: float
-    steps_after_stop: int
+    passes_after_stop: int
     peak_megabytes: float
+    spread: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def data(self) -> dict[str, object]:
         return asdict(self)
@@ -37,95 +41,104 @@ class Row:
 
 @dataclass(frozen=True)
 class Round:
-    """One round with one app: every visitor's reply, and what they cost together."""
+    """One round with one system: the replies to all clients, and their cost together."""
 
-    heard: list[Heard]
+    timings: list[Timing]
     seconds: float
     tokens: int
     cpu: float
 
+    def figures(self) -> dict[str, float]:
+        """What is compared between rounds, by the names of Row's fields."""
+        first = [timing.first_token for timing in self.timings]
+        return {
+            "first_token": statistics.median(first),
+            "first_token_slowest": max(first),
+            "tokens_per_second": self.tokens / self.seconds,
+            "cpu_per_1000_tokens": 1000 * self.cpu / self.tokens,
+        }
 
-def rows(
-    contestants: Sequence[Contestant], load: Load, crowds: Sequence[int], rounds: int, count: Callable[[str], int]
-) -> list[Row]:
-    """Measures all of them by turns, for each number of visitors; a first round with one visitor doesn't count."""
-    for contestant in contestants:
-        _round(contestant, load, 1, count)
-    alone = {one.name: (_bytes_per_token(one, load, count), steps_after_stop(one, load)) for one in contestants}
+
+def rows(systems: Sequence[System], load: Load, concurrencies: Sequence[int], rounds: int, count: Count) -> list[Row]:
+    """Measures all systems in turn at each concurrency, after a warm-up round with one client."""
+    for system in systems:
+        _round(system, load, 1, count)
+    once = {system.name: (_bytes_per_token(system, load, count), passes_after_stop(system, load)) for system in systems}
     found = []
-    for visitors in crowds:
-        print(f"{visitors} at once", file=sys.stderr)
-        taken: dict[str, list[Round]] = {contestant.name: [] for contestant in contestants}
+    for concurrency in concurrencies:
+        print(f"concurrency {concurrency}", file=sys.stderr)
+        taken: dict[str, list[Round]] = {system.name: [] for system in systems}
         for _ in range(rounds):
-            for contestant in contestants:
-                taken[contestant.name].append(_round(contestant, load, visitors, count))
-        found += [_row(one, visitors, taken[one.name], *alone[one.name]) for one in contestants]
+            for system in systems:
+                taken[system.name].append(_round(system, load, concurrency, count))
+        found += [_row(system, concurrency, taken[system.name], *once[system.name]) for system in systems]
     return found
 
 
-def steps_after_stop(contestant: Contestant, load: Load) -> int:
-    """Forward passes that begin after the server has acknowledged a Stop. Each pass is held up for `SLOW` seconds."""
-    meter = contestant.meter
-    meter[DELAY] = SLOW
-    (visitor,) = contestant.visitors(1)
-    begun = meter[STEPS]
-    visitor.ask(load.message)
-    while meter[STEPS] < begun + 5 or not visitor.text():
-        if visitor.done():
-            raise RuntimeError(f"{contestant.name}: the reply was over before it could be stopped")
+def passes_after_stop(system: System, load: Load) -> int:
+    """Forward passes that begin after the server has acknowledged a Stop, while each is delayed by PASS_DELAY."""
+    meter = system.meter
+    meter[DELAY] = PASS_DELAY
+    (client,) = system.clients(1)
+    begun = meter[PASSES]
+    client.send(load.message)
+    while meter[PASSES] < begun + 5 or not client.text():
+        if client.done():
+            raise RuntimeError(f"{system.name}: the reply was complete before it could be stopped")
         time.sleep(0.005)
-    visitor.stop()
-    stopped = meter[STEPS]
-    time.sleep(4 * SLOW)
+    client.stop()
+    stopped = meter[PASSES]
+    time.sleep(4 * PASS_DELAY)
     meter[DELAY] = 0
-    _settle(contestant)
-    visitor.close()
-    return int(meter[STEPS] - stopped)
+    _wait_until_idle(system)
+    client.close()
+    return int(meter[PASSES] - stopped)
 
 
-def _round(contestant: Contestant, load: Load, visitors: int, count: Callable[[str], int]) -> Round:
-    clients = contestant.visitors(visitors)
-    cpu = _settle(contestant)
+def _round(system: System, load: Load, concurrency: int, count: Count) -> Round:
+    clients = system.clients(concurrency)
+    cpu = _wait_until_idle(system)
     started = time.perf_counter()
-    heard = ask(clients, load.message)
+    timings = replies(clients, load.message)
     seconds = time.perf_counter() - started
-    spent = _settle(contestant) - cpu
+    spent = _wait_until_idle(system) - cpu
     for client in clients:
         client.close()
-    return Round(heard, seconds, sum(count(seen.text) for seen in heard), spent)
+    return Round(timings, seconds, sum(count(timing.text) for timing in timings), spent)
 
 
-def _row(contestant: Contestant, visitors: int, rounds: Sequence[Round], kilobytes: float, steps: int) -> Row:
-    gaps = sorted(gap for one in rounds for seen in one.heard for gap in seen.gaps)
+def _row(system: System, concurrency: int, rounds: Sequence[Round], kilobytes: float, passes: int) -> Row:
+    gaps = sorted(gap for each in rounds for timing in each.timings for gap in timing.gaps)
+    figures = [each.figures() for each in rounds]
+    values = {name: [each[name] for each in figures] for name in figures[0]}
     return Row(
-        app=contestant.name,
-        visitors=visitors,
-        first=statistics.median(seen.first for one in rounds for seen in one.heard),
-        first_slowest=statistics.median(max(seen.first for seen in one.heard) for one in rounds),
+        system=system.name,
+        weights=system.weights,
+        concurrency=concurrency,
         gap_p95=gaps[int(len(gaps) * 0.95)] if gaps else 0.0,
-        tokens_per_second=statistics.median(one.tokens / one.seconds for one in rounds),
-        cpu_per_1000_tokens=statistics.median(1000 * one.cpu / one.tokens for one in rounds),
         kilobytes_per_1000_tokens=kilobytes,
-        steps_after_stop=steps,
-        peak_megabytes=contestant.meter[PEAK],
+        passes_after_stop=passes,
+        peak_megabytes=system.meter[PEAK],
+        spread={name: (min(each), max(each)) for name, each in values.items()},
+        **{name: statistics.median(each) for name, each in values.items()},
     )
 
 
-def _bytes_per_token(contestant: Contestant, load: Load, count: Callable[[str], int]) -> float:
-    """Of one reply, which is kB per 1,000 tokens as well."""
-    with wire(contestant.port) as counted:
-        (visitor,) = contestant.visitors(1, counted.url)
-        before = counted.bytes
-        (heard,) = ask([visitor], load.message)
-        sent = counted.bytes - before
-        visitor.close()
-    return sent / count(heard.text)
+def _bytes_per_token(system: System, load: Load, count: Count) -> float:
+    """Of one reply; kB per 1,000 tokens is the same number."""
+    with count_bytes(system.port) as counter:
+        (client,) = system.clients(1, counter.url)
+        before = counter.bytes
+        (timing,) = replies([client], load.message)
+        sent = counter.bytes - before
+        client.close()
+    return sent / count(timing.text)
 
 
-def _settle(contestant: Contestant) -> float:
-    """Waits until the model rests and the numbers are up to date; the CPU seconds so far."""
-    steps = -1.0
-    while steps != contestant.meter[STEPS]:
-        steps = contestant.meter[STEPS]
+def _wait_until_idle(system: System) -> float:
+    """Waits until no pass begins and the meter is up to date; returns the CPU seconds so far."""
+    passes = -1.0
+    while passes != system.meter[PASSES]:
+        passes = system.meter[PASSES]
         time.sleep(0.3)
-    return contestant.meter[CPU]
+    return system.meter[CPU]

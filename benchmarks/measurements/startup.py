@@ -1,4 +1,4 @@
-"""How long a start takes, from the command to the page and to the first words, against importing Gradio alone."""
+"""Measures a start, from the command to the page and to the first token, against importing Gradio alone."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import subprocess
 import sys
 import time
 
-from benchmarks.clients.clients import ask
-from benchmarks.systems.processes import Load, running
+from benchmarks.clients.clients import replies
+from benchmarks.systems.processes import BASELINE, Load, running
 from tests.running import ROOT
 
 
 def seconds(load: Load, rounds: int) -> dict[str, tuple[float, float | None]]:
-    """Medians over interleaved rounds: until the page is served, and until a visitor who came at once reads a word."""
+    """Medians over interleaved rounds: until the page is served, and until an immediate request has its first token."""
     pages: dict[str, list[float]] = {}
-    words: dict[str, list[float]] = {}
+    tokens: dict[str, list[float]] = {}
     for _ in range(rounds):
-        pages.setdefault("`import gradio`", []).append(_imported())
-        for name in ("naive", "generate"):
+        pages.setdefault("`import gradio`", []).append(_import())
+        for name in (BASELINE, "generate"):
             started = time.perf_counter()
-            with running([name], load, at_once=1, loaded=False) as (contestant,):
+            with running([name], load, concurrency=1, loaded=False) as (system,):
                 pages.setdefault(name, []).append(time.perf_counter() - started)
-                (visitor,) = contestant.visitors(1)
+                (client,) = system.clients(1)
                 before = time.perf_counter() - started
-                (heard,) = ask([visitor], load.message)
-                words.setdefault(name, []).append(before + heard.first)
-                visitor.close()
-    return {name: (statistics.median(each), _median(words.get(name))) for name, each in pages.items()}
+                (timing,) = replies([client], load.message)
+                tokens.setdefault(name, []).append(before + timing.first_token)
+                client.close()
+    return {name: (statistics.median(each), _median(tokens.get(name))) for name, each in pages.items()}
 
 
-def _imported() -> float:
+def _import() -> float:
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import gradio"], check=True, cwd=ROOT)
     return time.perf_counter() - started
@@ -42,5 +42,5 @@ def _median(times: list[float] | None) -> float | None:
 
 def lines(found: dict[str, tuple[float, float | None]]) -> str:
     """As a Markdown table."""
-    rows = [f"| {name} | {page:.1f} | {f'{word:.1f}' if word else ''} |" for name, (page, word) in found.items()]
-    return "\n".join(["| start | page served, s | first words, s |", "| --- | ---: | ---: |", *rows])
+    rows = [f"| {name} | {page:.1f} | {f'{token:.1f}' if token else ''} |" for name, (page, token) in found.items()]
+    return "\n".join(["| system | page served, s | first token, s |", "| --- | ---: | ---: |", *rows])

@@ -1,4 +1,4 @@
-"""A plot of lines as SVG, without a library: what the README and docs/scaling.md show."""
+"""Draws a line plot as SVG, without a library, for the README and docs/scaling.md."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def lines(
     share: Callable[[float], float],
     mark: float | None = None,
 ) -> str:
-    """A line for each of the series, over evenly spaced places named by `across`.
+    """One line per series, over evenly spaced positions labelled by `across`.
 
-    `share` says how high a value stands, from 0 to 1; `levels` are the values with a rule and a label; `mark` gets a
-    dashed one.
+    `share` maps a value to its height from 0 to 1; `levels` are the values with a grid line and a label; `mark` has a
+    dashed line.
     """
 
     def x(index: int) -> float:

@@ -1,7 +1,7 @@
-"""The baseline: a streaming chat as most tutorials write it, `generate` in a thread and a TextIteratorStreamer.
+"""The baseline: a streaming chat as most tutorials write it, with `generate` in a thread and a TextIteratorStreamer.
 
-Everything that is wrong with it is kept (Stop leaves the model running, an error in the thread hangs the page, a word
-waits for the next space), so that a benchmark compares with what people have today. Run it by
+Its defects are kept, so that a benchmark compares with what people run today: Stop leaves the model running, an error
+in the thread hangs the page, a word is held back until the next space. To run it:
 `MODEL=./models/tiny python benchmarks/systems/baseline.py`.
 """
 
@@ -30,7 +30,7 @@ def chat(message, history):
         yield text
 
 
-# Without a limit: nobody waits in line, which is the setting that is kindest to it in a comparison.
+# No limit, so that nobody waits in a queue: the most favourable setting for it in a comparison.
 demo = gr.ChatInterface(chat, concurrency_limit=None)
 
 if __name__ == "__main__":

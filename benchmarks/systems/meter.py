@@ -1,4 +1,4 @@
-"""A few numbers in a file that an app and the benchmark both see: what the model did, and how slow it is to be."""
+"""Numbers in a memory-mapped file, which a measured process writes and the benchmark reads (and DELAY the reverse)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import mmap
 import struct
 from pathlib import Path
 
-STEPS, CPU, PEAK, DELAY = range(0, 32, 8)  # where each number lies, in bytes
+PASSES, CPU, PEAK, DELAY = range(0, 32, 8)  # the position of each number, in bytes
 
 
 class Meter:
-    """Forward passes begun, CPU seconds, peak memory in MB, and how long each pass is held up, in seconds."""
+    """Forward passes begun, CPU seconds, peak memory in MB, and the seconds by which each pass is delayed."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -18,8 +18,8 @@ class Meter:
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 32)
 
-    def __getitem__(self, place: int) -> float:
-        return struct.unpack_from("d", self._map, place)[0]
+    def __getitem__(self, position: int) -> float:
+        return struct.unpack_from("d", self._map, position)[0]
 
-    def __setitem__(self, place: int, value: float) -> None:
-        struct.pack_into("d", self._map, place, value)
+    def __setitem__(self, position: int, value: float) -> None:
+        struct.pack_into("d", self._map, position, value)

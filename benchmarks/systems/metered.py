@@ -1,6 +1,7 @@
-"""Runs an app as it is, and counts what its model does: `METER=FILE APP=app.py python benchmarks/systems/metered.py`.
+"""Runs an unchanged app and meters its model: `METER=FILE APP=app.py python benchmarks/systems/metered.py`.
 
-APP may be a module's name too; ARGUMENTS are its command line's.
+APP may also be the name of a module, with its command line in ARGUMENTS. KERNELS=1 gives the model this app's packed
+layers and thread counts, to measure what they gain by themselves.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ import threading
 import time
 from pathlib import Path
 
-from benchmarks.systems.meter import CPU, DELAY, PEAK, STEPS, Meter
+from benchmarks.systems.meter import CPU, DELAY, PASSES, PEAK, Meter
 
-PER_MB = 1024**2 if sys.platform == "darwin" else 1024  # getrusage counts bytes there, kilobytes elsewhere
+PER_MB = 1024**2 if sys.platform == "darwin" else 1024  # getrusage counts in bytes there, in kilobytes elsewhere
 
 
 def main() -> None:
-    """Counts for the app named in the environment, and becomes it."""
+    """Installs the meter, then runs the app named in the environment."""
     meter = Meter(Path(os.environ["METER"]))
-    sys.meta_path.insert(0, Hook(meter))
+    if os.environ.get("KERNELS"):
+        from streamspace.reply import build
+
+        build.before_torch()
+    sys.meta_path.insert(0, ImportHook(meter))
     threading.Thread(target=report, args=(meter,), daemon=True).start()
     app = os.environ["APP"]
     sys.argv = [app, *shlex.split(os.environ.get("ARGUMENTS", ""))]
@@ -34,10 +39,10 @@ def main() -> None:
         runpy.run_module(app, run_name="__main__")
 
 
-class Hook(importlib.abc.MetaPathFinder):
-    """Sees to it that whichever model the app loads is counted, once the app itself imports what loads it.
+class ImportHook(importlib.abc.MetaPathFinder):
+    """Meters whichever model the app loads, from the moment that the app itself imports transformers.
 
-    Not sooner: an app may set what torch reads when it is imported.
+    Not earlier: an app may set environment variables that torch reads when it is imported.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -55,18 +60,28 @@ class Hook(importlib.abc.MetaPathFinder):
     def patch(self, kind: type) -> None:
         load, meter = kind.from_pretrained.__func__, self.meter
 
-        def step(*_) -> None:  # a function: quantizing a model copies its hooks, and a method's object with them
-            meter[STEPS] += 1
+        def before_pass(*_) -> None:  # a function: quantization copies a model's hooks, and a method's object with them
+            meter[PASSES] += 1
             if meter[DELAY]:
                 time.sleep(meter[DELAY])
 
         def from_pretrained(cls, *args, **settings):
             loaded = load(cls, *args, **settings)
             model = loaded[0] if isinstance(loaded, tuple) else loaded
-            model.register_forward_pre_hook(step)
+            if os.environ.get("KERNELS"):
+                optimize(model)
+            model.register_forward_pre_hook(before_pass)
             return loaded
 
         kind.from_pretrained = classmethod(from_pretrained)
+
+
+def optimize(model) -> None:
+    """Packs the layers and chooses the thread counts, as the app does."""
+    from streamspace.model import packing, threads
+
+    threads.limit()
+    threads.tune(packing.pack(model))
 
 
 def report(meter: Meter) -> None:

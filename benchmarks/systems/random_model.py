@@ -1,4 +1,4 @@
-"""A random Llama of about 115M parameters: real work for the machine, nothing to download, nothing to commit."""
+"""Builds a random Llama of about 115M parameters: a realistic load without a download."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VOCABULARY = 32_000
 
 
 def build(to: str, like: str) -> None:
-    """Saves the model into a folder, with another model's tokenizer grown to a usual size. It never ends a reply."""
+    """Saves the model, with another model's tokenizer extended to a usual size and no end-of-sequence token."""
     folder, tokenizer = Path(to), Path(like)
     torch.manual_seed(0)
     shape = LlamaConfig(
@@ -23,7 +23,7 @@ def build(to: str, like: str) -> None:
     model = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
     grown = json.loads((tokenizer / "tokenizer.json").read_text("utf-8"))
     words = grown["model"]["vocab"]
-    with torch.no_grad():  # it then writes whole words only: half a character would hold back an update
+    with torch.no_grad():  # only whole words are then generated: a part of a character would hold back an update
         model.get_input_embeddings().weight[: len(words)] *= 0.01
     model.save_pretrained(folder)
     for name in ("tokenizer_config.json", "chat_template.jinja"):
