@@ -1,0 +1,165 @@
+"""The private parts of other packages that this one uses, each by name, with what it is for.
+
+When an upgrade fails here, the module named in the test's parameter is where the replacement goes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+import gradio as gr
+import pytest
+import spaces
+import torch
+
+from tests.engines.test_batching import SMALL
+
+BATCHING = "transformers.generation.continuous_batching"
+API, REQUESTS = f"{BATCHING}.continuous_api", f"{BATCHING}.requests"
+CHAT = "transformers.utils.chat_template_utils"
+USED = [  # where it is, its parameters where we pass or replace them, what it is for
+    ("transformers:PreTrainedTokenizerBase._get_control_tokens", ["self", "chat_template"],
+     "prompt/control_tokens: the tokens a visitor must not write"),
+    (f"{CHAT}:_get_control_token_patterns", ["control_tokens"], "prompt/control_tokens: finds them in a text"),
+    (f"{CHAT}:mark_control_tokens", ["obj", "control_tokens_re"], "prompt/control_tokens: marks what is found"),
+    ("transformers:GenerationMixin._get_logits_processor", None, "engines/sampler: what generate does to the scores"),
+    ("transformers:GenerationMixin.init_continuous_batching", None, "engines/batch: makes the manager"),
+    (f"{API}:BackgroundThreadStatus.can_accept_new_requests", ["self"], "engines/batch: the reason why it is dead"),
+    (f"{API}:OutputRouter.deliver", ["self", "output"], "engines/batch: hands over one output"),
+    (f"{API}:OutputRouter.deliver_batch", ["self", "outputs"], "engines/batch: hands over a pass's outputs"),
+    (f"{BATCHING}.cb_logits_processors:ContinuousBatchingLogitsProcessorList.prepare_tensor_args",
+     ["self", "requests_in_batch", "arg_storage"], "engines/batch: which reply each row of scores belongs to"),
+    (f"{BATCHING}.cb_logits_processors:ContinuousBatchingLogitsProcessorList.__call__",
+     ["self", "input_ids", "scores", "logits_processor_args"], "engines/batch: each reply samples for itself"),
+    (f"{REQUESTS}:FutureRequestState.state", None, "engines/batch: the request of a row"),
+    (f"{REQUESTS}:FutureRequestState.has_new_token", None, "engines/batch: whether it has a row"),
+    ("torch.cpu:_is_avx512_bf16_supported", [], "model/placement: whether the CPU computes in bfloat16"),
+    ("torch.cpu:_is_amx_tile_supported", [], "model/placement: whether the CPU computes in bfloat16"),
+    ("torch.ao.quantization:quantize_dynamic", None, "model/quantization: int8 on a CPU"),
+    ("gradio.context:Context.root_block", None, "web/page/chat: the Blocks that is being built"),
+    ("spaces.config:Config.zero_gpu", None, "engines/zerogpu: whether this is ZeroGPU"),
+]  # fmt: skip
+
+
+def find(where: str) -> Any:
+    """The object at `package.module:Class.name`; fails with its name."""
+    module, path = where.split(":")
+    found = importlib.import_module(module)
+    for name in path.split("."):
+        assert hasattr(found, name), f"{where} is no more: {name!r} not found"
+        found = getattr(found, name)
+    return found
+
+
+@pytest.mark.parametrize(("where", "parameters", "purpose"), USED, ids=[use[0] for use in USED])
+def test_a_private_part_is_where_it_was(where: str, parameters: list[str] | None, purpose: str) -> None:
+    found = find(where)
+    if parameters is not None:
+        assert list(inspect.signature(found).parameters) == parameters, f"{where} ({purpose}) takes other parameters"
+
+
+def test_logits_processors_are_made_for_a_config_and_a_prompt_length() -> None:
+    taken = inspect.signature(find("transformers:GenerationMixin._get_logits_processor")).parameters
+    assert {"generation_config", "input_ids_seq_length"} <= set(taken)
+
+
+def test_a_batch_is_made_with_both_of_its_configs() -> None:
+    taken = inspect.signature(find("transformers:GenerationMixin.init_continuous_batching")).parameters
+    assert {"generation_config", "continuous_batching_config"} <= set(taken)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("output_router", f"{API}:OutputRouter"),
+        ("logit_processor", f"{BATCHING}.cb_logits_processors:ContinuousBatchingLogitsProcessorList"),
+        ("background_thread_status", f"{API}:BackgroundThreadStatus"),
+    ],
+    ids=["output_router", "logit_processor", "background_thread_status"],
+)
+def test_the_manager_keeps_what_we_replace_or_ask(manager: Any, name: str, kind: str) -> None:
+    assert hasattr(manager, name), f"ContinuousBatchingManager.{name} is no more"
+    assert type(getattr(manager, name)) is find(kind)
+
+
+def test_the_manager_hands_its_thread_what_we_replaced() -> None:
+    source = inspect.getsource(find(f"{API}:ContinuousBatchingManager"))
+    for name in ("output_router", "logit_processor"):
+        assert f"{name}=self.{name}" in source, f"ContinuousBatchingManager.{name} is not what its thread uses"
+
+
+def test_the_manager_is_not_alive_before_its_thread_is(manager: Any) -> None:
+    from streamspace.engines import transformers_internals as internals
+
+    assert not internals.is_alive(manager)
+    assert manager.background_thread_status.can_accept_new_requests() is None
+
+
+def test_a_request_keeps_its_prompt_and_what_was_written() -> None:
+    from streamspace.engines import transformers_internals as internals
+
+    state = find(f"{REQUESTS}:RequestState")(request_id="one", initial_tokens=[1, 2])
+    state.generated_tokens.append(3)
+    assert internals.tokens_of(state) == [1, 2, 3]
+
+
+def test_the_scores_of_a_batch_are_processed_where_a_flag_says_so() -> None:
+    processors = find(f"{BATCHING}.cb_logits_processors:ContinuousBatchingLogitsProcessorList")
+    assert processors(find("transformers:LogitsProcessorList")()).do_processing is False
+
+
+def test_a_batch_speaks_through_the_logger_that_is_silenced() -> None:
+    from streamspace.engines import transformers_internals as internals
+
+    loggers = [find(f"{BATCHING}.{module}:logger") for module in ("continuous_api", "requests")]
+    assert internals.LOGGER in [logger.name for logger in loggers]
+
+
+def test_the_attention_of_a_model_is_in_its_config(tiny: Any) -> None:
+    assert isinstance(tiny.model.config._attn_implementation, str)
+
+
+def test_a_tokenizer_encodes_marks_as_text_and_tokens_as_tokens(tiny: Any) -> None:
+    from streamspace.prompt.control_tokens import ControlTokens
+
+    control = ControlTokens(tiny.tokenizer)
+    token = tiny.tokenizer.eos_token
+    assert control.encode(token) == [tiny.tokenizer.eos_token_id]
+    assert tiny.tokenizer.eos_token_id not in control.encode(control.mark(token))
+    assert tiny.tokenizer.decode(control.encode(control.mark(token))) == token
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("_reorder_linear_weight", "(Tensor self, int? batch_size=None) -> Tensor Y"),
+        ("_linear_pointwise",
+         "(Tensor X, Tensor W, Tensor? B, str attr, Scalar?[] scalars, str? algorithm) -> Tensor Y"),
+    ],
+)  # fmt: skip
+def test_onednn_has_the_operators_that_pack_weights(name: str, schema: str) -> None:
+    assert hasattr(torch.ops.mkldnn, name), f"torch.ops.mkldnn.{name} is no more"
+    assert str(getattr(torch.ops.mkldnn, name).default._schema) == f"mkldnn::{name}{schema}"
+
+
+def test_a_page_is_the_root_block_while_it_is_built() -> None:
+    assert gr.context.Context.root_block is None
+    assert "Context.root_block = self" in inspect.getsource(gr.Blocks.__enter__)
+
+
+def test_this_is_not_zerogpu() -> None:
+    assert spaces.config.Config.zero_gpu is False
+
+
+@pytest.fixture(scope="module")
+def manager() -> Any:
+    """A batch that isn't started, of a small model of its own: a batch switches its model's attention."""
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
+
+    model = AutoModelForCausalLM.from_config(CONFIG_MAPPING["llama"](**SMALL))
+    return model.init_continuous_batching(
+        generation_config=GenerationConfig(do_sample=False), continuous_batching_config=ContinuousBatchingConfig()
+    )
