@@ -10,7 +10,7 @@ import pytest
 from streamspace.config import file as configfile
 from streamspace.deploy import excerpt, plan, rollback, watch
 from streamspace.deploy.state import Commit, Remote, Runtime
-from streamspace.errors import DeployError
+from streamspace.errors import DeployError, UsageError
 from streamspace.hub import upload
 from streamspace.hub.upload import File
 from tests.running import ROOT
@@ -253,6 +253,6 @@ def test_there_is_nothing_before_the_first() -> None:
 def test_a_commit_is_found_by_its_beginning() -> None:
     commits = history("initial commit", "Deploy a")
     assert rollback.find(commits, "1111").title == "Deploy a"
-    with pytest.raises(DeployError) as caught:
+    with pytest.raises(UsageError) as caught:
         rollback.find(commits, "77")
     assert str(caught.value) == "--to: expected a commit of the Space, got '77'. The latest are 1111111, 0000000"
