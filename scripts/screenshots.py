@@ -71,7 +71,7 @@ def long(visitor: Visitor) -> None:
     """A long conversation, and others at the side where there is room."""
     for texts in (["What is ZeroGPU?"], ["Show me a table"], ["Hello", "What is streaming?", "Show me a table"]):
         if visitor.questions():
-            visitor.page.evaluate("document.querySelector('#shelf [data-do=fresh]').click()")
+            visitor.page.evaluate("document.querySelector('#conversations [data-action=create]').click()")
             visitor.wait(lambda: not visitor.questions())
         for text in texts:
             _ask(visitor, text)

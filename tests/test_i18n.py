@@ -42,7 +42,7 @@ def test_nothing_is_left_in_english(name: str) -> None:
 def test_every_text_that_the_code_says_exists_and_every_text_is_said() -> None:
     sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "streamspace").rglob("*.[pj][ys]"))
     said = set(re.findall(r"\"((?:status|reply|error)\.\w+)\"", sources))
-    said |= {f"page.{key}" for key in re.findall(r"(?:label|say)\(\"(\w+)\"", sources)}
+    said |= {f"page.{key}" for key in re.findall(r"\b(?:label|t)\(\"(\w+)\"", sources)}
     said |= {f"page.{key}" for key in re.findall(r"data-(?:text|name)=\"(\w+)\"", sources)}
     known = set(i18n.catalog("en"))
     assert said <= known

@@ -214,10 +214,10 @@ def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], scr
                                                 for key, said in (("a", plain), ('b"]<img src=x>', messages))]}  # fmt: skip
     visitor = watch(scripted, stored)
     visitor.page.click(".sidebar .toggle-button")
-    visitor.wait(lambda: visitor.page.locator("#shelf li").count() == 2)
+    visitor.wait(lambda: visitor.page.locator("#conversations li").count() == 2)
     visitor.page.wait_for_timeout(500)
     visitor.assert_unharmed()
-    visitor.page.locator("#shelf [data-do=open]").last.click()
+    visitor.page.locator("#conversations [data-action=open]").last.click()
     visitor.page.wait_for_timeout(500)
     visitor.press_everything()
     visitor.assert_unharmed()

@@ -62,7 +62,7 @@ def test_axe_finds_no_barrier_on_the_chat_page(
     assert barriers(visitor) == []
     visitor.page.click(".sidebar .toggle-button")
     assert barriers(visitor) == []
-    visitor.page.click("#shelf [data-do=rename]")
+    visitor.page.click("#conversations [data-action=rename]")
     assert barriers(visitor) == []
 
 
@@ -198,38 +198,38 @@ def test_a_whole_visit_needs_the_keyboard_only(visit: Callable[..., Visitor], sc
     to(".sidebar .toggle-button")
     press("Enter")
     visitor.wait(lambda: visitor.page.evaluate("document.activeElement.ariaExpanded") == "true")
-    to("#shelf [data-do=rename]")
+    to("#conversations [data-action=rename]")
     press("Enter")
     visitor.page.keyboard.type("Mine")
     press("Enter")
-    assert visitor.page.evaluate("[document.activeElement.dataset.do, document.activeElement.innerText]") == [
+    assert visitor.page.evaluate("[document.activeElement.dataset.action, document.activeElement.innerText]") == [
         "open",
         "Mine",
     ]
-    to("#shelf [data-do=remove]")
+    to("#conversations [data-action=remove]")
     press("Enter")
     visitor.wait(lambda: not visitor.questions())
-    assert visitor.page.evaluate("document.activeElement.dataset.do") == "fresh"
+    assert visitor.page.evaluate("document.activeElement.dataset.action") == "create"
 
 
 def test_the_closed_sidebar_is_not_in_the_keyboards_way(visit: Callable[..., Visitor], scripted: App) -> None:
     visitor = visit(scripted)
-    assert visitor.page.evaluate("getComputedStyle(document.querySelector('#shelf')).visibility") == "hidden"
+    assert visitor.page.evaluate("getComputedStyle(document.querySelector('#conversations')).visibility") == "hidden"
 
 
 def test_a_reply_is_read_out_once_and_its_progress_in_one_place(visit: Callable[..., Visitor], scripted: App) -> None:
     visitor = visit(scripted)
     visitor.page.evaluate("""() => {
       window.line = document.querySelector("#status"), window.heard = [];
-      new MutationObserver(() => heard.push(document.querySelector("#voice").textContent))
-        .observe(document.querySelector("#voice"), { childList: true });
+      new MutationObserver(() => heard.push(document.querySelector("#announcement").textContent))
+        .observe(document.querySelector("#announcement"), { childList: true });
     }""")
     visitor.say("think")
     visitor.wait(visitor.finished)
     visitor.wait(lambda: visitor.page.evaluate("heard.length") > 0)
     assert visitor.page.evaluate("heard") == ["The answer is 3."]  # no thoughts, no figures
     assert visitor.page.evaluate("line === document.querySelector('#status')")
-    assert visitor.page.evaluate("[line.role, line.ariaLive, document.querySelector('#voice').role]") == [
+    assert visitor.page.evaluate("[line.role, line.ariaLive, document.querySelector('#announcement').role]") == [
         "status",
         "polite",
         "status",

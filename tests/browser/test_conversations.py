@@ -27,14 +27,14 @@ class Talker(Visitor):
     def shelf(self) -> None:
         """Opens the sidebar."""
         self.page.click(".sidebar .toggle-button")
-        self.page.wait_for_selector("#shelf [data-do=fresh]")
+        self.page.wait_for_selector("#conversations [data-action=create]")
 
     def titles(self) -> list[str]:
-        return [str(title) for title in self.page.locator("#shelf [data-do=open]").all_text_contents()]
+        return [str(title) for title in self.page.locator("#conversations [data-action=open]").all_text_contents()]
 
     def press(self, what: str, of: str = "") -> None:
-        inside = f"#shelf li:has-text('{of}') " if of else "#shelf "
-        self.page.click(f"{inside}[data-do={what}]")
+        inside = f"#conversations li:has-text('{of}') " if of else "#conversations "
+        self.page.click(f"{inside}[data-action={what}]")
 
     def stored(self) -> Any:
         return json.loads(self.page.evaluate(f"localStorage.getItem('{KEY}')"))
@@ -71,7 +71,7 @@ def test_conversations_survive_a_reload_and_a_restart_of_the_server(
         visitor = talk(first)
         visitor.shelf()
         visitor.ask("first question")
-        visitor.press("fresh")
+        visitor.press("create")
         visitor.wait(lambda: not visitor.questions())
         visitor.ask("second question")
         assert visitor.titles() == ["second question", "first question"]
@@ -99,10 +99,10 @@ def test_a_conversation_is_renamed_and_deleted(talk: Callable[..., Talker], scri
     visitor.ask("hello")
     for key, expected in (("Escape", "hello"), ("Enter", "A <b>new</b> name")):
         visitor.press("rename")
-        visitor.page.fill("#shelf input", "A <b>new</b> name")
-        visitor.page.press("#shelf input", key)
+        visitor.page.fill("#conversations input", "A <b>new</b> name")
+        visitor.page.press("#conversations input", key)
         visitor.wait(lambda expected=expected: visitor.titles() == [expected])
-        assert visitor.page.evaluate("document.activeElement.dataset.do") == "open"
+        assert visitor.page.evaluate("document.activeElement.dataset.action") == "open"
     visitor.ask("more")
     assert visitor.titles() == ["A <b>new</b> name"]  # a name of the visitor's own stays
     visitor.press("remove")
@@ -247,7 +247,7 @@ def test_when_there_is_no_more_room_the_oldest_conversation_goes(talk: Callable[
     visitor.shelf()
     for text in ("first", "second", "third"):
         visitor.ask(text)
-        visitor.press("fresh")
+        visitor.press("create")
         visitor.wait(lambda: not visitor.questions())
     assert 1 <= len(visitor.titles()) < 3
     assert visitor.titles()[0] == "third"

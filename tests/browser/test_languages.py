@@ -86,7 +86,7 @@ def speak(browser: Any, space: App) -> Iterator[Callable[[str], set[str]]]:
         visitor.page.click(".sidebar .toggle-button")
         visitor.page.locator("#conversation .message-buttons-right button").last.click()
         read()
-        visitor.page.click("#shelf [data-do=rename]")
+        visitor.page.click("#conversations [data-action=rename]")
         read()
         assert visitor.problems == []
         return {text for text in texts if re.search(r"[^\W\d_]{2}", text)}
@@ -111,7 +111,7 @@ def test_no_word_of_english_is_left_on_the_page(
     }  # the model's name
     assert (mine & english) - NAMES - technical == set()
     name = LANGUAGES.get(locale) or LANGUAGES[locale.split("-")[0]]
-    for key in ("page.send", "page.settings", "page.temperature_info", "page.new", "page.kept", "page.stopped"):
+    for key in ("page.send", "page.settings", "page.temperature_info", "page.new", "page.stored", "page.stopped"):
         assert t(key).in_language(name) in mine, key
     long = t("error.too_many_characters", characters=4001, most=4000).in_language(name)
     assert f"⚠️ {long}" in mine

@@ -32,13 +32,13 @@ def messages(progress: Progress, thinking: float = 0.0, language: str = "en") ->
     shown = []
     if parts.thought is not None and parts.thinking and progress.end is None:
         shown.append(
-            text(markup.shown(parts.thought), title=t("reply.thinking").in_language(language), status="pending")
+            text(markup.escape(parts.thought), title=t("reply.thinking").in_language(language), status="pending")
         )
     elif parts.thought is not None:
         title = t("reply.thoughts").in_language(language)
-        shown.append(text(markup.shown(parts.thought), title=title, status="done", duration=round(thinking, 1)))
+        shown.append(text(markup.escape(parts.thought), title=title, status="done", duration=round(thinking, 1)))
     if parts.answer:
-        shown.append(text(markup.shown(parts.answer)))
+        shown.append(text(markup.escape(parts.answer)))
     if progress.end:
         ended = html.escape(figures(progress.end).in_language(language))
         shown.append(text(f'<span class="figures">{ended}</span>', id=FIGURES))
@@ -47,7 +47,7 @@ def messages(progress: Progress, thinking: float = 0.0, language: str = "en") ->
 
 def failure(message: str) -> Message:
     """A problem, where the reply would be. The id keeps it out of later prompts."""
-    return text(f"⚠️ {markup.shown(message)}", id=PROBLEM)
+    return text(f"⚠️ {markup.escape(message)}", id=PROBLEM)
 
 
 def status(progress: Progress, language: str = "en") -> str:
@@ -87,7 +87,7 @@ def figures(end: Finished) -> LazyText:
 
 def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
     """What was said before the visitor's last message, that message, and what there is of its reply."""
-    listed = markup.written(messages) if isinstance(messages, list) else []
+    listed = markup.unescape(messages) if isinstance(messages, list) else []
     roles = [message.get("role") if isinstance(message, dict) else None for message in listed]
     if "user" not in roles:
         return [], "", ""

@@ -17,7 +17,7 @@ def box(**settings: Any) -> gr.MultimodalTextbox:
     )  # fmt: skip
 
 
-def asked(value: Any) -> tuple[str, list[dict[str, Any]]]:
+def content(value: Any) -> tuple[str, list[dict[str, Any]]]:
     """The text and the images in a box, whichever of the two it is."""
     if not isinstance(value, dict):
         return str(value or ""), []

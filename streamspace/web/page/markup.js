@@ -1,50 +1,53 @@
-// Text that a model or a visitor wrote, as Markdown that shows all of it: markup.py says why, and this does the same.
+// Escapes text that a model or a visitor wrote, by the rules of markup.py, which gives the reasons.
 (() => {
   const MARK = "\u2060";
-  const FENCE = /^ {0,3}(`{3,}|~{3,})/;
-  const CODE_OR_TAG = /(`{1,2})[^`\n]+\1|<(?=[a-z/!?])(?!\/?(?:br|sub|sup|kbd|details|summary)\s*\/?>|https?:\/\/)/gi;
+  const LINE_START = /(?<=\n)|(?<=\r)(?!\n)/;
+  const FENCE = /^ {0,3}(`{3,}(?![^\r\n]*`)|~{3,})/;
+  const FENCE_END = /^ {0,3}([`~]+) *[\r\n]*$/;
+  const CODE_OR_TAG = /(?<code>\\[\\`]|(`+)(?!`)[^\r\n]*?(?<!`)\2(?!`)|`+)|<(?=[a-z/!?])(?!\/?(?:br|sub|sup|kbd|details|summary)[ \t]*\/?>|https?:\/\/)/gi;
 
-  const unmarked = (text) => text.replaceAll(`<${MARK}`, "<");
+  const unescape = (text) => text.replaceAll(`<${MARK}`, "<");
 
-  const marked = (text) => {
+  const escape = (text) => {
     let fence = "";
-    return text.split(/(?<=\n)/).map((line) => {
-      const found = line.match(FENCE);
-      const code = fence || found;
-      if (found && !fence) fence = found[1];
-      else if (found?.[1].startsWith(fence) && !line.slice(found[0].length).trim()) fence = "";
-      return code ? line : line.replace(CODE_OR_TAG, (part) => (part === "<" ? `<${MARK}` : part));
+    return text.replaceAll(`<${MARK}`, `<${MARK}${MARK}`).split(LINE_START).map((line) => {
+      if (fence) {
+        if (line.match(FENCE_END)?.[1].startsWith(fence)) fence = "";
+        return line;
+      }
+      fence = line.match(FENCE)?.[1] ?? "";
+      return fence ? line : line.replace(CODE_OR_TAG, (part) => (part === "<" ? `<${MARK}` : part));
     }).join("");
   };
 
   const textOf = ({ content }) =>
-    unmarked(typeof content === "string" ? content : content.map((part) => part.text ?? "").join(""));
+    unescape(typeof content === "string" ? content : content.map((part) => part.text ?? "").join(""));
 
-  // What a storage holds may be damaged, or not ours: only what a message consists of comes through, with its marks.
-  const sound = (messages) => messages.filter((m) => ["user", "assistant"].includes(m?.role)).map((m) => {
+  // The browser's storage may be damaged or written by others: only the known parts of a message pass, escaped again.
+  const sanitize = (messages) => messages.filter((m) => ["user", "assistant"].includes(m?.role)).map((m) => {
     const { title, id, status, duration } = m.metadata ?? {};
-    const write = id === "figures" ? figures : (text) => marked(unmarked(text));
+    const clean = id === "figures" ? figures : (text) => escape(unescape(text));
     const parts = Array.isArray(m.content) ? m.content : [{ text: m.content }];
     const content = parts.flatMap((part) => {
-      if (typeof part?.text === "string") return [{ type: "text", text: write(part.text) }];
+      if (typeof part?.text === "string") return [{ type: "text", text: clean(part.text) }];
       return typeof part?.file?.path === "string" ? [{ type: "file", file: part.file }] : [];
     });
-    const metadata = title || id ? { title: title && marked(unmarked(String(title))), id: id && String(id), status, duration } : null;
+    const metadata = title || id ? { title: title && escape(unescape(String(title))), id: id && String(id), status, duration } : null;
     return { role: m.role, content, metadata, options: null };
   });
 
   const figures = (text) => `<span class="figures">${text.replace(/<[^>]*>|[<>]/g, "")}</span>`;
 
-  // A copy is what was written.
+  // What a visitor copies is the text as it was written.
   const clipboard = navigator.clipboard;
   const write = clipboard?.writeText.bind(clipboard);
-  if (clipboard) clipboard.writeText = (text) => write(unmarked(text));
+  if (clipboard) clipboard.writeText = (text) => write(unescape(text));
   document.addEventListener("copy", (event) => {
     const text = String(getSelection());
     if (!text.includes(MARK)) return;
-    event.clipboardData.setData("text/plain", unmarked(text));
+    event.clipboardData.setData("text/plain", unescape(text));
     event.preventDefault();
   });
 
-  window.streamspace = { marked, textOf, sound };
+  window.streamspace = { escape, unescape, textOf, sanitize };
 })();

@@ -1,20 +1,14 @@
-// A turn's part in the browser: what happens before the server is asked and after it has answered.
-// Each function takes the values of an event's inputs and returns those of its outputs; a throw ends the event there.
+// What happens in the browser before the server is asked for a reply and after it has answered: a function for each
+// event of events.py. A throw ends the event there.
 (() => {
-  const { marked, textOf } = window.streamspace;
+  const { escape, textOf, events } = window.streamspace;
   const state = { running: false, stopped: false };
 
-  // The page's texts in the browser's language, as serve.py hands them to Gradio; {name} is put in from the values.
-  const say = (key, values = {}) => {
+  // The page's texts in the browser's language, as labels.py hands them to Gradio; {name} is filled in from the values.
+  const t = (key, values = {}) => {
     const all = window.gradio_config.i18n_translations;
     const texts = all[navigator.language] ?? all[navigator.language.split("-")[0]] ?? all.en;
     return texts[`page.${key}`].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  };
-
-  // What Python wrote without words gets them here.
-  const word = (part) => {
-    for (const found of part.querySelectorAll("[data-text]")) found.textContent = say(found.dataset.text);
-    for (const found of part.querySelectorAll("[data-name]")) found.setAttribute("aria-label", say(found.dataset.name));
   };
 
   const setRunning = (running) => {
@@ -22,101 +16,107 @@
     const left = activeElement.closest("#send, #stop, #continue") && activeElement.matches(":focus-visible");
     state.running = running;
     document.body.classList.toggle("running", running);
-    if (left) document.querySelector(running ? "#stop" : "#message textarea").focus(); // the keyboard's button has gone
+    if (left) document.querySelector(running ? "#stop" : "#message textarea").focus(); // the focused button is hidden now
   };
 
-  const begin = (allowed) => {
+  const start = (allowed) => {
     if (state.running || !allowed) throw new Error("nothing to do now");
     state.stopped = false;
     setRunning(true);
   };
 
-  // Thoughts that were cut off must not look as if they went on.
-  const settled = (messages) =>
+  // Reasoning that was cut off must not look as if it went on.
+  const finalize = (messages) =>
     (messages ?? []).map((m) =>
       m.metadata?.status === "pending" ? { ...m, metadata: { ...m.metadata, status: "done" } } : m);
 
-  const stopped = () => `<p data-more>${say("stopped")}</p>`;
+  const stopped = () => `<p data-more>${t("stopped")}</p>`;
 
   const lastQuestion = (messages) => (messages ?? []).findLastIndex((m) => m.role === "user");
 
-  // A box for images holds {text, files}, the plain one a text; a message holds files as parts of their own.
-  const written = (value) => (typeof value === "string" ? { text: value, files: [] } : value ?? { text: "", files: [] });
-  const boxed = (text, files) => (document.querySelector("#message.multimodal-textbox") ? { text, files } : text);
+  // A box for images holds {text, files}, the plain one a text; a message holds files as parts of its content.
+  const boxContent = (value) => (typeof value === "string" ? { text: value, files: [] } : value ?? { text: "", files: [] });
+  const boxValue = (text, files) => (document.querySelector("#message.multimodal-textbox") ? { text, files } : text);
   const filesOf = (message) => (Array.isArray(message.content) ? message.content.flatMap((part) => part.file ?? []) : []);
 
-  const kept = (messages) => {
-    window.streamspace.shelf.keep(messages);
+  const save = (messages) => {
+    window.streamspace.conversations.save(messages);
     return messages;
   };
 
-  Object.assign(window.streamspace, {
-    say,
-    word,
-    boxed,
-    // The visitor's message appears at once; the box and the line of status are empty for the next.
-    send(value, messages) {
-      const { text, files } = written(value);
-      begin(text?.trim() || files.length);
+  Object.assign(window.streamspace, { t, boxValue });
+  Object.assign(events, {
+    // The visitor's message appears at once; the box and the status line are empty for the next.
+    send({ box, messages }) {
+      const { text, files } = boxContent(box);
+      start(text?.trim() || files.length);
       const content = files.map((file) => ({ type: "file", file }));
-      if (text?.trim()) content.push({ type: "text", text: marked(text) });
+      if (text?.trim()) content.push({ type: "text", text: escape(text) });
       const message = { role: "user", content, metadata: null, options: null };
-      return [boxed("", []), kept([...settled(messages), message]), ""];
+      return { box: boxValue("", []), messages: save([...finalize(messages), message]), status: "" };
     },
     // Back to the visitor's last message, to have it answered again.
-    rewind(messages) {
+    rewind({ messages }) {
       const last = lastQuestion(messages);
-      begin(last >= 0);
-      return [settled(messages.slice(0, last + 1)), ""];
+      start(last >= 0);
+      return { messages: finalize(messages.slice(0, last + 1)), status: "" };
     },
-    // The last message goes back into the box, to be written anew.
-    undo(messages) {
-      const last = lastQuestion(messages);
-      if (state.running || last < 0) throw new Error("nothing to undo");
-      return [kept(messages.slice(0, last)), boxed(textOf(messages[last]), filesOf(messages[last])), ""];
+    // Continues the last reply; the note on why it ended is removed.
+    resume({ messages }) {
+      start(messages?.length);
+      return { messages: finalize(messages).filter((m) => !m.metadata?.id), status: "" };
     },
-    // On from what there is of the last reply; a note of why it ended goes.
-    resume(messages) {
-      begin(messages?.length);
-      return [settled(messages).filter((m) => !m.metadata?.id), ""];
-    },
-    stop(messages) {
-      state.stopped = true;
+    // After every reply. An update that was under way when the visitor pressed Stop must not replace "Stopped".
+    finish({ messages, status }) {
       setRunning(false);
-      return [kept(settled(messages)), stopped()];
+      const finished = save(finalize(messages));
+      const reply = finished.slice(lastQuestion(finished) + 1);
+      window.streamspace.announce(reply.filter((m) => !m.metadata?.title && m.metadata?.id !== "figures").map(textOf).join(" "));
+      return { messages: finished, status: state.stopped ? stopped() : status };
     },
-    // However a reply ended. An update that was under way when it was stopped must not have the last word.
-    idle(messages, status) {
-      setRunning(false);
-      if (!messages) return window.streamspace.speak(document.querySelector("#continuation textarea").value);
-      kept(settled(messages));
-      const reply = messages.slice(lastQuestion(messages) + 1);
-      window.streamspace.speak(reply.filter((m) => !m.metadata?.title && m.metadata?.id !== "figures").map(textOf).join(" "));
-      return [settled(messages), state.stopped ? stopped() : status];
-    },
-    // The run never reached the handler (the queue is full, the server is gone): said where the reply would be.
-    failed(messages, status) {
+    // The request never reached the handler (the queue is full, the server is gone): an error in place of the reply.
+    fail({ messages }) {
       setRunning(false);
       const unanswered = messages.at(-1)?.role === "user";
-      const note = { role: "assistant", content: [{ type: "text", text: `⚠️ ${say("busy")}` }], metadata: { id: "problem" }, options: null };
-      return [kept(unanswered ? [...messages, note] : settled(messages)), status];
+      const note = { role: "assistant", content: [{ type: "text", text: `⚠️ ${t("busy")}` }], metadata: { id: "problem" }, options: null };
+      return { messages: save(unanswered ? [...messages, note] : finalize(messages)) };
+    },
+    stop({ messages }) {
+      state.stopped = true;
+      setRunning(false);
+      return { messages: save(finalize(messages)), status: stopped() };
+    },
+    // The visitor's last message goes back into the box, to be edited.
+    undo({ messages }) {
+      const last = lastQuestion(messages);
+      if (state.running || last < 0) throw new Error("nothing to undo");
+      const box = boxValue(textOf(messages[last]), filesOf(messages[last]));
+      return { messages: save(messages.slice(0, last)), box, status: "" };
     },
     clear() {
       setRunning(false);
-      return [kept([]), ""];
+      return { messages: save([]), status: "" };
     },
-    // The same for a text, on a page without bubbles.
-    start(text) {
-      begin(text?.trim());
-      return `<p>${say("starting")}</p>`;
+    startText({ text }) {
+      start(text?.trim());
+      return { status: `<p>${t("starting")}</p>` };
+    },
+    finishText({ continuation }) {
+      setRunning(false);
+      window.streamspace.announce(continuation);
     },
     stopText() {
       setRunning(false);
-      return stopped();
+      return { status: stopped() };
     },
     clearText() {
       setRunning(false);
-      return ["", "", ""];
+      return { text: "", continuation: "", status: "" };
+    },
+    // Fills in the texts that Python leaves to the browser's language.
+    localize() {
+      for (const part of document.querySelectorAll("[data-text]")) part.textContent = t(part.dataset.text);
+      for (const part of document.querySelectorAll("[data-name]")) part.setAttribute("aria-label", t(part.dataset.name));
     },
   });
 })();

@@ -14,6 +14,7 @@ from streamspace.web import api
 from streamspace.web.page import theme, visit
 from streamspace.web.page.chat import chat
 from streamspace.web.page.completion import completion
+from streamspace.web.page.events import listener
 from streamspace.web.page.redacting import RedactingBlocks
 
 HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
@@ -38,7 +39,7 @@ def build_page(loader: Loader) -> gr.Blocks:
         page.load(
             visit.opened(loader), None, told, show_progress="hidden", api_visibility="private", concurrency_limit=None
         )
-        page.load(js="() => streamspace.word(document.querySelector('#origin'))")
+        page.load(None, **listener("localize", {}))
         gr.api(endpoint(loader), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
     # Who is served and who waits is `line`'s: it tells each visitor the place, and is the same for page and API.
     return page.queue(max_size=config.limits.queue, default_concurrency_limit=None)

@@ -13,6 +13,7 @@ from streamspace.config.file import ROOT
 from streamspace.config.types import Page
 
 HERE = Path(__file__).parent
+SCRIPTS = ("markup.js", "events.js", "page.js", "conversations.js", "accessibility.js")  # in the order of their needs
 SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO_FONT = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 # A reply may name any address; the browser must not go there by itself (images are how a prompt is carried off).
@@ -65,7 +66,7 @@ def theme(page: Page) -> Any:
 def head(page: Page) -> str:
     """What goes into the page's <head>. The styles stand here, since Gradio scopes what it is given as css."""
     style = (HERE / "page.css").read_text("utf-8")
-    script = "\n".join((HERE / name).read_text("utf-8") for name in ("markup.js", "page.js", "shelf.js", "access.js"))
+    script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
     return (
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f"<style>:root {{ --streamspace-width: {page.width}px; }}\n{style}</style>\n"
