@@ -8,8 +8,8 @@ from streamspace.errors import UsageError
 
 
 def choose(package: Path, current: Path) -> Path:
-    """The folder that holds the package, in a checkout and on a Space; the current folder for an installed package."""
-    return package.parent if _complete(package.parent) else current
+    """The current folder, unless only the folder that holds the package is a repository (a checkout or a Space)."""
+    return package.parent if _complete(package.parent) and not _complete(current) else current
 
 
 def require() -> None:
@@ -19,6 +19,11 @@ def require() -> None:
             f"{ROOT}: expected a repository with app.py and config/, found none. Run the command in your copy of the "
             "template"
         )
+
+
+def is_local(name: str) -> bool:
+    """Whether a model's name is a folder rather than a repository of the Hub."""
+    return name.startswith((".", "/", "~")) or (ROOT / name).is_dir()
 
 
 def _complete(folder: Path) -> bool:

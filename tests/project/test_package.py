@@ -92,5 +92,11 @@ def test_a_command_outside_of_a_repository_says_where_to_run_it(installed: Path,
     assert run(installed, tmp_path, "--version").returncode == 0
 
 
+def test_an_editable_install_works_on_the_repository_in_the_current_folder(tmp_path: Path) -> None:
+    here = Checkout(tmp_path / "work", None)
+    here.change("config/tiny.yaml", "title: Streamspace", "title: Other")
+    assert "title: Other\n" in run(ROOT, here.folder, "card", "tiny").stdout
+
+
 def test_a_checkout_is_read_from_every_folder(tmp_path: Path) -> None:
     assert run(ROOT, tmp_path, "card", "tiny").returncode == 0
