@@ -374,3 +374,16 @@ def test_an_upload_beyond_what_a_space_holds_is_named(tmp_path: Path) -> None:
     ]
     found = said(files.findings(whole(File("models/tiny/huge", tmp_path / "huge")), config(), "a.yaml"))
     assert found[0] == "models/tiny/huge: expected at most 50 GB, got 51 GB"
+
+
+def test_the_packages_that_every_space_needs_are_named() -> None:
+    assert said(pins.findings("cpu-basic", {})) == [
+        "requirements.txt: gradio: expected one version (gradio==...), got 'none'. The card's sdk_version is made from it, "
+        "and the two have to be equal",
+        "requirements.txt: spaces: expected the package whose decorator app.py takes, got none",
+    ]
+
+
+def test_half_precision_takes_two_bytes_per_weight() -> None:
+    for dtype in ("float16", "bfloat16"):
+        assert memory.weight_bytes(1000, {}, config(model__dtype=dtype), "a10g-small") == 2000

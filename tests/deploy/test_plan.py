@@ -256,3 +256,20 @@ def test_a_commit_is_found_by_its_beginning() -> None:
     with pytest.raises(UsageError) as caught:
         rollback.find(commits, "77")
     assert str(caught.value) == "--to: expected a commit of the Space, got '77'. The latest are 1111111, 0000000"
+
+
+def test_a_traceback_of_exactly_the_most_lines_is_whole() -> None:
+    log = ["Traceback (most recent call last):", *(f"  line {number}" for number in range(19))]
+    assert excerpt.relevant(log) == log
+    assert excerpt.relevant([*log, "KeyError: 1"])[:3] == [log[0], "  ...", "  line 2"]
+
+
+def test_a_commit_that_the_hub_omits_counts_as_running_after_thirty_seconds() -> None:
+    runtime = Runtime("RUNNING", None, None, "")
+    assert watch.verdict(runtime, PUSHED, False, 29.9) == "wait"
+    assert watch.verdict(runtime, PUSHED, False, 30.0) == "live"
+
+
+def test_an_unknown_commit_is_told_the_latest_five() -> None:
+    with pytest.raises(UsageError, match=r"The latest are 6666666, 5555555, 4444444, 3333333, 2222222$"):
+        rollback.find(history(*"abcdefg"), "77")

@@ -40,4 +40,19 @@ def test_a_reply_of_a_few_tokens_teaches_nothing() -> None:
     budget = Budget(GPU)
     budget.learn(Finished("cancelled", 3, time_to_first_token=0.1, duration=9.0))
     budget.learn(Finished("stop", 50, time_to_first_token=1.0, duration=1.0))
+    budget.learn(Finished("stop", 19, time_to_first_token=1.0, duration=9.0))
     assert budget.seconds(0, 400) == 21
+
+
+def test_twenty_tokens_in_less_than_a_second_are_measured() -> None:
+    budget = Budget(GPU)
+    budget.learn(Finished("stop", 20, time_to_first_token=1.0, duration=1.5))  # 38 tokens/s, of which 30.4
+    assert budget.seconds(0, 400) == 15
+
+
+def test_a_later_reply_counts_for_three_tenths() -> None:
+    budget = Budget(GPU)
+    budget.learn(Finished("stop", 101, time_to_first_token=1.0, duration=3.0))  # 40 tokens/s
+    budget.learn(Finished("stop", 101, time_to_first_token=1.0, duration=5.0))  # 20 tokens/s: 34 in all
+    assert budget.seconds(0, 340) == 11
+    assert budget.seconds(0, 341) == 12

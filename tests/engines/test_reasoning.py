@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamspace.engines.reasoning import Parts, split, strip
+from streamspace.engines.reasoning import Parts, join, split, strip
 
 WHOLE = "<think>\nSeven is prime.\n</think>\n\nYes."
 
@@ -40,3 +40,9 @@ def test_a_growing_text_never_shows_a_tag_or_takes_anything_back() -> None:
 def test_only_the_answer_goes_back_to_the_model() -> None:
     assert strip(WHOLE) == "Yes."
     assert strip("<think>never finished") == ""
+
+
+@pytest.mark.parametrize("text", ["", "Hello", "<think>\nSeven is", WHOLE])
+def test_parts_are_joined_to_the_text_that_was_split(text: str) -> None:
+    parts = split(text)
+    assert join(parts.thought, parts.answer) == text

@@ -26,7 +26,7 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
     (f"{CHAT}:mark_control_tokens", ["obj", "control_tokens_re"], "prompt/control_tokens: marks what is found"),
     ("transformers:GenerationMixin._get_logits_processor", None, "engines/sampler: what generate does to the scores"),
     ("transformers:GenerationMixin.init_continuous_batching", None, "engines/batch: makes the manager"),
-    (f"{API}:BackgroundThreadStatus.can_accept_new_requests", ["self"], "engines/batch: the reason why it is dead"),
+    (f"{API}:BackgroundThreadStatus.can_accept_new_requests", ["self"], "engines/batch: why it takes no requests"),
     (f"{API}:OutputRouter.deliver", ["self", "output"], "engines/batch: hands over one output"),
     (f"{API}:OutputRouter.deliver_batch", ["self", "outputs"], "engines/batch: hands over a pass's outputs"),
     (f"{BATCHING}.cb_logits_processors:ContinuousBatchingLogitsProcessorList.prepare_tensor_args",
@@ -48,7 +48,7 @@ def find(where: str) -> Any:
     module, path = where.split(":")
     found = importlib.import_module(module)
     for name in path.split("."):
-        assert hasattr(found, name), f"{where} is no more: {name!r} not found"
+        assert hasattr(found, name), f"{where}: {name!r} is missing"
         found = getattr(found, name)
     return found
 
@@ -80,7 +80,7 @@ def test_a_batch_is_made_with_both_of_its_configs() -> None:
     ids=["output_router", "logit_processor", "background_thread_status"],
 )
 def test_the_manager_keeps_what_we_replace_or_ask(manager: Any, name: str, kind: str) -> None:
-    assert hasattr(manager, name), f"ContinuousBatchingManager.{name} is no more"
+    assert hasattr(manager, name), f"ContinuousBatchingManager.{name} is missing"
     assert type(getattr(manager, name)) is find(kind)
 
 
@@ -141,7 +141,7 @@ def test_a_tokenizer_encodes_marks_as_text_and_tokens_as_tokens(tiny: Any) -> No
     ],
 )  # fmt: skip
 def test_onednn_has_the_operators_that_pack_weights(name: str, schema: str) -> None:
-    assert hasattr(torch.ops.mkldnn, name), f"torch.ops.mkldnn.{name} is no more"
+    assert hasattr(torch.ops.mkldnn, name), f"torch.ops.mkldnn.{name} is missing"
     assert str(getattr(torch.ops.mkldnn, name).default._schema) == f"mkldnn::{name}{schema}"
 
 

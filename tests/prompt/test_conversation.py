@@ -70,3 +70,10 @@ def test_what_is_no_conversation_is_refused(history: Any, message: str) -> None:
     with pytest.raises(RequestError) as caught:
         read(history, "hi", 50)
     assert str(caught.value) == message
+
+
+def test_an_image_is_known_by_its_path() -> None:
+    image = {"type": "file", "file": {"path": "/tmp/cat.png"}}
+    assert read([user([image, "what?"]), bot("a cat")], "and?", 50, [{"path": "/tmp/dog.png"}]) == [
+        Turn("user", "what?", ("/tmp/cat.png",)), Turn("assistant", "a cat"), Turn("user", "and?", ("/tmp/dog.png",)),
+    ]  # fmt: skip
