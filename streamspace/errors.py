@@ -76,6 +76,12 @@ class DeployError(StreamspaceError):
     """The Hub refused a step of a deploy, or the Space doesn't run or doesn't answer."""
 
 
+def first_line(error: Exception | str) -> str:
+    """What another library's exception says, short enough to quote within a sentence."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300].rstrip(".")
+
+
 def unexpected() -> LazyText:
     """What the visitor reads of a defect."""
     return t("error.unexpected")

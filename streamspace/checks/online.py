@@ -28,6 +28,7 @@ from streamspace.checks.templates import findings as template_findings
 from streamspace.config.types import Config
 from streamspace.hub import card, requirements, upload
 from streamspace.hub.errors import hub_errors
+from streamspace.repository import is_local
 
 HOW_TO_GIVE_IT = "Deploy with --secret HF_TOKEN=VARIABLE, an environment variable that holds a token for reading it"
 
@@ -41,7 +42,7 @@ def findings(config: Config, path: Path, hardware: str | None = None, api: HfApi
     if card.loads_from_hub(config):
         found += _model(asked, config, hardware or config.card.hardware, where)
     adapter = config.model.adapter
-    if adapter and not config.endpoint and not card.is_local(adapter.id):
+    if adapter and not config.endpoint and not is_local(adapter.id):
         found += _there(asked, adapter.id, adapter.revision, "model.adapter", where)[1]
     return found
 

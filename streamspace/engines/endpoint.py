@@ -18,6 +18,7 @@ from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.reasoning import CLOSE, OPEN
 from streamspace.engines.reply import CANCELLED, Reply
 from streamspace.engines.slots import Slots
+from streamspace.errors import first_line
 from streamspace.events import Reason, Request
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class EndpointEngine:
                 return
             except Exception as error:
                 if pause is None or reply.begun or not endpoint_errors.is_retryable(error):
-                    log.warning("The model's server failed: %s", endpoint_errors.first_line(error))
+                    log.warning("The model's server failed: %s", first_line(error))
                     explained = endpoint_errors.explain(error, self._model, self._settings)
                     if endpoint_errors.is_server_wide(error):
                         self._recent_failure.set(explained)

@@ -7,6 +7,7 @@ from huggingface_hub import InferenceTimeoutError
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from streamspace.config.types import Endpoint
+from streamspace.errors import first_line
 from streamspace.i18n import LazyText, t
 
 RETRYABLE = (408, 429, 500, 502, 503, 504)  # answers that another try may change
@@ -36,11 +37,6 @@ def explain(error: Exception, model: str, settings: Endpoint) -> LazyText:
     if isinstance(error, OfflineModeIsEnabled):
         return t("error.server_offline")
     return t("error.server_broke", reason=first_line(error))
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, short enough to quote."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
 def _refusal(status: int, model: str, secret: str) -> LazyText:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from streamspace.engines.decode import Decoder, StopStrings
 from streamspace.engines.engine import HEARTBEAT
+from streamspace.errors import first_line
 from streamspace.events import Event, Failure, Finished, Heartbeat, Reason, Request, TextDelta
 from streamspace.i18n import LazyText, t
 
@@ -156,7 +157,6 @@ class Reply:
 
 def explain(error: Exception | str) -> LazyText:
     """An exception of the model's, in a sentence for the visitor."""
-    text = str(error).strip() or type(error).__name__
-    if "out of memory" in text.lower():
+    if "out of memory" in str(error).lower():
         return t("error.model_memory")
-    return t("error.model_failed", reason=text.splitlines()[0][:300])
+    return t("error.model_failed", reason=first_line(error))

@@ -10,7 +10,7 @@ import yaml
 
 from streamspace.config.types import Config, Model
 from streamspace.hub import requirements
-from streamspace.repository import ROOT
+from streamspace.repository import ROOT, is_local
 
 README = ROOT / "README.md"
 PYTHON = "3.12"  # the Space's version; checks/platform.py lists those that ZeroGPU accepts
@@ -86,11 +86,6 @@ def loads_from_hub(config: Config) -> bool:
 def loads_from_here(config: Config) -> bool:
     """Whether the Space loads its model from its own files."""
     return not config.endpoint and is_local(config.model.id)
-
-
-def is_local(name: str) -> bool:
-    """Whether a model's id is a local folder rather than a Hub repository, as in `model.files`."""
-    return name.startswith((".", "/", "~")) or (ROOT / name).is_dir()
 
 
 def read(text: str) -> dict[str, Any] | None:

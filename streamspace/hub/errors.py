@@ -9,7 +9,7 @@ from typing import TypeVar
 import httpx2
 from huggingface_hub import errors as hub
 
-from streamspace.errors import DeployError
+from streamspace.errors import DeployError, first_line
 
 T = TypeVar("T")
 TOKENS = "https://huggingface.co/settings/tokens"
@@ -30,7 +30,9 @@ def hub_errors(step: str, space: str) -> Iterator[None]:
     except (hub.HfHubHTTPError, hub.LocalTokenNotFoundError) as error:
         raise DeployError(f"Can't {step}: {_meaning(error, space)}") from error
     except ValueError as error:  # the Hub's validation of the card
-        raise DeployError(f"Can't {step}: {_first_lines(error)}. Run: python -m streamspace check") from error
+        raise DeployError(
+            f"Can't {step}: {first_line(' '.join(str(error).split()))}. Run: python -m streamspace check"
+        ) from error
 
 
 def permitted(ask: Callable[[], T]) -> T | None:
@@ -113,7 +115,3 @@ def _wait(error: Exception) -> str:
     response = getattr(error, "response", None)
     seconds = response.headers.get("retry-after", "") if response is not None else ""
     return f"{seconds} s" if seconds.isdigit() else "a few minutes"
-
-
-def _first_lines(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from streamspace.config.types import Config
 from streamspace.hub import card
-from streamspace.repository import ROOT
+from streamspace.repository import ROOT, is_local
 
 ALWAYS = ["app.py", "requirements.txt", "LICENSE", "streamspace", "config"]
 IF_PRESENT = ["packages.txt", "pre-requirements.txt"]  # a Space's build reads these and requirements.txt
@@ -79,7 +79,7 @@ def _names(config: Config) -> Iterator[str]:
         return
     adapter = config.model.adapter
     for name in (config.model.id, adapter.id if adapter else None, config.model.chat_template):
-        if name and (card.is_local(name) or name == config.model.chat_template):
+        if name and (is_local(name) or name == config.model.chat_template):
             yield name
 
 

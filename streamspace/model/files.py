@@ -13,9 +13,9 @@ from huggingface_hub import errors as hub
 from huggingface_hub import snapshot_download
 from tqdm.auto import tqdm
 
-from streamspace.errors import ModelError
+from streamspace.errors import ModelError, first_line
 from streamspace.i18n import t
-from streamspace.repository import ROOT
+from streamspace.repository import ROOT, is_local
 
 log = logging.getLogger(__name__)
 # The files of a causal language model; no pickled weights, and no code unless the config trusts it.
@@ -23,15 +23,9 @@ WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 UNWANTED = ["*/*", "consolidated*"]  # copies in other formats, which would double the download
 
 
-def first_line(error: Exception) -> str:
-    """The first line of another library's exception, shortened."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300].rstrip(".")
-
-
 def fetch(name: str, revision: str | None, code: bool = False, tell: Callable[[str], None] = log.info) -> Path:
     """The local folder of a model: `name` itself if it is a folder, else a download. Raises ModelError."""
-    if name.startswith((".", "/", "~")) or (ROOT / name).is_dir():
+    if is_local(name):
         return _local(name)
     tell(t("status.finding", name=name))
     wanted = [*WANTED, "*.py"] if code else WANTED

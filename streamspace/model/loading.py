@@ -22,9 +22,9 @@ from transformers import (
 )
 
 from streamspace.config.types import Model
-from streamspace.errors import ModelError
+from streamspace.errors import ModelError, first_line
 from streamspace.model import quantization as quantizing
-from streamspace.model.files import fetch, fetch_adapter, first_line
+from streamspace.model.files import fetch, fetch_adapter
 from streamspace.model.generation import generation_config
 from streamspace.model.packing import pack
 from streamspace.model.placement import Placement

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from streamspace.config.types import Config, Page
+from streamspace.config.types import Config, Model, Page
 from streamspace.reply.loader import Loader
+from streamspace.repository import is_local
 from streamspace.web import api
 from streamspace.web.page import theme, visit
 from streamspace.web.page.chat import chat
@@ -41,7 +42,7 @@ def build_page(loader: Loader) -> gr.Blocks:
         )
         page.load(None, **listener("localize", {}))
         gr.api(endpoint(loader), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
-    # Who is served and who waits is `line`'s: it tells each visitor the place, and is the same for page and API.
+    # `RequestQueue` decides who waits: it tells each visitor the position, and page and API share it.
     return page.queue(max_size=config.limits.queue, default_concurrency_limit=None)
 
 
@@ -53,17 +54,19 @@ def _heading(page: Page) -> None:
 
 
 def _footer(config: Config) -> None:
-    """The model with its licence, the ways to a Space of one's own, and the forker's line."""
-    model, space = config.model, os.environ.get("SPACE_ID")
+    gr.HTML(origin(config.model, os.environ.get("SPACE_ID")), elem_id="origin", padding=False)
+    if config.page.footer:
+        gr.Markdown(config.page.footer, elem_id="footer")
+
+
+def origin(model: Model, space: str | None) -> str:
+    """The model with its licence, and on a Space the links to duplicate it and to its source."""
     name = html.escape(model.id)
-    on_hub = not model.id.startswith((".", "/", "~"))
-    parts = [f'<a href="https://huggingface.co/{name}">{name}</a>' if on_hub else name]
+    parts = [name if is_local(model.id) else f'<a href="https://huggingface.co/{name}">{name}</a>']
     if model.license:
         parts[0] += f" ({html.escape(model.license)})"
     if space:
         link = f"https://huggingface.co/spaces/{html.escape(space)}"
         parts.append(f'<a href="{link}?duplicate=true" data-text="duplicate"></a>')
         parts.append(f'<a href="{link}/tree/main" data-text="source"></a>')
-    gr.HTML(f"<p>{' · '.join(parts)}</p>", elem_id="origin", padding=False)
-    if config.page.footer:
-        gr.Markdown(config.page.footer, elem_id="footer")
+    return f"<p>{' · '.join(parts)}</p>"
