@@ -376,14 +376,24 @@ def test_an_upload_beyond_what_a_space_holds_is_named(tmp_path: Path) -> None:
     assert found[0] == "models/tiny/huge: expected at most 50 GB, got 51 GB"
 
 
-def test_the_packages_that_every_space_needs_are_named() -> None:
-    assert said(pins.findings("cpu-basic", {})) == [
+def test_the_packages_that_a_space_needs_are_named() -> None:
+    assert said(pins.findings("zero-a10g", {})) == [
         "requirements.txt: gradio: expected one version (gradio==...), got 'none'. The card's sdk_version is made from it, "
         "and the two have to be equal",
         "requirements.txt: spaces: expected the package whose decorator app.py takes, got none",
+        "requirements.txt: torch: expected a version that ZeroGPU runs (2.8.0, 2.9.1, 2.10.0, 2.11.0, 2.12.1, 2.13.0), "
+        "got 'none'. As of 2026-11; see https://huggingface.co/docs/hub/spaces-zerogpu",
     ]
 
 
 def test_half_precision_takes_two_bytes_per_weight() -> None:
     for dtype in ("float16", "bfloat16"):
         assert memory.weight_bytes(1000, {}, config(model__dtype=dtype), "a10g-small") == 2000
+
+
+def test_requirements_are_read_as_on_a_space_whatever_the_computer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    monkeypatch.setattr("sys.platform", "darwin")
+    lines = ["a; sys_platform == 'linux'", "b; platform_system == 'Linux'", "c; platform_machine == 'x86_64'"]
+    assert list(requirements.parse([*lines, "d; sys_platform == 'darwin'"])) == ["a", "b", "c"]

@@ -273,3 +273,12 @@ def test_a_commit_that_the_hub_omits_counts_as_running_after_thirty_seconds() ->
 def test_an_unknown_commit_is_told_the_latest_five() -> None:
     with pytest.raises(UsageError, match=r"The latest are 6666666, 5555555, 4444444, 3333333, 2222222$"):
         rollback.find(history(*"abcdefg"), "77")
+
+
+def test_the_first_version_can_be_gone_back_to() -> None:
+    assert rollback.previous(history("initial commit", "Deploy a"))[0] == "0"
+
+
+def test_a_hundred_kilobytes_are_shown_as_megabytes() -> None:
+    files = [File("a.bin", b"a" * 99_900), File("b.bin", b"b" * 100_000)]
+    assert list(plan.make(WISH, files, None).lines())[-2:] == ["upload a.bin (99.9 kB)", "upload b.bin (0.1 MB)"]
