@@ -282,3 +282,21 @@ def test_the_first_version_can_be_gone_back_to() -> None:
 def test_a_hundred_kilobytes_are_shown_as_megabytes() -> None:
     files = [File("a.bin", b"a" * 99_900), File("b.bin", b"b" * 100_000)]
     assert list(plan.make(WISH, files, None).lines())[-2:] == ["upload a.bin (99.9 kB)", "upload b.bin (0.1 MB)"]
+
+
+class Restoring(Scripted):
+    """A Space with a history, which runs what it restores and remembers it."""
+
+    def commits(self) -> list[Commit]:
+        return [Commit("2" * 40, "Deploy b", "", ""), Commit("1" * 40, "Deploy a", "SPACE_CONFIG=config/a.yaml", "")]
+
+    def restore(self, old: str, parent: str, title: str, message: str) -> str:
+        self.restored = (old, parent, title, message)
+        return PUSHED
+
+
+@pytest.mark.parametrize(("to", "message"), [("1", "it broke\nSPACE_CONFIG=config/a.yaml"), ("2", "it broke")])
+def test_a_restored_version_names_its_reason_and_its_config(to: str, message: str) -> None:
+    space = Restoring(Runtime("RUNNING", PUSHED, None, ""))
+    assert rollback.go_back(space, to * 40, OLD, "it broke", lambda _: None, 5) == PUSHED  # type: ignore[arg-type]
+    assert space.restored == (to * 40, OLD, f"Go back to {to * 7}", message)
