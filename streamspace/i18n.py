@@ -1,6 +1,6 @@
-"""Every text that the page shows, one file in translations/ for each language, with en.yaml as the reference.
+"""The page's texts in each language: one file per language in translations/, with en.yaml as the reference.
 
-Code makes texts with `t`; whoever shows one to a visitor translates it. Texts of a config stay as they are.
+Code creates texts with `t`; the code that shows one to a visitor translates it. A config's texts are not translated.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).with_name("translations")
-# By the browsers' names for them; Gradio, whose own texts are on the page too, goes by the same.
+# By the language tags that browsers send; Gradio uses the same ones for its own texts.
 LANGUAGES = {"en": "en", "de": "de", "es": "es", "fr": "fr", "ja": "ja", "zh-CN": "zh", "zh-TW": "zh"}
 
 
 class LazyText(str):
-    """A text in English that remembers what it was made of, and so can be said `translate` another language.
+    """An English text that keeps its key and values, so that it can be translated where it is shown.
 
-    Its values may be phrases themselves. It travels, pickled, between processes.
+    Its values may be lazy texts themselves. It can be pickled, and so sent between processes.
     """
 
     key: str
     values: dict[str, Any]
 
     def __new__(cls, key: str, values: dict[str, Any]) -> LazyText:
-        phrase = super().__new__(cls, _format("en", key, values))
-        phrase.key, phrase.values = key, values
-        return phrase
+        text = super().__new__(cls, _format("en", key, values))
+        text.key, text.values = key, values
+        return text
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LazyText, (self.key, self.values)
 
     def in_language(self, language: str) -> str:
-        """The same in a language of `LANGUAGES`' values."""
+        """The same text in one of the languages that are the values of `LANGUAGES`."""
         return _format(language, self.key, {name: translate(value, language) for name, value in self.values.items()})
 
 
 def t(key: str, **values: Any) -> LazyText:
-    """The text `key` of en.yaml, a dotted path, with `values` in its places."""
+    """The text at `key` of en.yaml, a dotted path, with `values` for its placeholders."""
     return LazyText(key, values)
 
 
 def translate(text: Any, language: str) -> Any:
-    """A phrase in the language; anything else as it is."""
+    """A `LazyText` in the language; anything else unchanged."""
     return text.in_language(language) if isinstance(text, LazyText) else text
 
 
 def language_of(accepted: str | None) -> str:
-    """The language for an Accept-Language header: the browser's first choice, or else English."""
+    """The language for an Accept-Language header: the browser's first choice if there is a file for it, or English."""
     first = re.match(r"\s*([a-z]+)(-[a-z]+)?", accepted or "", re.IGNORECASE)
     if not first:
         return "en"
@@ -67,7 +67,7 @@ def catalog(language: str) -> dict[str, str]:
 
 
 def browser_catalogs() -> dict[str, dict[str, str]]:
-    """For each language, by the browsers' names for it, the texts that are put in place there."""
+    """The texts that the browser fills in, by language tag."""
     return {
         tag: {key: text for key, text in catalog(name).items() if key.startswith("page.")}
         for tag, name in LANGUAGES.items()
@@ -79,12 +79,12 @@ def _format(language: str, key: str, values: dict[str, Any]) -> str:
 
 
 class _Numbers(Formatter):
-    """Formats as `str.format` does, with a language's own marks in numbers: 1,234.5 is 1.234,5 in German."""
+    """Formats as `str.format` does, with a language's own separators in numbers: 1,234.5 is 1.234,5 in German."""
 
     def __init__(self, language: str) -> None:
-        marks = catalog(language)
-        self._marks = str.maketrans({",": marks["numbers.thousands"], ".": marks["numbers.decimal"]})
+        texts = catalog(language)
+        self._separators = str.maketrans({",": texts["numbers.thousands"], ".": texts["numbers.decimal"]})
 
     def format_field(self, value: Any, format_spec: str) -> str:
         text = str(super().format_field(value, format_spec))
-        return text.translate(self._marks) if format_spec and isinstance(value, int | float) else text
+        return text.translate(self._separators) if format_spec and isinstance(value, int | float) else text

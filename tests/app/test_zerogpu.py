@@ -253,12 +253,12 @@ def test_four_visitors_at_once_all_get_answers(space: ZeroSpace) -> None:
     ("visitor", "message"),
     [
         (Visitor(left=1, wait=4000),
-         "Your GPU quota for today doesn't reach: this reply asks for 3 s, and 1 s are left. "
-         "Ask for a shorter reply in the settings, or come back in 1:06:40"),
+         "Your GPU quota for today is too small: this reply requests 3 s, and 1 s are left. "
+         "Choose a shorter maximum reply length in the settings, or come back in 1:06:40"),
         (Visitor(runs_left=0),
          "Your GPU quota for today is used up. Come back tomorrow, or sign in with an account that has more"),
         (Visitor(pending_exceeded=True),
-         "Your other replies hold the GPU time you have left. Wait until they are finished"),
+         "Your other replies use all the GPU time you have left. Wait until they are finished"),
     ],
 )  # fmt: skip
 def test_a_quota_that_does_not_reach_is_told_with_what_to_do(space: ZeroSpace, visitor: Visitor, message: str) -> None:
@@ -277,7 +277,7 @@ def test_the_quota_of_visitors_who_are_not_signed_in_is_told_apart(space: ZeroSp
 def test_a_duration_above_the_platforms_maximum_is_told(space: ZeroSpace) -> None:
     space.api.rules.max_duration = 2
     assert refused(space.client(ADA, browser=True)) == (
-        "This reply asks for 3 s of GPU time, more than one call may have. Ask for a shorter reply in the settings; "
+        "This reply requests 3 s of GPU time, more than one call may use. Choose a shorter maximum reply length in the settings; "
         "the Space's owner can lower gpu.max_seconds"
     )
 
@@ -292,7 +292,7 @@ def test_a_queue_that_times_out_is_told(space: ZeroSpace) -> None:
     [
         (503, "No GPU became free in time. Try again in a moment"),
         (500, "ZeroGPU doesn't answer as it should at the moment. Try again in a minute"),
-        (401, "Your visit has expired. Reload the page, and ask again"),
+        (401, "Your session has expired. Reload the page, and ask again"),
         (None, "ZeroGPU can't be reached at the moment. Try again in a minute"),
     ],
 )
@@ -329,7 +329,7 @@ def test_a_worker_that_is_killed_is_told_with_the_way_on(space: ZeroSpace, zero_
     space.api.rules.grace = -2.5  # the platform takes the card back sooner than it had promised
     with zero_probe.set("slow", "0.05"):
         assert refused(space.client(ADA, browser=True), LONG) == (
-            "The GPU was taken back in the middle of the reply. What came so far is kept: press Continue to go on from it"
+            "The GPU was withdrawn in the middle of the reply. The text so far is kept: press Continue to go on"
         )
     space.api.reset()
     assert ask(space.client(ADA, browser=True))
@@ -445,7 +445,7 @@ def test_gpu_time_that_runs_out_keeps_the_text_and_continue_goes_on_from_it(
 
 def test_the_page_shows_what_the_next_message_will_ask_for(space: ZeroSpace, browser: Any) -> None:
     page = Page(browser.new_page(), space.url)
-    page.wait(lambda: page.page.inner_text("#cost").strip() == "The next reply asks for up to 3 s of your GPU quota")
+    page.wait(lambda: page.page.inner_text("#cost").strip() == "The next reply requests up to 3 s of your GPU quota")
     page.page.close()
 
 

@@ -209,10 +209,10 @@ def test_the_settings_reach_the_model(visit: Callable[[App], Visitor], app: App)
     visitor.page.click("text=Settings")
     visitor.page.wait_for_selector("text=Think first")  # the model is there
     visitor.page.wait_for_load_state("networkidle")
-    box = visitor.page.locator("input[aria-label*='Longest reply'][type=number]")
+    box = visitor.page.locator("input[aria-label*='Maximum reply length'][type=number]")
     box.fill("16")
     box.press("Tab")
-    slider = "document.querySelector(\"input[aria-label*='Longest reply'][type=range]\")"
+    slider = "document.querySelector(\"input[aria-label*='Maximum reply length'][type=range]\")"
     visitor.page.wait_for_function(f"{slider}.value === '16'")
     visitor.say(LONG)
     visitor.wait(visitor.finished)

@@ -30,6 +30,7 @@ READ = """() => {
 NAMES = {
     "Top-p",
     "Top-k",
+    "Min-p",
     "Message",
     "Conversation",
     "Conversations",

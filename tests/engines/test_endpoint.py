@@ -160,7 +160,7 @@ def test_a_server_that_is_starting_is_asked_again(server: ChatServer) -> None:
         (400, 1, "The model's server refused the request (HTTP 400). Shorten the conversation, or start a new one"),
         (401, 1, "The model's server refuses this Space's key. Its owner: see the secret ENDPOINT_KEY"),
         (404, 1, "The model's server has no model 'owner/model'. The Space's owner: see model.id and endpoint.url"),
-        (429, 3, "The model's server has too much to do. Try again in a moment"),
+        (429, 3, "The model's server is overloaded. Try again in a moment"),
         (502, 3, "The model's server failed (HTTP 502). Try again in a moment"),
     ],
 )

@@ -10,7 +10,7 @@
     "#conversation [data-testid=user]": () => ({ role: "group", "aria-label": t("you") }),
     "#conversation [data-testid=bot]": () => ({ role: "group", "aria-label": t("assistant") }),
     "#conversation .edit-textarea": () => ({ "aria-label": t("message") }),
-    "#conversation .examples": () => ({ role: "group", "aria-label": t("beginnings") }),
+    "#conversation .examples": () => ({ role: "group", "aria-label": t("examples") }),
     "#conversation .example": (button) => ({ "aria-label": button.textContent.trim() }),
     "#conversation .message-buttons svg[aria-label]": (icon) => ({ "aria-label": icon.parentElement.closest("[aria-label]")?.ariaLabel ?? "" }),
     "footer": () => ({ "aria-label": "Gradio" }),

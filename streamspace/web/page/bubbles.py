@@ -1,6 +1,6 @@
-"""Shows a reply's progress as messages of the chatbot and as a line of status; pure functions of values.
+"""Converts a reply's progress to messages of the chatbot and to a status line, in the visitor's language.
 
-What a function says, it says in the `language` that it is given.
+All functions are pure. Markup is escaped here; the layout is left to the pages.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from streamspace.web.page import markup
 
 Message = dict[str, Any]
 FIGURES = "figures"  # the metadata id of the line under a finished reply
-
-UNFINISHED = {"length", "cancelled", "timeout"}  # a reply that ended so can go on
+UNFINISHED = {"length", "cancelled", "timeout"}  # the reasons for an end after which a reply can be continued
 
 
 def text(content: str, role: str = "assistant", **metadata: Any) -> Message:
-    """A message. The content goes as a part, since Gradio strips the indentation of a bare string."""
+    """A message. Its content is a list of one part, since Gradio strips the indentation of a plain string."""
     return {"role": role, "content": [{"type": "text", "text": content}], "metadata": metadata or None}
 
 
 def messages(progress: Progress, thinking: float = 0.0, language: str = "en") -> list[Message]:
-    """The reply so far: thoughts (which took `thinking` seconds) in a part of their own, the answer, its figures."""
+    """The reply so far: its reasoning (which took `thinking` seconds), its answer and its figures, a message each."""
     parts = reasoning.split(progress.text)
     shown = []
     if parts.thought is not None and parts.thinking and progress.end is None:
@@ -35,7 +34,7 @@ def messages(progress: Progress, thinking: float = 0.0, language: str = "en") ->
             text(markup.escape(parts.thought), title=t("reply.thinking").in_language(language), status="pending")
         )
     elif parts.thought is not None:
-        title = t("reply.thoughts").in_language(language)
+        title = t("reply.reasoning").in_language(language)
         shown.append(text(markup.escape(parts.thought), title=title, status="done", duration=round(thinking, 1)))
     if parts.answer:
         shown.append(text(markup.escape(parts.answer)))
@@ -46,12 +45,12 @@ def messages(progress: Progress, thinking: float = 0.0, language: str = "en") ->
 
 
 def failure(message: str) -> Message:
-    """A problem, where the reply would be. The id keeps it out of later prompts."""
+    """An error in place of a reply. The id keeps it out of later prompts."""
     return text(f"⚠️ {markup.escape(message)}", id=PROBLEM)
 
 
 def status(progress: Progress, language: str = "en") -> str:
-    """One line: what is happening, or how it went."""
+    """The status line: what is happening, or why the reply ended."""
     notice = (
         t("status.dropped_messages", messages=progress.dropped_messages).in_language(language)
         if progress.dropped_messages
@@ -72,12 +71,12 @@ def status(progress: Progress, language: str = "en") -> str:
 
 
 def line(words: str, more: bool = False) -> str:
-    """A line of status. `more` says that the reply can go on; the page's styles then show Continue."""
+    """A text as the status line. With `more` the reply can be continued, and the page's styles show Continue."""
     return f"<p{' data-more' if more else ''}>{html.escape(words)}</p>"
 
 
 def figures(end: Finished) -> LazyText:
-    """Tokens, time to the first, speed after it, and why it ended."""
+    """The number of tokens, the time to first token, the speed after it, and why the reply ended."""
     writing = end.duration - end.time_to_first_token
     speed = t("reply.speed", speed=(end.tokens - 1) / writing) if end.tokens > 1 and writing > 0 else ""
     return t(
@@ -86,22 +85,22 @@ def figures(end: Finished) -> LazyText:
 
 
 def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
-    """What was said before the visitor's last message, that message, and what there is of its reply."""
+    """The messages before the visitor's last one, the text of that, and what there is of its reply."""
     listed = markup.unescape(messages) if isinstance(messages, list) else []
     roles = [message.get("role") if isinstance(message, dict) else None for message in listed]
     if "user" not in roles:
         return [], "", ""
     last = len(roles) - 1 - roles[::-1].index("user")
     reply = [message for message in listed[last + 1 :] if isinstance(message, dict)]
-    thought = next((content(message) for message in reply if _metadata(message).get("title")), None)
+    reasoned = next((content(message) for message in reply if _metadata(message).get("title")), None)
     answers = [
         content(message) for message in reply if not (_metadata(message).get("title") or _metadata(message).get("id"))
     ]
-    return listed[:last], content(listed[last]), reasoning.join(thought, "".join(answers))
+    return listed[:last], content(listed[last]), reasoning.join(reasoned, "".join(answers))
 
 
 def content(message: dict[str, Any]) -> str:
-    """The text of a message as the chatbot sends it."""
+    """The text of a message of the chatbot."""
     found = message.get("content")
     if isinstance(found, list):
         return "".join(part["text"] for part in found if isinstance(part, dict) and isinstance(part.get("text"), str))
@@ -114,11 +113,11 @@ def _metadata(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def diagnosis(message: str, reload: bool = True, language: str = "en") -> str:
-    """Why there is no model to talk to, and what the Space's owner does next. `reload`: a new visit loads once more."""
+    """Why the model isn't loaded, and what the Space's owner can do: `reload` says that a new visit loads it again."""
     note = html.escape(t("status.then_reload" if reload else "status.then_restart").in_language(language))
     return f'<div id="diagnosis" role="alert"><p>⚠️ {html.escape(message)}.</p><p>{note}</p></div>'
 
 
 def problem(message: str) -> str:
-    """A problem as the line of status, where there are no bubbles."""
+    """An error as the status line, on the page without a chatbot."""
     return f"<p>⚠️ {html.escape(message)}</p>"

@@ -51,7 +51,7 @@ def _layout(config: Config) -> dict[str, Any]:
     parts["model"] = gr.HTML(elem_id="model", padding=False)
     parts["status"] = gr.HTML(elem_id="status", padding=False)
     if examples := [[example] for example in config.page.examples]:
-        gr.Examples(examples, text, label=label("beginnings"), api_visibility="private")
+        gr.Examples(examples, text, label=label("examples"), api_visibility="private")
     with gr.Accordion(label("settings"), open=False, elem_id="settings"):
         parts["settings"] = controls.sampling(config.sampling)
     return parts

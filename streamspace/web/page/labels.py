@@ -1,4 +1,4 @@
-"""The page's words in the browser's language: labels, which the browser puts in place, and who reads the rest."""
+"""Labels, which the browser fills in, and the visitor's language, in which the server writes other texts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from streamspace import i18n
 
 
 def label(key: str) -> I18nData:
-    """The text `page.key`, for whatever a component shows."""
+    """The text `page.<key>`, as an argument of a component."""
     return I18nData(f"page.{key}")
 
 
 def labels() -> gr.I18n:
-    """What the browser needs to put labels in place; page.js takes its texts from there too."""
+    """All labels in all languages, for the browser; page.js takes its texts from there too."""
     return gr.I18n(**i18n.browser_catalogs())
 
 
 def visitor_language(request: gr.Request) -> str:
-    """The language that a visitor reads."""
+    """The visitor's language, by the browser's settings."""
     return i18n.language_of(request.headers.get("accept-language"))

@@ -1,7 +1,7 @@
-"""Keeps what visitors send out of the log when a call fails: Gradio alone would print a traceback that quotes it.
+"""Keeps visitors' texts out of the log when a call fails: Gradio alone would print a traceback that quotes them.
 
-A call fails in the page, which runs the handlers, or before it comes there, in the server. Both log where the failure
-came from, and answer in plain words.
+A call can fail in the page, which runs the handlers, or before that, in the server. Both log a redacted traceback and
+answer with a message for the visitor.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class RedactingBlocks(UploadsOnly):
-    """A page whose calls fail with a gr.Error only, which Gradio shows to the client and doesn't print."""
+    """A page whose calls fail with gr.Error only, which Gradio sends to the client and doesn't print."""
 
     async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
-        """See `gr.Blocks`: the whole of a call, from the values sent to those returned."""
+        """See `gr.Blocks`: a whole call, from the values sent to those returned."""
         try:
             return await super().process_api(*given, **named)
         except gr.Error as error:
@@ -35,18 +35,18 @@ class RedactingBlocks(UploadsOnly):
             raise gr.Error(unexpected(), print_exception=False) from error
 
     async def preprocess_data(self, *given: Any, **named: Any) -> Any:
-        """See `gr.Blocks`: too few values fail here, and those that a component can't take."""
+        """See `gr.Blocks`: missing values and values of wrong types fail here."""
         try:
             return await super().preprocess_data(*given, **named)
         except gr.Error:
             raise
         except Exception as error:
-            log.warning("A call was refused for its values: %s", redacted_trace(error))
+            log.warning("A call was refused because of its values: %s", redacted_trace(error))
             raise gr.Error(t("error.values"), print_exception=False) from error
 
 
 class RedactingMiddleware:
-    """Middleware between the server, which prints what is raised, and Gradio's routes."""
+    """Middleware between Gradio's routes and the server, which would print their exceptions."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -56,16 +56,16 @@ class RedactingMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        started = False
 
         async def sending(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal started
+            started = True
             await send(message)
 
         try:
             await self._app(scope, receive, sending)
         except Exception as error:
             log.error("A request failed: %s", redacted_trace(error))
-            if not begun:
+            if not started:
                 await JSONResponse({"detail": unexpected()}, 500)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""How the page looks and what it lets in: theme, styles, script and the content policy, from the config."""
+"""The page's theme, styles, scripts and content security policy, by the config."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from streamspace.config.file import ROOT
 from streamspace.config.types import Page
 
 HERE = Path(__file__).parent
-SCRIPTS = ("markup.js", "events.js", "page.js", "conversations.js", "accessibility.js")  # in the order of their needs
+SCRIPTS = ("markup.js", "events.js", "page.js", "conversations.js", "accessibility.js")  # each uses those before it
 SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO_FONT = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
-# A reply may name any address; the browser must not go there by itself (images are how a prompt is carried off).
+# The browser must not load URLs of a reply by itself: an image's URL could carry the prompt to another server.
 POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; object-src 'none'; form-action 'self'; base-uri 'self'"
 )
-# White on the accent's 700 has a contrast of at least 4.5 in every hue; the theme's own 500 has not.
+# White on shade 700 has a contrast of at least 4.5 in every hue; on the theme's own 500 it is lower.
 READABLE = {
     "button_primary_background_fill": "*primary_700",
     "button_primary_background_fill_hover": "*primary_800",
@@ -50,13 +50,13 @@ LATEX: list[dict[str, str | bool]] = [
 
 
 def logo(name: str) -> str:
-    """An image file of the repository as a data URL, so that no path has to be opened."""
+    """An image file of the repository as a data URL, so that no path has to be served."""
     content = base64.b64encode((ROOT / name).read_bytes()).decode()
     return f"data:{mimetypes.guess_type(name)[0]};base64,{content}"
 
 
 def theme(page: Page) -> Any:
-    """Gradio's soft theme in the config's accent colour, with the device's own fonts: nothing is fetched elsewhere."""
+    """Gradio's Soft theme in the config's accent colour, with system fonts: nothing is loaded from other servers."""
     base = gr.themes.Soft(
         primary_hue=page.accent, secondary_hue=page.accent, neutral_hue="zinc", font=SYSTEM_FONT, font_mono=MONO_FONT
     )
@@ -64,7 +64,7 @@ def theme(page: Page) -> Any:
 
 
 def head(page: Page) -> str:
-    """What goes into the page's <head>. The styles stand here, since Gradio scopes what it is given as css."""
+    """The content of the page's <head>. The styles are here because Gradio scopes those it gets as `css`."""
     style = (HERE / "page.css").read_text("utf-8")
     script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
     return (

@@ -1,4 +1,4 @@
-"""A page that takes only files that were uploaded to it: Gradio alone would fetch any address that a client names."""
+"""Accepts only files that were uploaded to the page: Gradio alone would download any URL that a client sends."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from streamspace.prompt.images import check_upload
 
 
 class UploadsOnly(gr.Blocks):
-    """Refuses a request that names a file elsewhere, before Gradio looks at it."""
+    """Refuses a request with a path or URL of another file, before Gradio reads it."""
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
-        """See `gr.Blocks`. Raises gr.Error, which reaches the client word for word."""
+        """See `gr.Blocks`. Raises gr.Error, whose text the client receives unchanged."""
         try:
             for path in _paths(inputs):
                 check_upload(path)
@@ -25,7 +25,7 @@ class UploadsOnly(gr.Blocks):
 
 
 def _paths(value: Any) -> Iterator[str]:
-    """Every path of a file in what a client sent."""
+    """Every path of a file in a client's values."""
     if isinstance(value, dict):
         if isinstance(value.get("path"), str):
             yield value["path"]

@@ -1,4 +1,4 @@
-"""What a visit shows by itself: how far the model is, then what it can do, or why there is none."""
+"""Shows, when the page opens, how far the model has loaded, then its abilities or why it can't be loaded."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from streamspace.reply.pipeline import Progress
 from streamspace.web.page import bubbles
 from streamspace.web.page.labels import visitor_language
 
-# Seen by the styles, which then show the switch: a part that Gradio makes visible takes its neighbours' values along.
+# The styles then show the switch: a component that Gradio makes visible would reset its neighbours' values.
 THINKS = "<span data-thinks></span>"
 
 
 def opened(loader: Loader) -> Callable[[gr.Request], AsyncGenerator[Any, None]]:
-    """The handler of the page's load event: what goes into the line of status and the part about the model."""
+    """The handler of the page's load event: the values of the status line and of the part about the model."""
 
     async def opened(request: gr.Request) -> AsyncGenerator[Any, None]:
         language = visitor_language(request)
