@@ -84,8 +84,8 @@ def _remarks(rows: Sequence[Row], measured: Sequence[int]) -> Iterator[str]:
         baseline, kernels, batching = (_find(rows, name, number) for name in (BASELINE, KERNELS, "batching"))
         if baseline and kernels and batching:
             yield (
-                f"With {number} client{'s' * (number > 1)}, kernels (packed layers, thread counts) gain a factor of "
-                f"{_ratio(kernels, baseline):.1f}, and streaming and batching {_ratio(batching, kernels):.1f}."
+                f"With {number} client{'s' * (number > 1)}, the factor from kernels (packed layers, thread counts) "
+                f"is {_ratio(kernels, baseline):.1f}, that from streaming and batching {_ratio(batching, kernels):.1f}."
             )
         elif number == 1 and baseline and batching:
             yield (

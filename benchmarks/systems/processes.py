@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,15 +58,20 @@ class System:
 
 @contextmanager
 def running(names: Sequence[str], load: Load, concurrency: int, loaded: bool = True) -> Iterator[list[System]]:
-    """Starts the named systems one after another, each once the one before has `loaded` its model; ends them all."""
+    """Starts the named systems one after another, each once the one before has `loaded` its model; ends them all.
+
+    A system that can't serve the model is left out, with its reason on stderr.
+    """
     started: list[System] = []
     with TemporaryDirectory() as folder:
         try:
             for name in names:
                 start = _server if name == SERVER else _app
                 started.append(start(name, load, concurrency, Path(folder)))
-                if loaded and name not in (BASELINE, KERNELS):  # which load their model before they serve
-                    _wait(started[-1])
+                ready = not loaded or name in (BASELINE, KERNELS)  # these load their model before they serve
+                if not ready and (problem := _wait(started[-1])):
+                    print(f"{name} is left out: {problem}", file=sys.stderr)
+                    end(started.pop().process)
             yield started
         finally:
             for system in started:
@@ -113,12 +120,17 @@ def _server(name: str, load: Load, concurrency: int, folder: Path) -> System:
     return System(name, port, lambda url: OpenAIClient(url, model, load.tokens), Meter(meter), process, log)
 
 
-def _wait(system: System) -> None:
-    """Waits until the model is loaded."""
+def _wait(system: System) -> str | None:
+    """Waits until the model is loaded. Returns why it can't be."""
     while system.process.poll() is None:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{system.port}/health", timeout=5).close()
-            return
+            return None
+        except urllib.error.HTTPError as error:
+            health = json.loads(error.read() or b"{}")
+            if health.get("state") == "failed":
+                return health["reason"]
         except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"{system.name} has ended:\n{system.log.read_text('utf-8', 'replace')}")
+            pass  # it doesn't listen yet
+        time.sleep(0.1)
+    return f"it has ended:\n{system.log.read_text('utf-8', 'replace')}"

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.measurements.simulation import LOADS, Engine, engines, percentile, plot, table, waits
 from benchmarks.report import excerpt, record
+from benchmarks.systems.processes import Load, running
 
 
 def test_stop_ends_this_apps_model_and_leaves_the_baselines_running(
@@ -33,6 +34,12 @@ def test_stop_ends_this_apps_model_and_leaves_the_baselines_running(
     assert header.startswith("| system ")
     assert [row.split()[1] for row in rows] == ["baseline", "generate", "batching"]
     assert (empty, path) == ("", f"Written to {file}")
+
+
+def test_a_system_that_can_not_serve_the_model_is_left_out_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    with running(["generate"], Load("./models/elsewhere", "Hello", 8), concurrency=1) as systems:
+        assert systems == []
+    assert capsys.readouterr().err.startswith("generate is left out: The model could not be loaded. ")
 
 
 ONE = Engine("one", batch=1, single=0.02, further=0.0)
@@ -114,8 +121,8 @@ def test_the_excerpt_says_which_part_of_a_gain_is_kernels_and_what_an_older_run_
     )
     assert "| 32 | batching | float32 | 90 (9 to 91) | 9.0 | 0.50 | 0 |" in text
     assert (
-        "With 32 clients, kernels (packed layers, thread counts) gain a factor of 2.0, and streaming and batching 4.5."
-        in text
+        "With 32 clients, the factor from kernels (packed layers, thread counts) is 2.0, that from streaming and batching "
+        "4.5." in text
     )
 
 
