@@ -430,7 +430,7 @@ def test_gpu_time_that_runs_out_keeps_the_text_and_continue_goes_on_from_it(
     assert not page.page.is_visible("#continue")
     with zero_probe.set("slow", "0.1"):
         page.say(LONG)
-        page.wait(lambda: "Ended by the GPU time it asked for" in page.status(), 15)
+        page.wait(lambda: "The requested GPU time has run out" in page.status(), 15)
     cut = page.replies()[-1]
     assert 0 < len(cut) < len(whole)
     assert space.api.asked("/release")[-1]["fail"] == "false"  # in time: nobody had to kill it
