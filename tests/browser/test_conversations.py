@@ -24,8 +24,8 @@ class Talker(Visitor):
         self.say(text)
         self.wait(self.finished)
 
-    def shelf(self) -> None:
-        """Opens the sidebar."""
+    def open_sidebar(self) -> None:
+        """Opens the list of conversations."""
         self.page.click(".sidebar .toggle-button")
         self.page.wait_for_selector("#conversations [data-action=create]")
 
@@ -69,7 +69,7 @@ def test_conversations_survive_a_reload_and_a_restart_of_the_server(
     first = App(tmp_path, script="tests/standins/apps/scripted_app.py")
     try:
         visitor = talk(first)
-        visitor.shelf()
+        visitor.open_sidebar()
         visitor.ask("first question")
         visitor.press("create")
         visitor.wait(lambda: not visitor.questions())
@@ -83,7 +83,7 @@ def test_conversations_survive_a_reload_and_a_restart_of_the_server(
     try:
         visitor.page.reload()
         visitor.wait(lambda: visitor.questions() == ["second question"] and visitor.replies() == ["second question"])
-        visitor.shelf()
+        visitor.open_sidebar()
         visitor.press("open", of="first")
         visitor.wait(lambda: visitor.questions() == ["first question"])
         visitor.ask("and more")
@@ -95,7 +95,7 @@ def test_conversations_survive_a_reload_and_a_restart_of_the_server(
 
 def test_a_conversation_is_renamed_and_deleted(talk: Callable[..., Talker], scripted: App) -> None:
     visitor = talk(scripted)
-    visitor.shelf()
+    visitor.open_sidebar()
     visitor.ask("hello")
     for key, expected in (("Escape", "hello"), ("Enter", "A <b>new</b> name")):
         visitor.press("rename")
@@ -112,7 +112,7 @@ def test_a_conversation_is_renamed_and_deleted(talk: Callable[..., Talker], scri
 
 def test_a_conversation_is_exported_as_it_was_said(talk: Callable[..., Talker], scripted: App) -> None:
     visitor = talk(scripted)
-    visitor.shelf()
+    visitor.open_sidebar()
     visitor.ask("is 1<b>2: yes/no?")
     visitor.ask("compare")
     name, text = visitor.download("markdown")
@@ -201,7 +201,7 @@ def test_each_space_of_a_site_keeps_its_own(talk: Callable[..., Talker], scripte
     other = '{"current": "x", "conversations": [{"id": "x", "title": "elsewhere", "messages": []}]}'
     visitor = talk(scripted, f"localStorage.setItem('{KEY}other', '{other}')")
     visitor.ask("here")
-    visitor.shelf()
+    visitor.open_sidebar()
     assert visitor.titles() == ["here"]
     assert visitor.page.evaluate(f"localStorage.getItem('{KEY}other')") == other
 
@@ -244,7 +244,7 @@ def test_when_there_is_no_more_room_the_oldest_conversation_goes(talk: Callable[
         if (value.length > 1200) throw new DOMException('full', 'QuotaExceededError');
         set.call(this, key, value); };"""
     visitor = talk(scripted, limited)
-    visitor.shelf()
+    visitor.open_sidebar()
     for text in ("first", "second", "third"):
         visitor.ask(text)
         visitor.press("create")
