@@ -101,3 +101,11 @@ def test_no_text_is_read_before_it_is_needed() -> None:
     calls = [node for statement in tree.body if not isinstance(statement, ast.FunctionDef | ast.ClassDef)
              for node in ast.walk(statement) if isinstance(node, ast.Call)]  # fmt: skip
     assert [ast.unparse(call.func) for call in calls] == ["Path(__file__).with_name", "Path"]
+
+
+def test_the_browser_gets_the_texts_of_the_page_by_the_languages_that_it_names() -> None:
+    catalogs = i18n.browser_catalogs()
+    assert list(catalogs) == ["en", "de", "es", "fr", "ja", "zh-CN", "zh-TW"]
+    assert catalogs["zh-TW"] == catalogs["zh-CN"]
+    assert catalogs["de"]["page.send"] == "Senden"
+    assert {key.split(".")[0] for texts in catalogs.values() for key in texts} == {"page"}

@@ -397,3 +397,41 @@ def test_requirements_are_read_as_on_a_space_whatever_the_computer(monkeypatch: 
     monkeypatch.setattr("sys.platform", "darwin")
     lines = ["a; sys_platform == 'linux'", "b; platform_system == 'Linux'", "c; platform_machine == 'x86_64'"]
     assert list(requirements.parse([*lines, "d; sys_platform == 'darwin'"])) == ["a", "b", "c"]
+
+
+def test_a_file_that_a_space_needs_is_missed() -> None:
+    assert said(files.findings(whole()[1:], config(), "a.yaml")) == [
+        "app.py: expected this file, found none. A Space can't run without it"
+    ]
+
+
+def test_a_model_of_the_hub_needs_no_weights_in_the_upload() -> None:
+    assert said(files.findings(whole()[:2], config(model__id="owner/llm"), "a.yaml")) == []
+
+
+def test_a_template_is_given_messages_and_tokens_as_the_app_gives_them() -> None:
+    template = (
+        "{{ bos_token + eos_token }}{% for m in messages %}{{ m['content'] + '' }}"
+        "{% if m['role'] == 'assistant' %}{{ raise_exception('one message only') }}{% endif %}{% endfor %}"
+        "{% if not add_generation_prompt %}{{ raise_exception('no place for a reply') }}{% endif %}"
+    )
+    tokenizer = {"bos_token": "<s>", "eos_token": {"content": "</s>"}}
+    assert said(templates.findings(tokenizer, template, "a.yaml")) == [
+        "note: a.yaml: the model's chat template refuses an answer that is continued: the history is left out"
+    ]
+
+
+def test_of_several_templates_the_default_is_checked() -> None:
+    several = [{"name": "tool_use", "template": "{{ 1 + 'x' }}"}, {"name": "default", "template": "{{ messages }}"}]
+    assert said(templates.findings({"chat_template": several}, None, "a.yaml")) == []
+    assert said(templates.findings({"chat_template": several[:1]}, None, "a.yaml")) == [
+        "a.yaml: task: expected a model with a chat template for 'chat', and this one has none. Choose the instruct version "
+        "of the model, or set task: completion"
+    ]
+
+
+def test_a_template_that_fails_says_what_to_give_instead() -> None:
+    assert said(templates.findings({}, "{{ raise_exception('no') }}", "a.yaml")) == [
+        "a.yaml: model.chat_template: the model's own can't render one message: no. Give one of your own in "
+        "model.chat_template"
+    ]

@@ -100,6 +100,30 @@ def test_a_change_uploads_what_changed_and_deletes_what_is_gone(here: Checkout, 
     assert "packages.txt" not in files
 
 
+def test_what_a_build_reads_is_uploaded_and_what_tools_leave_behind_is_not(here: Checkout, live: Repo) -> None:
+    for name in ("packages.txt", "pre-requirements.txt", "notes.txt"):
+        here.write(name, "x\n")
+    for name in (
+        "a.pyc",
+        "a.pyo",
+        "a.log",
+        "a.tmp",
+        "a.orig",
+        "a.rej",
+        "a.swp",
+        "a~",
+        ".a",
+        "__pycache__/a",
+        ".ipynb_checkpoints/a",
+    ):
+        here.write(f"config/{name}", "x")
+    lines = here.run(*TINY, "--dry-run").out.splitlines()
+    assert [line.split(" (")[0] for line in lines if line.startswith("  upload")] == [
+        "  upload packages.txt",
+        "  upload pre-requirements.txt",
+    ]
+
+
 def test_a_dry_run_prints_the_plan_and_changes_nothing(here: Checkout, hub: Hub) -> None:
     said = here.run(*TINY, "--dry-run", "--hardware", "cpu-upgrade", "--variable", "A=b=c")
     assert said.code == 0

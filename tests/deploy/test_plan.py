@@ -90,7 +90,7 @@ def test_the_upload_is_an_allow_list_with_the_local_model_and_its_card() -> None
     found = {file.path: file for file in upload.files(configfile.read(path), path)}
     assert {"app.py", "README.md", "requirements.txt", "config/tiny.yaml", "models/tiny/config.json"} <= set(found)
     tops = {name.split("/")[0] for name in found}
-    assert tops <= {"app.py", "README.md", "LICENSE", "requirements.txt", "streamspace", "config", "models"}
+    assert tops == {"app.py", "README.md", "LICENSE", "requirements.txt", "streamspace", "config", "models"}
     assert not [name for name in found if "__pycache__" in name or name.endswith(".pyc") or "/." in name]
     assert found["README.md"].read().startswith(b"---\ntitle: Streamspace\n")
 
@@ -300,3 +300,11 @@ def test_a_restored_version_names_its_reason_and_its_config(to: str, message: st
     space = Restoring(Runtime("RUNNING", PUSHED, None, ""))
     assert rollback.go_back(space, to * 40, OLD, "it broke", lambda _: None, 5) == PUSHED  # type: ignore[arg-type]
     assert space.restored == (to * 40, OLD, f"Go back to {to * 7}", message)
+
+
+def test_a_chat_template_of_the_repository_goes_along_without_the_model_beside_it() -> None:
+    hub = configfile.read(ROOT / "config/default.yaml")
+    named = {"chat_template": "models/tiny/chat_template.jinja"}
+    config = hub.model_copy(update={"model": hub.model.model_copy(update=named)})
+    paths = [file.path for file in upload.files(config, ROOT / "config/default.yaml")]
+    assert [path for path in paths if path.startswith("models/")] == ["models/tiny/chat_template.jinja"]

@@ -79,3 +79,8 @@ def test_the_browser_escapes_as_python_does(script: Any, texts: list[str]) -> No
     code = "texts => texts.map((text) => [streamspace.escape(text), streamspace.unescape(text), "
     code += "streamspace.unescape(streamspace.escape(text))])"
     assert script.evaluate(code, texts) == [[escape(text), unescape(text), text] for text in texts]
+
+
+@pytest.mark.parametrize("value", [None, True, 7, 1.5])
+def test_what_is_no_text_is_left_as_it_is(value: Any) -> None:
+    assert unescape({"duration": value}) == {"duration": value}
