@@ -171,3 +171,19 @@ def test_the_environment_chooses_the_file() -> None:
 @pytest.mark.parametrize("name", ["docs/nope.png", "README.md"])
 def test_a_logo_that_is_no_image_file_is_told(tmp_path: Path, name: str) -> None:
     assert broken(tmp_path, page__logo=name) == [f": page.logo: expected an image file of the repository, got '{name}'"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"limits__queue": 1.5}, "limits.queue: expected a whole number, got 1.5"),
+        ({"limits__queue": None}, "limits.queue: expected a whole number, got nothing (null)"),
+        ({"sampling__top_p__min": "low"}, "sampling.top_p.min: expected a number, got 'low'"),
+        ({"card__preload": "maybe"}, "card.preload: expected true or false, got 'maybe'"),
+        ({"system_prompt": {"a": 1}}, "system_prompt: expected text, got a mapping of keys"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_told_with_the_type_expected(
+    tmp_path: Path, changes: dict[str, Any], line: str
+) -> None:
+    assert broken(tmp_path, **changes) == [f": {line}"]

@@ -57,3 +57,8 @@ def test_what_is_out_of_bounds_is_refused_all_at_once(asked: dict[str, Any], mes
     with pytest.raises(RequestError) as caught:
         choose(BOUNDS, asked)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("seed", [0, 2147483647])
+def test_the_first_and_the_last_seed_are_taken(seed: int) -> None:
+    assert choose(BOUNDS, {"seed": seed}).seed == seed
