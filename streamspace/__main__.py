@@ -47,6 +47,7 @@ def check(options: argparse.Namespace) -> int:
         found += together.resolved(_hardware(names))
     if not options.files:
         found += [Finding("error", *problem.split(": ", 1)) for problem in generated.stale()]
+        found += [Finding("warning", *problem.split(": ", 1)) for problem in generated.incomplete()]
     found = list(dict.fromkeys(found))
     bad = findings.errors(found)
     if options.json:
@@ -60,7 +61,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def generate(_: argparse.Namespace) -> int:
-    """Writes the files that are generated from the config's types."""
+    """Writes the files that are generated from the config's types, and the keys that files in config/ lack."""
     for path in generated.write():
         print(f"wrote {path}")
     return 0

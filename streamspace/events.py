@@ -5,21 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from streamspace.sampling import SamplingParams
+
 Reason = Literal["stop", "length", "cancelled", "timeout"]
 Phase = Literal["loading", "waiting", "prefill", "decode"]
-
-
-@dataclass(frozen=True)
-class SamplingParams:
-    """How the next token is chosen. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 leave all tokens in."""
-
-    max_new_tokens: int
-    temperature: float
-    top_p: float
-    top_k: int
-    repetition_penalty: float
-    seed: int
-    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -113,18 +113,21 @@ class _Layers:
         engine.close()
 
     def _stream(self, engine: Any, tokens: int) -> int:
-        from streamspace.events import Request, SamplingParams
+        from streamspace.events import Request
+        from streamspace.sampling import SamplingParams
 
-        *_, end = engine.stream(Request(self._prompt, SamplingParams(tokens, 0, 1, 0, 1, 0)), threading.Event())
+        sampling = SamplingParams(max_new_tokens=tokens, temperature=0, seed=0)
+        *_, end = engine.stream(Request(self._prompt, sampling), threading.Event())
         return end.tokens
 
     def _reply(self, engine: Any, tokens: int) -> int:
         from streamspace.reply.pipeline import Pipeline
+        from streamspace.reply.request import ChatRequest
 
         pipeline = Pipeline(self._config, engine, self._builder)
 
         async def read() -> int:
-            replies = pipeline.chat(PROMPT, [], seed=1, max_new_tokens=tokens)
+            replies = pipeline.chat(ChatRequest(PROMPT, sampling={"seed": 1, "max_new_tokens": tokens}))
             *_, last = [progress async for progress in replies]
             return last.tokens
 

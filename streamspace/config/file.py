@@ -6,7 +6,6 @@ import difflib
 import json
 import mimetypes
 import os
-import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from streamspace.config.types import Config
+from streamspace.config.types import Config, part_of
 from streamspace.errors import ConfigError
 from streamspace.repository import ROOT
 
@@ -189,8 +188,7 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
     found: type[BaseModel] | None = Config
     for part in location:
         info = found.model_fields.get(str(part)) if found else None
-        inner = [info.annotation, *typing.get_args(info.annotation)] if info else []
-        found = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        found = part_of(info) if info else None
     return found
 
 

@@ -1,9 +1,8 @@
-"""Generates config/schema.json and the table of keys in docs/configuration.md from the config's types."""
+"""Brings files up to the config's types: config/schema.json, the table in docs/configuration.md, and the presets."""
 
 from __future__ import annotations
 
 import json
-import typing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from streamspace.config import file as configfile
-from streamspace.config.types import Config, Range
+from streamspace.config import presets
+from streamspace.config.types import Config, Range, part_of
 
 REFERENCE = configfile.ROOT / "docs/configuration.md"
 BEGIN, END = "<!-- keys: made by `make format` -->", "<!-- /keys -->"
@@ -21,17 +21,29 @@ BEGIN, END = "<!-- keys: made by `make format` -->", "<!-- /keys -->"
 def stale() -> list[str]:
     """A problem for each file that no longer agrees with the types."""
     return [
-        f"{path.relative_to(configfile.ROOT)}: expected what the types say, got an older state. Run: make format"
+        f"{_name(path)}: expected what the types say, got an older state. Run: make format"
         for path, wanted in _wanted().items()
-        if path.read_text("utf-8") != wanted
+        if _text(path) != wanted
+    ]
+
+
+def incomplete() -> list[str]:
+    """A problem for each file in config/ that leaves keys to their defaults."""
+    found = {path: [missing.key for missing in presets.missing(_text(path))] for path in _presets()}
+    return [
+        f"{_name(path)}: expected every key, got none for {', '.join(keys)}. Run: make format"
+        for path, keys in found.items()
+        if keys
     ]
 
 
 def write() -> list[str]:
-    """Writes those files, and returns their names."""
-    for path, wanted in _wanted().items():
-        path.write_text(wanted, "utf-8")
-    return [str(path.relative_to(configfile.ROOT)) for path in _wanted()]
+    """Writes those files, adds the keys that files in config/ lack, and returns the names of the files it changed."""
+    wanted = {**_wanted(), **{path: presets.complete(_text(path)) for path in _presets()}}
+    changed = {path: text for path, text in wanted.items() if _text(path) != text}
+    for path, text in changed.items():
+        path.write_text(text, "utf-8")
+    return [_name(path) for path in changed]
 
 
 def table() -> str:
@@ -48,18 +60,26 @@ def _wanted() -> dict[Path, str]:
     return wanted
 
 
+def _presets() -> list[Path]:
+    return sorted(configfile.FOLDER.glob("*.yaml"))
+
+
+def _text(path: Path) -> str:
+    """A file's text; YAML takes none that isn't UTF-8, so such a preset has no missing keys, and reading it fails."""
+    return path.read_text("utf-8", "surrogateescape") if path.is_file() else ""
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(configfile.ROOT))
+
+
 def _rows(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, str, str]]:
     for name, field in model.model_fields.items():
-        part = _part(field)
+        part = part_of(field)
         if part and not issubclass(part, Range):
             yield from _rows(part, f"{above}{name}.")
         else:
             yield above + name, _default(field), (field.description or "").replace("|", "\\|")
-
-
-def _part(field: FieldInfo) -> type[BaseModel] | None:
-    kinds = [field.annotation, *typing.get_args(field.annotation)]
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _default(field: FieldInfo) -> str:

@@ -6,7 +6,8 @@ The JSON Schema for editors and the table in docs/configuration.md are generated
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+import typing
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,12 +16,15 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from streamspace.config.engines import KINDS, EngineName
+from streamspace.sampling import PARAMETERS, Parameter
 
 Color = Literal["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -39,6 +43,12 @@ class Part(BaseModel):
     """A mapping of the file: keys it doesn't know are errors, and values are not coerced from other types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def part_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The type of a field's mapping of keys; None where it holds something else."""
+    kinds = [field.annotation, *typing.get_args(field.annotation)]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 class Card(Part):
@@ -150,26 +160,25 @@ def within(low: float, high: float) -> AfterValidator:
     return AfterValidator(check)
 
 
-class SamplingLimits(Part):
+def _limits(parameter: Parameter) -> Any:
+    """A parameter's field in SamplingLimits: its type and its default."""
+    kind: type[Range] = IntRange if parameter.is_int else Range
+    default = kind(default=parameter.default, min=parameter.min, max=parameter.max)
+    bounded = Annotated[kind, within(parameter.low, parameter.high)]  # type: ignore[valid-type]
+    return bounded, Field(default, description=parameter.description)
+
+
+_Limits: Any = create_model("_Limits", __base__=Part, **{each.name: _limits(each) for each in PARAMETERS})
+
+
+class SamplingLimits(_Limits):
     """How the next token is chosen: what a reply uses by default, and how far the visitor may go."""
 
-    max_new_tokens: Annotated[IntRange, within(1, 100_000)] = Field(
-        IntRange(default=512, min=16, max=1024), description="Maximum reply length, in tokens."
-    )
-    temperature: Annotated[Range, within(0, 5)] = Field(
-        Range(default=0.7, min=0.0, max=1.5), description="Sampling temperature; 0 is greedy decoding."
-    )
-    top_p: Annotated[Range, within(0.01, 1)] = Field(
-        Range(default=0.95, min=0.05, max=1.0),
-        description="Sample from the most likely tokens with this total probability; 1: all tokens.",
-    )
-    top_k: Annotated[IntRange, within(0, 100_000)] = Field(
-        IntRange(default=50, min=0, max=200),
-        description="Sample from this number of most likely tokens; 0: all tokens.",
-    )
-    repetition_penalty: Annotated[Range, within(0.5, 5)] = Field(
-        Range(default=1.0, min=1.0, max=1.5), description="Values above 1 make tokens that occurred before less likely."
-    )
+    if TYPE_CHECKING:  # of the fields made from PARAMETERS, the one that other modules read by name
+
+        @property
+        def max_new_tokens(self) -> IntRange: ...
+
     seed: int | None = Field(
         None, ge=0, le=MAX_SEED, description="Seed of the sampling; `null`: a new seed for each reply."
     )

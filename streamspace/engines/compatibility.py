@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from streamspace.engines.engine import Engine
-from streamspace.events import Event, Failure, Request, SamplingParams, TextDelta
+from streamspace.events import Event, Failure, Request, TextDelta
 from streamspace.i18n import LazyText
+from streamspace.sampling import SamplingParams
 
 TOKENS = 8  # the first comes from the prompt's pass alone, the others show that what was read is remembered
-GREEDY = SamplingParams(max_new_tokens=TOKENS, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=0)
+GREEDY = SamplingParams(max_new_tokens=TOKENS, temperature=0, seed=0)
 
 
 def incompatibility(engine: Engine, plain: Engine, prompts: Sequence[tuple[int, ...]]) -> str | None:

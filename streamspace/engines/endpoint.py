@@ -20,6 +20,7 @@ from streamspace.engines.reply import CANCELLED, Reply
 from streamspace.engines.slots import Slots
 from streamspace.errors import first_line
 from streamspace.events import Reason, Request
+from streamspace.sampling import PARAMETERS
 
 log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try; only until the first token has come
@@ -115,19 +116,14 @@ class EndpointEngine:
 def _payload(request: Request, model: str) -> dict[str, Any]:
     """The request as these servers take it; what isn't in OpenAI's API is sent only where it changes something."""
     sampling = request.sampling
-    extra: dict[str, Any] = {}
-    if sampling.top_k:
-        extra["top_k"] = sampling.top_k
-    if sampling.repetition_penalty != 1:
-        extra["repetition_penalty"] = sampling.repetition_penalty
+    values = [(each, getattr(sampling, each.name)) for each in PARAMETERS]
+    extra: dict[str, Any] = {each.name: value for each, value in values if not each.endpoint and value != each.neutral}
     if request.prefix_length:
         extra |= {"continue_final_message": True, "add_generation_prompt": False}
     return {
         "messages": [vars(message) for message in request.messages],
         "model": model,
-        "max_tokens": sampling.max_new_tokens,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
+        **{each.endpoint: value for each, value in values if each.endpoint},
         "seed": sampling.seed,
         "stop": list(sampling.stop[:4]) or None,  # most servers take four; `StopStrings` sees to them all
         "stream_options": {"include_usage": True},

@@ -17,7 +17,8 @@ from streamspace.engines.engine import Events, LoadedModel
 from streamspace.engines.reply import CANCELLED, Reply, explain
 from streamspace.engines.slots import Slot, Slots
 from streamspace.engines.tensors import unpack
-from streamspace.events import Request, SamplingParams
+from streamspace.events import Request
+from streamspace.sampling import PARAMETERS, SamplingParams
 
 log = logging.getLogger(__name__)
 
@@ -104,13 +105,12 @@ def generation_config(base: GenerationConfig, sampling: SamplingParams) -> Gener
     """The model's generation config with the request's sampling; at temperature 0 the sampling keys are left out."""
     config = copy.deepcopy(base)
     config.max_length = None
-    config.max_new_tokens = sampling.max_new_tokens
-    config.do_sample = sampling.temperature > 0
-    config.temperature = sampling.temperature if config.do_sample else None
-    config.top_p = sampling.top_p if config.do_sample and sampling.top_p < 1 else None
-    config.top_k = sampling.top_k if config.do_sample else None  # 0 is off; None would be transformers' 50
-    config.min_p = config.typical_p = None
-    config.repetition_penalty = sampling.repetition_penalty if sampling.repetition_penalty != 1 else None
+    config.do_sample = not sampling.is_greedy
+    config.typical_p = None
+    for each in PARAMETERS:
+        value = getattr(sampling, each.name)
+        applies = (each.greedy or config.do_sample) and (each.always or value != each.neutral)
+        setattr(config, each.name, value if applies else None)
     return config
 
 

@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any
 
 from streamspace.config.types import Config
 from streamspace.errors import ModelError, StreamspaceError, unexpected
 from streamspace.i18n import t
 from streamspace.reply.pipeline import Pipeline, Progress, Replies
+from streamspace.reply.request import ChatRequest, CompletionRequest
 
 log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
@@ -50,7 +50,7 @@ class Loader:
         tried = self.problem and time.monotonic() - self._failed_at <= RETRY_DELAY
         if self.background and not self.pipeline and not tried and not self._loading.locked():
             self.problem = ""
-            threading.Thread(target=self.load, name="opening", daemon=True).start()
+            threading.Thread(target=self.load, name="loader", daemon=True).start()
 
     def load(self) -> None:
         """Loads in this thread, unless that is under way or done."""
@@ -80,19 +80,19 @@ class Loader:
             yield self.note
             await asyncio.sleep(0.1)
 
-    def chat(self, *given: Any, **named: Any) -> Replies:
+    def chat(self, request: ChatRequest) -> Replies:
         """See `Pipeline.chat`."""
-        return self._when_open(lambda pipeline: pipeline.chat(*given, **named))
+        return self._when_loaded(lambda pipeline: pipeline.chat(request))
 
-    def complete(self, *given: Any, **named: Any) -> Replies:
+    def complete(self, request: CompletionRequest) -> Replies:
         """See `Pipeline.complete`."""
-        return self._when_open(lambda pipeline: pipeline.complete(*given, **named))
+        return self._when_loaded(lambda pipeline: pipeline.complete(request))
 
-    async def cost(self, *given: Any) -> int | None:
+    async def cost(self, request: ChatRequest) -> int | None:
         """See `Pipeline.cost`."""
-        return await self.pipeline.cost(*given) if self.pipeline else None
+        return await self.pipeline.cost(request) if self.pipeline else None
 
-    async def _when_open(self, start: Callable[[Pipeline], Replies]) -> Replies:
+    async def _when_loaded(self, start: Callable[[Pipeline], Replies]) -> Replies:
         async for note in self.wait():
             yield Progress(phase="loading", note=note)
         assert self.pipeline

@@ -9,14 +9,14 @@ from typing import Any
 
 from streamspace.config.types import MAX_SEED, IntRange, Range, SamplingLimits
 from streamspace.errors import RequestError
-from streamspace.events import SamplingParams
 from streamspace.i18n import LazyText, t
+from streamspace.reply.request import Values
+from streamspace.sampling import PARAMETERS, SamplingParams
 
-NAMES = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty")
 HUGE = 10**300  # whole numbers have no largest, and those that no float holds can't be written with :g
 
 
-def choose(bounds: SamplingLimits, asked: dict[str, Any]) -> SamplingParams:
+def choose(bounds: SamplingLimits, asked: Values) -> SamplingParams:
     """The sampling for one reply: the config's defaults with what was asked put over them; None keeps a default.
 
     Without a seed, in the request or the config, a new one is drawn, so that every reply could be had again.
@@ -24,8 +24,8 @@ def choose(bounds: SamplingLimits, asked: dict[str, Any]) -> SamplingParams:
     """
     problems: list[LazyText] = []
     values: dict[str, Any] = {}
-    for name in NAMES:
-        allowed: Range = getattr(bounds, name)
+    for parameter in PARAMETERS:
+        name, allowed = parameter.name, getattr(bounds, parameter.name)
         try:
             values[name] = _number(name, asked.get(name), allowed)
         except ValueError as problem:
@@ -39,24 +39,25 @@ def choose(bounds: SamplingLimits, asked: dict[str, Any]) -> SamplingParams:
     return SamplingParams(**values, seed=seed, stop=tuple(bounds.stop))
 
 
-def _number(name: str, asked: Any, allowed: Range) -> float:
+def _number(name: str, asked: object, allowed: Range) -> float:
     if asked is None:
         return allowed.default
-    whole = isinstance(allowed, IntRange)
-    number = not isinstance(asked, bool) and isinstance(asked, int | float)
-    within = number and allowed.min <= asked <= allowed.max
-    if not within or (whole and asked != int(asked)):
-        short = number and not HUGE < abs(asked) < math.inf
-        found = f"{asked:g}" if short else repr(str(asked)[:40])
+    number, whole = _as_number(asked), isinstance(allowed, IntRange)
+    if number is None or not allowed.min <= number <= allowed.max or (whole and number != int(number)):
+        found = repr(str(asked)[:40]) if number is None or HUGE < abs(number) < math.inf else f"{number:g}"
         key = "error.whole_number" if whole else "error.number"
         raise ValueError(t(key, name=name, min=f"{allowed.min:g}", max=f"{allowed.max:g}", found=found))
-    return int(asked) if whole else float(asked)
+    return int(number) if whole else float(number)
 
 
-def _seed(asked: Any, configured: int | None) -> int:
+def _seed(asked: object, configured: int | None) -> int:
     if asked is None or asked == "":
         return secrets.randbelow(MAX_SEED) if configured is None else configured
-    number = not isinstance(asked, bool) and isinstance(asked, int | float)
-    if not number or not 0 <= asked <= MAX_SEED or asked != int(asked):
+    number = _as_number(asked)
+    if number is None or not 0 <= number <= MAX_SEED or number != int(number):
         raise ValueError(t("error.seed", max=MAX_SEED, found=repr(str(asked)[:40])))
-    return int(asked)
+    return int(number)
+
+
+def _as_number(asked: object) -> float | None:
+    return asked if isinstance(asked, int | float) and not isinstance(asked, bool) else None

@@ -8,13 +8,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from streamspace.config.types import Config
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Engine
 from streamspace.errors import GenerationError, RequestError
-from streamspace.events import Failure, Finished, Heartbeat, Phase, Request, SamplingParams, TextDelta
+from streamspace.events import Failure, Finished, Heartbeat, Phase, Request, TextDelta
 from streamspace.i18n import t
 from streamspace.prompt import conversation
 from streamspace.prompt.builder import Prompt, PromptBuilder
@@ -23,6 +22,8 @@ from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply import parameters
 from streamspace.reply.bridge import bridge, update_interval
 from streamspace.reply.queue import RequestQueue
+from streamspace.reply.request import ChatRequest, CompletionRequest
+from streamspace.sampling import SamplingParams
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Progress:
 
 
 Replies = AsyncGenerator[Progress, None]
+Job = tuple[Prompt, SamplingParams, str]  # with the text of the reply to go on from
 
 
 class Pipeline:
@@ -64,89 +66,67 @@ class Pipeline:
         """How many replies are being written, and how many wait in queue."""
         return self._queue.length()
 
-    async def chat(
-        self,
-        message: Any,
-        history: Any,
-        system_prompt: str | None = None,
-        thinking: bool = True,
-        prefix: str = "",
-        images: Any = None,
-        **asked: Any,
-    ) -> Replies:
-        """Streams the reply to `message`, which comes after `history`; `prefix` is a reply that is to go on.
+    def chat(self, request: ChatRequest) -> Replies:
+        """Streams the reply. Raises RequestError before the engine is asked, GenerationError when the model fails."""
+        return self._stream(partial(self._chat_job, request))
 
-        `images` are uploaded files that come with the message, as Gradio describes them.
-        Raises RequestError before the engine is asked, GenerationError when the model fails.
-        """
-        yield Progress()  # before any work: a cancel that comes sooner would not be heard
-        sampling = parameters.choose(self.config.sampling, asked)
-        turns = self._turns(history, self._message(message, empty=bool(images)), images)
-        system = self._system(system_prompt)
-        encode = partial(self.builder.chat, system, turns, sampling.max_new_tokens, thinking, prefix)
-        async with aclosing(self._stream(encode, sampling, prefix)) as replies:
-            async for progress in replies:
-                yield progress
+    def complete(self, request: CompletionRequest) -> Replies:
+        """Streams what comes after a text. Raises as `chat` does."""
+        return self._stream(partial(self._completion_job, request))
 
-    async def complete(self, text: Any, **asked: Any) -> Replies:
-        """Streams what comes after `text`. Raises as `chat` does."""
-        yield Progress()
-        sampling = parameters.choose(self.config.sampling, asked)
-        text = self._message(text)
-        encode = partial(self.builder.text, text, sampling.max_new_tokens)
-        async with aclosing(self._stream(encode, sampling)) as replies:
-            async for progress in replies:
-                yield progress
-
-    async def cost(
-        self, message: Any, history: Any, system_prompt: str, new_tokens: float, images: Any = None
-    ) -> int | None:
+    async def cost(self, request: ChatRequest) -> int | None:
         """The GPU seconds that such a reply would ask for; None where nobody counts them, or it would be refused."""
         if not self.budget:
             return None
         with contextlib.suppress(RequestError):
-            turns = self._turns(history, str(message or ""), images)
-            sampling = parameters.choose(self.config.sampling, {"max_new_tokens": new_tokens})
-            system, most = self._system(system_prompt), sampling.max_new_tokens
-            prompt = await asyncio.to_thread(self.builder.chat, system, turns, most)
-            return self.budget.seconds(len(prompt.ids), most)
+            prompt, sampling, _ = await asyncio.to_thread(self._chat_job, request, unsent=True)
+            return self.budget.seconds(len(prompt.ids), sampling.max_new_tokens)
         return None
 
-    async def _stream(self, encode: Callable[[], Prompt], sampling: SamplingParams, prefix: str = "") -> Replies:
-        prompt = await asyncio.to_thread(encode)
-        with self._queue.entry() as entry:
-            while position := entry.position:
-                yield Progress(position=position)
-                await entry.move()
-            async with aclosing(self._written(prompt, sampling, prefix)) as replies:
-                async for progress in replies:
-                    yield progress
-
-    async def _written(self, prompt: Prompt, sampling: SamplingParams, prefix: str) -> Replies:
+    async def _stream(self, prepare: Callable[[], Job]) -> Replies:
+        """The whole story of a reply, in call order."""
+        yield Progress()  # before any work: a cancel that comes sooner would not be heard
+        prompt, sampling, prefix = await asyncio.to_thread(prepare)
         request = Request(prompt.ids, sampling, prompt.prefix_length, messages=prompt.messages, tensors=prompt.tensors)
         now = Progress(
             prefix or prompt.opening, dropped_messages=prompt.dropped_messages, dropped_images=prompt.dropped_images
         )
-        yield now
-        open_stream = partial(self.engine.stream, request)
-        async with aclosing(
-            bridge(open_stream, lambda: update_interval(len(now.text)) if now.tokens else 0.0)
-        ) as batches:
-            async for events in batches:
-                for event in events:
-                    if isinstance(event, Failure):
-                        yield now  # with what came before it
-                        raise GenerationError(event.message)
-                    now = _after(now, event)
-                yield now
+        with self._queue.entry() as entry:
+            while position := entry.position:
+                yield Progress(position=position)
+                await entry.move()
+            yield now
+            open_stream = partial(self.engine.stream, request)
+            batches = bridge(open_stream, lambda: update_interval(len(now.text)) if now.tokens else 0.0)
+            async with aclosing(batches):
+                async for events in batches:
+                    for event in events:
+                        if isinstance(event, Failure):
+                            yield now  # with what came before it
+                            raise GenerationError(event.message)
+                        now = _after(now, event)
+                    yield now
 
-    def _turns(self, history: Any, message: str, images: Any = None) -> list[Turn]:
-        turns = conversation.read(history, message, self.config.limits.turns, images)
+    def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Job:
+        """The checked prompt and sampling. Raises RequestError; not for an empty message that is still `unsent`."""
+        sampling = parameters.choose(self.config.sampling, request.sampling)
+        message = self._message(request.message or "" if unsent else request.message, unsent or bool(request.images))
+        turns = self._turns(request, message)
+        system, most = self._system(request.system_prompt), sampling.max_new_tokens
+        prompt = self.builder.chat(system, turns, most, bool(request.thinking), request.prefix)
+        return prompt, sampling, request.prefix
+
+    def _completion_job(self, request: CompletionRequest) -> Job:
+        sampling = parameters.choose(self.config.sampling, request.sampling)
+        return self.builder.text(self._message(request.prompt), sampling.max_new_tokens), sampling, ""
+
+    def _turns(self, request: ChatRequest, message: str) -> list[Turn]:
+        turns = conversation.read(request.history, message, self.config.limits.turns, request.images)
         if self.config.task != "image-chat" and any(turn.images for turn in turns):
             raise RequestError(t("error.image_text_only"))
         return turns
 
-    def _message(self, message: Any, empty: bool = False) -> str:
+    def _message(self, message: object, empty: bool = False) -> str:
         most = self.config.limits.prompt_characters
         if not isinstance(message, str):
             raise RequestError(t("error.not_text", type=type(message).__name__))
@@ -156,7 +136,7 @@ class Pipeline:
             raise RequestError(t("error.too_many_characters", characters=len(message), most=most))
         return message
 
-    def _system(self, asked: str | None) -> str:
+    def _system(self, asked: object) -> str:
         if asked is None:
             return self.config.system_prompt
         most = self.config.limits.prompt_characters

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -12,90 +13,74 @@ import gradio as gr
 from streamspace.errors import StreamspaceError, redacted_trace, unexpected
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Replies
+from streamspace.reply.request import ChatRequest, CompletionRequest
+from streamspace.sampling import PARAMETERS, Parameter
 
 log = logging.getLogger(__name__)
+Texts = AsyncGenerator[str, None]
+Endpoint = Callable[..., Texts]
+Types = dict[str, Any]  # what a function's annotations are to Gradio
 
 
-def chat(loader: Loader) -> Any:
+def _optional(parameter: Parameter) -> Any:
+    return int | None if parameter.is_int else float | None
+
+
+SAMPLING: Types = {each.name: _optional(each) for each in PARAMETERS if not each.appended} | {"seed": int | None}
+APPENDED: Types = {each.name: _optional(each) for each in PARAMETERS if each.appended}
+CONVERSATION: Types = {"history": list[dict[str, Any]] | None, "system_prompt": str | None}
+CHAT: Types = {"message": str, **CONVERSATION, **SAMPLING, "thinking": bool}
+
+
+def chat(loader: Loader) -> Endpoint:
     """The endpoint /chat of this loader."""
-
-    async def chat(
-        message: str,
-        history: list[dict[str, Any]] | None = None,
-        system_prompt: str | None = None,
-        max_new_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        repetition_penalty: float | None = None,
-        seed: int | None = None,
-        thinking: bool = True,
-    ) -> AsyncGenerator[str, None]:
-        """Reply to a message that comes after a history of {"role", "content"} messages; streams the text so far."""
-        replies = loader.chat(
-            message, history, system_prompt, thinking, max_new_tokens=max_new_tokens, temperature=temperature,
-            top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed,
-        )  # fmt: skip
-        async with aclosing(_texts(replies)) as texts:
-            async for text in texts:
-                yield text
-
-    return chat
+    description = (
+        'Reply to a message that comes after a history of {"role", "content"} messages; streams the text so far.'
+    )
+    return _endpoint("chat", description, {**CHAT, **APPENDED}, lambda values: loader.chat(ChatRequest(**values)))
 
 
-def image_chat(loader: Loader) -> Any:
+def image_chat(loader: Loader) -> Endpoint:
     """The endpoint /chat of a model that reads images."""
-
-    async def chat(
-        message: str,
-        history: list[dict[str, Any]] | None = None,
-        system_prompt: str | None = None,
-        max_new_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        repetition_penalty: float | None = None,
-        seed: int | None = None,
-        thinking: bool = True,
-        images: list[gr.FileData] | None = None,
-    ) -> AsyncGenerator[str, None]:
-        """Reply to a message and the images that come with it, uploaded files; otherwise as without images."""
-        replies = loader.chat(
-            message, history, system_prompt, thinking, images=images, max_new_tokens=max_new_tokens,
-            temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed,
-        )  # fmt: skip
-        async with aclosing(_texts(replies)) as texts:
-            async for text in texts:
-                yield text
-
-    return chat
+    description = "Reply to a message and the images that come with it, uploaded files; otherwise as without images."
+    types = {**CHAT, "images": list[gr.FileData] | None, **APPENDED}
+    return _endpoint("chat", description, types, lambda values: loader.chat(ChatRequest(**values)))
 
 
-def complete(loader: Loader) -> Any:
+def complete(loader: Loader) -> Endpoint:
     """The endpoint /complete of this loader."""
+    description = "Continue a text; streams the continuation so far."
+    types = {"prompt": str, **SAMPLING, **APPENDED}
+    return _endpoint("complete", description, types, lambda values: loader.complete(CompletionRequest(**values)))
 
-    async def complete(
-        prompt: str,
-        max_new_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        repetition_penalty: float | None = None,
-        seed: int | None = None,
-    ) -> AsyncGenerator[str, None]:
-        """Continue a text; streams the continuation so far."""
-        replies = loader.complete(
-            prompt, max_new_tokens=max_new_tokens, temperature=temperature,
-            top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed,
-        )  # fmt: skip
-        async with aclosing(_texts(replies)) as texts:
+
+def _endpoint(name: str, description: str, types: Types, start: Callable[[dict[str, Any]], Replies]) -> Endpoint:
+    """A function with these parameters, of which the first is required, that streams what `start` does with them."""
+    signature = _signature(types)
+
+    async def endpoint(*values: object, **named: object) -> Texts:
+        given = signature.bind(*values, **named).arguments
+        sampling = {name: given.pop(name) for name in (*SAMPLING, *APPENDED) if name in given}
+        async with aclosing(_texts(start({**given, "sampling": sampling}))) as texts:
             async for text in texts:
                 yield text
 
-    return complete
+    endpoint.__name__, endpoint.__doc__ = name, description
+    endpoint.__annotations__ = {**types, "return": Texts}
+    endpoint.__signature__ = signature  # type: ignore[attr-defined]
+    return endpoint
 
 
-async def _texts(replies: Replies) -> AsyncGenerator[str, None]:
+def _signature(types: Types) -> inspect.Signature:
+    kind, (required, *_) = inspect.Parameter.POSITIONAL_OR_KEYWORD, types
+    defaults = {required: inspect.Parameter.empty, "thinking": True}
+    parameters = [
+        inspect.Parameter(name, kind, annotation=type_, default=defaults.get(name)) for name, type_ in types.items()
+    ]
+    return inspect.Signature(parameters, return_annotation=Texts)
+
+
+async def _texts(replies: Replies) -> Texts:
     """The text of each step; a problem as an error that the client reads word for word."""
     try:
         async with aclosing(replies):

@@ -60,9 +60,20 @@ def test_every_parameter_has_a_default_and_a_name(client: Client) -> None:
     names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
     assert names == [
         "message", "history", "system_prompt", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty",
-        "seed", "thinking",
+        "seed", "thinking", "min_p",
     ]  # fmt: skip
-    assert [parameter["parameter_has_default"] for parameter in endpoint["parameters"]] == [False, *[True] * 9]
+    assert [parameter["parameter_has_default"] for parameter in endpoint["parameters"]] == [False, *[True] * 10]
+    defaults = {parameter["parameter_name"]: parameter["parameter_default"] for parameter in endpoint["parameters"][1:]}
+    assert defaults == {**dict.fromkeys(names[1:]), "thinking": True}
+    types = {parameter["parameter_name"]: parameter["python_type"]["type"] for parameter in endpoint["parameters"]}
+    assert types == {
+        "message": "str", "history": "list[dict[str, Any]] | None", "system_prompt": "str | None",
+        "max_new_tokens": "int | None", "temperature": "float | None", "top_p": "float | None", "top_k": "int | None",
+        "repetition_penalty": "float | None", "seed": "int | None", "thinking": "bool", "min_p": "float | None",
+    }  # fmt: skip
+    assert endpoint["description"] == (
+        'Reply to a message that comes after a history of {"role", "content"} messages; streams the text so far.'
+    )
 
 
 def test_a_seed_reproduces_a_sampled_reply(client: Client) -> None:
@@ -104,7 +115,7 @@ def test_bad_input_is_refused_in_exact_words_and_the_next_request_works(
 
 def test_nan_is_refused(app: App) -> None:
     """A client in JSON can't send NaN; one that writes its own bytes can, as Python's json reads them."""
-    body = b'{"data": ["hi", null, null, null, NaN, null, null, null, null, true]}'
+    body = b'{"data": ["hi", null, null, null, NaN, null, null, null, null, true, null]}'
     call = urllib.request.Request(f"{app.url}/gradio_api/call/chat", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(call, timeout=10) as answer:
         event = answer.read().decode().split('"')[3]

@@ -27,7 +27,7 @@ from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.selection import choose
 from streamspace.engines.tensors import pack, unpack
 from streamspace.errors import ConfigError, ModelError, RequestError
-from streamspace.events import Event, Finished, Request, SamplingParams, TextDelta
+from streamspace.events import Event, Finished, Request, TextDelta
 from streamspace.model.loading import Loaded, load
 from streamspace.model.placement import Placement
 from streamspace.prompt.builder import Prompt
@@ -35,6 +35,8 @@ from streamspace.prompt.conversation import Turn
 from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import SMALLEST, Images, uploads
 from streamspace.reply.pipeline import Pipeline, Progress
+from streamspace.reply.request import ChatRequest
+from streamspace.sampling import SamplingParams
 from streamspace.web import api
 from streamspace.web.page import bubbles
 from tests.browser.test_browser import Visitor
@@ -103,8 +105,10 @@ def written(loaded: Loaded, prompt: Prompt) -> tuple[str, Event]:
     return "".join(event.text for event in events if isinstance(event, TextDelta)), events[-1]
 
 
-async def told(pipeline: Pipeline, *given: Any, **named: Any) -> list[Progress]:
-    return [progress async for progress in pipeline.chat(*given, **named)]
+async def told(pipeline: Pipeline, message: str, history: Any = None, **named: Any) -> list[Progress]:
+    sampling = {name: named.pop(name) for name in list(named) if name in ("temperature", "max_new_tokens", "seed")}
+    request = ChatRequest(message, history, sampling=sampling, **named)
+    return [progress async for progress in pipeline.chat(request)]
 
 
 def file(path: Path) -> dict[str, Any]:
@@ -490,7 +494,7 @@ def test_a_damaged_upload_is_told_word_for_word(client: Client, tmp_path: Path) 
 
 def posted(space: App, history: list[Any], *images: Any) -> str:
     """What the API answers to a client that sends what it likes; gradio_client would upload a file by itself."""
-    body = json.dumps({"data": [ASK, history, *[None] * 7, True, *images]}).encode()
+    body = json.dumps({"data": [ASK, history, *[None] * 7, True, *images, None]}).encode()
     call = urllib.request.Request(f"{space.url}/gradio_api/call/chat", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(call, timeout=10) as answer:
         event = json.load(answer)["event_id"]

@@ -20,7 +20,8 @@ import yaml
 from gradio_client import Client
 from transformers import AutoModelForCausalLM
 
-from streamspace.events import Failure, Finished, Heartbeat, Request, SamplingParams, TextDelta
+from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
+from streamspace.sampling import SamplingParams
 from tests.browser.test_browser import Visitor as Page
 from tests.conftest import Probe
 from tests.reply.test_pipeline import CONFIG
@@ -450,7 +451,15 @@ def test_the_page_shows_what_the_next_message_will_ask_for(space: ZeroSpace, bro
 
 
 def test_what_crosses_the_process_boundary_is_small_and_holds_no_model() -> None:
-    sampling = SamplingParams(1024, 0.7, 0.9, 50, 1.1, 2**31 - 1, ("stop",) * 8)
+    sampling = SamplingParams(
+        max_new_tokens=1024,
+        temperature=0.7,
+        top_p=0.9,
+        top_k=50,
+        repetition_penalty=1.1,
+        seed=2**31 - 1,
+        stop=("stop",) * 8,
+    )
     request = Request(tuple(range(150_000, 158_192)), sampling, 8192, 60.0)
     assert len(pickle.dumps(request)) < 5 * 8192 + 1000  # at most five bytes a token
     for event in (

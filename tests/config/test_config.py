@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,35 @@ def test_the_schema_and_the_table_of_keys_agree_with_the_types() -> None:
 
 
 def test_a_clone_of_a_space_which_has_no_docs_generates_the_schema_only(tmp_path: Path) -> None:
-    assert Checkout(tmp_path, None).run("generate").out == "wrote config/schema.json\n"
+    here = Checkout(tmp_path, None)
+    (tmp_path / "config/schema.json").unlink()
+    assert here.run("generate").out == "wrote config/schema.json\n"
+    assert here.run("generate").out == ""
+
+
+def test_a_file_of_config_that_lacks_keys_is_reported_and_completed(tmp_path: Path) -> None:
+    here = Checkout(tmp_path, None)
+    complete = (tmp_path / "config/cpu.yaml").read_text("utf-8")
+    without = re.sub(r"  (footer|min_p):.*\n", "", complete)
+    here.write("config/cpu.yaml", without)
+    problem = "config/cpu.yaml: expected every key, got none for page.footer, sampling.min_p. Run: make format"
+    found = here.run("check")
+    assert found.code == 0
+    assert f"warning: {problem}\n" in found.out
+    assert here.run("generate").out == "wrote config/cpu.yaml\n"
+    assert problem not in here.run("check").out
+    assert yaml.safe_load((tmp_path / "config/cpu.yaml").read_text("utf-8")) == yaml.safe_load(complete)
+
+
+@pytest.mark.parametrize("content", [b"card: [", b"\xff\xfe", b"- a list", b""])
+def test_a_file_of_config_that_cannot_be_read_is_reported_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    here = Checkout(tmp_path, None)
+    here.write("config/cpu.yaml", content)
+    assert here.run("generate").out == ""
+    assert (tmp_path / "config/cpu.yaml").read_bytes() == content
+    found = here.run("check")
+    assert found.code == 2
+    assert found.err.startswith("config/cpu.yaml")
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

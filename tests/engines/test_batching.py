@@ -41,7 +41,7 @@ def together(engine: Any, requests: list[Request]) -> list[list[Event]]:
     "changes",
     [
         {}, {"temperature": 1.5, "seed": 7}, {"temperature": 0.9, "top_p": 0.7, "seed": 3}, {"repetition_penalty": 1.3},
-        {"temperature": 2.0, "top_k": 5, "seed": 4},
+        {"temperature": 2.0, "top_k": 5, "seed": 4}, {"temperature": 3.0, "min_p": 0.1, "seed": 5},
     ],
 )  # fmt: skip
 def test_replies_written_together_are_those_that_generate_writes_alone(

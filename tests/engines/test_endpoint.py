@@ -20,9 +20,10 @@ from gradio_client import Client
 from streamspace.config.types import Endpoint
 from streamspace.engines import endpoint
 from streamspace.engines.endpoint import EndpointEngine
-from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Request, SamplingParams, TextDelta
+from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Request, TextDelta
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.sampling import SamplingParams
 from tests.running import ROOT, App, clean, free_port
 from tests.standins.chat_server import ChatServer, Exchange, delta, refusal, serve, words
 
@@ -70,7 +71,7 @@ def test_a_reply_streams_and_the_servers_count_of_tokens_is_used(server: ChatSer
 def test_what_is_asked_is_what_these_servers_have_in_common(server: ChatServer) -> None:
     server.answers = [words("Hi")]
     ask(engine(server, key="k-1"))
-    ask(engine(server), sampling(temperature=0.7, top_k=5, repetition_penalty=1.2, stop=("END",)))
+    ask(engine(server), sampling(temperature=0.7, top_k=5, min_p=0.1, repetition_penalty=1.2, stop=("END",)))
     plain, more = server.asked
     assert plain == {
         "path": "/v1/chat/completions", "key": "Bearer k-1", "model": "owner/model", "stream": True,
@@ -78,7 +79,7 @@ def test_what_is_asked_is_what_these_servers_have_in_common(server: ChatServer) 
         "max_tokens": 80, "temperature": 0, "top_p": 1, "seed": 1, "stream_options": {"include_usage": True},
     }  # fmt: skip
     assert {**plain, **more} == {
-        **plain, "key": "Bearer none", "temperature": 0.7, "top_k": 5, "repetition_penalty": 1.2, "stop": ["END"],
+        **plain, "key": "Bearer none", "temperature": 0.7, "top_k": 5, "min_p": 0.1, "repetition_penalty": 1.2, "stop": ["END"],
     }  # fmt: skip
 
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from streamspace.engines.generate import GenerateEngine, end_tokens
-from streamspace.events import Event, Failure, Finished, Heartbeat, Request, SamplingParams, TextDelta
+from streamspace.events import Event, Failure, Finished, Heartbeat, Request, TextDelta
+from streamspace.sampling import SamplingParams
 
 GREEDY = SamplingParams(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)
 LONG = "Count to two hundred"
@@ -59,6 +60,7 @@ def steps(model: Any, before: Any = None) -> Iterator[list[float]]:
     [
         {}, {"temperature": 1.5, "seed": 7}, {"temperature": 0.9, "top_p": 0.7, "seed": 3}, {"repetition_penalty": 1.3},
         {"temperature": 2.0, "top_k": 5, "seed": 4}, {"temperature": 5.0, "seed": 11, "max_new_tokens": 300},
+        {"temperature": 3.0, "min_p": 0.1, "seed": 5},
     ],
 )  # fmt: skip
 def test_the_streamed_text_is_what_generate_decodes_byte_for_byte(
@@ -70,6 +72,8 @@ def test_the_streamed_text_is_what_generate_decodes_byte_for_byte(
     plain: dict[str, Any] = {"max_new_tokens": chosen.max_new_tokens, "do_sample": chosen.temperature > 0}
     if chosen.temperature > 0:
         plain |= {"temperature": chosen.temperature, "top_p": chosen.top_p, "top_k": chosen.top_k}
+    if chosen.min_p:
+        plain["min_p"] = chosen.min_p
     if chosen.repetition_penalty != 1:
         plain["repetition_penalty"] = chosen.repetition_penalty
     torch.manual_seed(chosen.seed)

@@ -17,6 +17,7 @@ from streamspace.prompt.builder import PromptBuilder
 from streamspace.reply import loader as module
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
+from streamspace.reply.request import ChatRequest, CompletionRequest
 from tests.reply.test_pipeline import CONFIG, Scripted, read
 from tests.running import App
 
@@ -37,7 +38,7 @@ async def test_a_question_that_comes_early_waits_and_is_told_how_far_the_model_i
     loader = Loader(CONFIG, make)
     loader.begin()
     steps = []
-    async for progress in loader.chat("hi", []):
+    async for progress in loader.chat(ChatRequest("hi")):
         steps.append(progress)
         if len(steps) == 3:
             loaded.set()
@@ -59,14 +60,14 @@ async def test_what_goes_wrong_is_told_and_a_later_visit_tries_again(
     loader = Loader(CONFIG, make)
     loader.load()
     with pytest.raises(ModelError, match=r"^The model could not be loaded\. model\.id: 'owner/name' is gated$"):
-        await read(loader.chat("hi", []))
+        await read(loader.chat(ChatRequest("hi")))
     loader.begin()  # only just now: not tried again
     assert len(tries) == 1
     monkeypatch.setattr(module, "RETRY_DELAY", 0.0)
     loader.begin()
     while loader.pipeline is None:
         pass
-    assert (await read(loader.chat("hi", [])))[-1].text == "Hello"
+    assert (await read(loader.chat(ChatRequest("hi"))))[-1].text == "Hello"
 
 
 async def test_a_defect_of_ours_is_told_without_its_insides(caplog: pytest.LogCaptureFixture) -> None:
@@ -76,7 +77,7 @@ async def test_a_defect_of_ours_is_told_without_its_insides(caplog: pytest.LogCa
     loader = Loader(CONFIG, make)
     loader.load()
     with pytest.raises(ModelError) as caught:
-        await read(loader.complete("hi"))
+        await read(loader.complete(CompletionRequest("hi")))
     assert str(caught.value) == f"The model could not be loaded. {unexpected()}"
     assert "secret insides" in caplog.text
 

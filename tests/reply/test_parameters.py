@@ -9,8 +9,8 @@ import pytest
 
 from streamspace.config import file as configfile
 from streamspace.errors import RequestError
-from streamspace.events import SamplingParams
 from streamspace.reply.parameters import choose
+from streamspace.sampling import SamplingParams
 from tests.running import ROOT
 
 BOUNDS = configfile.read(ROOT / "config/cpu.yaml").sampling
@@ -18,7 +18,9 @@ BOUNDS = configfile.read(ROOT / "config/cpu.yaml").sampling
 
 def test_without_a_wish_the_config_decides() -> None:
     found = choose(BOUNDS, {})
-    assert found == SamplingParams(256, 0.7, 0.8, 20, 1.1, found.seed, ())
+    assert found == SamplingParams(
+        max_new_tokens=256, temperature=0.7, top_p=0.8, top_k=20, repetition_penalty=1.1, seed=found.seed
+    )
 
 
 def test_every_reply_has_a_seed_and_each_a_new_one() -> None:
@@ -29,7 +31,9 @@ def test_every_reply_has_a_seed_and_each_a_new_one() -> None:
 
 def test_whole_numbers_may_come_as_floats() -> None:
     found = choose(BOUNDS, {"max_new_tokens": 64.0, "top_k": 0, "seed": 3.0, "temperature": 0})
-    assert found == SamplingParams(64, 0.0, 0.8, 0, 1.1, 3, ())
+    assert found == SamplingParams(
+        max_new_tokens=64, temperature=0.0, top_p=0.8, top_k=0, repetition_penalty=1.1, seed=3
+    )
     assert isinstance(found.max_new_tokens, int)
 
 

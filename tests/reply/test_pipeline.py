@@ -18,6 +18,7 @@ from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.reply.pipeline import Pipeline, Progress, Replies
+from streamspace.reply.request import ChatRequest, CompletionRequest
 from tests.engines.test_generate import LONG, steps
 from tests.running import ROOT
 
@@ -59,7 +60,7 @@ async def read(replies: Replies) -> list[Progress]:
 
 
 async def test_the_text_grows_and_ends_with_its_reason(pipeline: Pipeline) -> None:
-    steps = await read(pipeline.chat("What is ZeroGPU?", []))
+    steps = await read(pipeline.chat(ChatRequest("What is ZeroGPU?")))
     assert steps[0] == Progress()
     for earlier, later in itertools.pairwise(steps):
         assert later.text.startswith(earlier.text)
@@ -70,7 +71,9 @@ async def test_the_text_grows_and_ends_with_its_reason(pipeline: Pipeline) -> No
 
 async def test_no_character_is_lost_to_the_pacing(builder: PromptBuilder) -> None:
     pieces = [TextDelta(f"{number} ", number + 1) for number in range(300)]
-    steps = await read(Pipeline(CONFIG, Scripted(*pieces, Finished("stop", 300, 0.1, 1.0)), builder).chat("hi", []))
+    steps = await read(
+        Pipeline(CONFIG, Scripted(*pieces, Finished("stop", 300, 0.1, 1.0)), builder).chat(ChatRequest("hi"))
+    )
     assert steps[-1].text == "".join(piece.text for piece in pieces)
     assert (
         len({step.text for step in steps}) <= 45
@@ -82,7 +85,7 @@ async def test_a_failure_of_the_engine_is_raised_after_the_text_it_had(builder: 
 
     async def follow() -> None:
         pipeline = Pipeline(CONFIG, Scripted(TextDelta("a", 1), TextDelta("bc", 2), Failure("it broke")), builder)
-        async for progress in pipeline.chat("hi", []):
+        async for progress in pipeline.chat(ChatRequest("hi")):
             seen.append(progress)
 
     with pytest.raises(GenerationError, match=r"^it broke$"):
@@ -94,11 +97,11 @@ async def test_what_is_refused_never_reaches_the_engine(builder: PromptBuilder) 
     engine = Scripted(Finished("stop", 0, 0, 0))
     pipeline = Pipeline(CONFIG, engine, builder)
     for replies in (
-        pipeline.chat("", []),
-        pipeline.chat("hi", [], temperature=99),
-        pipeline.chat("hi", [{"role": "system", "content": "x"}]),
-        pipeline.chat("語" * 3000, []),
-        pipeline.complete(" "),
+        pipeline.chat(ChatRequest("")),
+        pipeline.chat(ChatRequest("hi", sampling={"temperature": 99})),
+        pipeline.chat(ChatRequest("hi", [{"role": "system", "content": "x"}])),
+        pipeline.chat(ChatRequest("語" * 3000)),
+        pipeline.complete(CompletionRequest(" ")),
     ):
         with pytest.raises(RequestError):
             await read(replies)
@@ -107,7 +110,7 @@ async def test_what_is_refused_never_reaches_the_engine(builder: PromptBuilder) 
 
 async def test_the_phases_before_the_first_token_are_told(builder: PromptBuilder) -> None:
     engine = Scripted(Heartbeat("waiting"), Heartbeat("prefill"), TextDelta("a", 1), Finished("stop", 1, 0.1, 0.1))
-    phases = [step.phase for step in await read(Pipeline(CONFIG, engine, builder).chat("hi", []))]
+    phases = [step.phase for step in await read(Pipeline(CONFIG, engine, builder).chat(ChatRequest("hi")))]
     assert phases == sorted(phases, key=["waiting", "prefill", "decode"].index)
     assert phases[-1] == "decode"
 
@@ -115,9 +118,9 @@ async def test_the_phases_before_the_first_token_are_told(builder: PromptBuilder
 async def test_the_system_prompt_is_the_configs_unless_another_is_given(tiny: Any, builder: PromptBuilder) -> None:
     engine = Scripted(Finished("stop", 0, 0, 0))
     pipeline = Pipeline(CONFIG, engine, builder)
-    await read(pipeline.chat("hi", []))
-    await read(pipeline.chat("hi", [], system_prompt="Speak like a pirate."))
-    await read(pipeline.chat("hi", [], system_prompt=""))
+    await read(pipeline.chat(ChatRequest("hi")))
+    await read(pipeline.chat(ChatRequest("hi", system_prompt="Speak like a pirate.")))
+    await read(pipeline.chat(ChatRequest("hi", system_prompt="")))
     texts = [tiny.tokenizer.decode(request.prompt) for request in engine.asked]
     assert CONFIG.system_prompt in texts[0]
     assert "Speak like a pirate." in texts[1]
@@ -130,7 +133,7 @@ async def test_a_reply_that_is_left_ends_the_model_within_one_step(pipeline: Pip
         time.sleep(0.01)
 
     async def follow() -> None:
-        async with aclosing(pipeline.chat(LONG, [], max_new_tokens=900)) as replies:
+        async with aclosing(pipeline.chat(ChatRequest(LONG, sampling={"max_new_tokens": 900}))) as replies:
             async for progress in replies:
                 if progress.tokens > 10 and how == "closed":
                     break
@@ -154,7 +157,7 @@ async def test_leaving_in_the_middle_of_the_prompts_pass_blocks_nobody(pipeline:
             time.sleep(1.0)
 
     with steps(tiny.model, before=slow) as started:
-        replies = pipeline.chat(LONG, [])
+        replies = pipeline.chat(ChatRequest(LONG))
         while (await anext(replies)).phase != "prefill":
             pass
         leaving = time.monotonic()
@@ -165,9 +168,9 @@ async def test_leaving_in_the_middle_of_the_prompts_pass_blocks_nobody(pipeline:
 
 
 async def test_a_begun_reply_goes_on_to_the_same_end(pipeline: Pipeline) -> None:
-    whole = (await read(pipeline.chat(LONG, [], max_new_tokens=200)))[-1]
-    half = (await read(pipeline.chat(LONG, [], max_new_tokens=100)))[-1]
+    whole = (await read(pipeline.chat(ChatRequest(LONG, sampling={"max_new_tokens": 200}))))[-1]
+    half = (await read(pipeline.chat(ChatRequest(LONG, sampling={"max_new_tokens": 100}))))[-1]
     assert half.end
     assert half.end.reason == "length"
-    rest = (await read(pipeline.chat(LONG, [], prefix=half.text, max_new_tokens=100)))[-1]
+    rest = (await read(pipeline.chat(ChatRequest(LONG, prefix=half.text, sampling={"max_new_tokens": 100}))))[-1]
     assert rest.text == whole.text

@@ -18,6 +18,7 @@ from streamspace.events import Finished, Request, TextDelta
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.reply.pipeline import Pipeline, Progress
 from streamspace.reply.queue import RequestQueue
+from streamspace.reply.request import ChatRequest
 from tests.browser.test_browser import Visitor
 from tests.conftest import Probe
 from tests.reply.test_pipeline import CONFIG
@@ -90,7 +91,7 @@ async def test_visitors_are_answered_in_order_and_told_their_place(tiny: Any) ->
 
     async def visit(seed: int) -> list[Progress]:
         await asyncio.sleep(seed * 0.03)
-        return [progress async for progress in writing.chat("hi", [], seed=seed)]
+        return [progress async for progress in writing.chat(ChatRequest("hi", sampling={"seed": seed}))]
 
     visits = await asyncio.gather(*(visit(seed) for seed in range(4)))
     assert writing.engine.order == [0, 1, 2, 3]  # type: ignore[attr-defined]
@@ -103,13 +104,17 @@ async def test_visitors_are_answered_in_order_and_told_their_place(tiny: Any) ->
 
 async def test_one_who_leaves_the_line_makes_room(tiny: Any) -> None:
     writing = pipeline(tiny)
-    async with aclosing(writing.chat("hi", [], seed=1)) as first:
+    async with aclosing(writing.chat(ChatRequest("hi", sampling={"seed": 1}))) as first:
         while (await anext(first)).phase != "decode":
             pass
-        async with aclosing(writing.chat("hi", [], seed=2)) as second:
+        async with aclosing(writing.chat(ChatRequest("hi", sampling={"seed": 2}))) as second:
             while (await anext(second)).position != 1:
                 pass
-        third = [progress async for progress in writing.chat("hi", [], seed=3) if not await first.aclose()]
+        third = [
+            progress
+            async for progress in writing.chat(ChatRequest("hi", sampling={"seed": 3}))
+            if not await first.aclose()
+        ]
     assert third[-1].text == "1 2 3 4 5 "
     assert writing.engine.order == [1, 3]  # type: ignore[attr-defined]
 

@@ -15,6 +15,7 @@ from streamspace.errors import GpuError, StreamspaceError
 from streamspace.i18n import t
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Progress
+from streamspace.reply.request import ChatRequest
 from streamspace.web.page import bubbles, controls, imagebox, markup, theme
 from streamspace.web.page.events import listener
 from streamspace.web.page.labels import label, visitor_language
@@ -113,9 +114,9 @@ def _handler(loader: Loader) -> Callable[..., Updates]:
     async def reply(request: gr.Request, messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
         earlier, question, prefix = bubbles.last_exchange(messages)
         images = imagebox.files(messages, earlier)
-        replies = loader.chat(question, earlier, system, thinking, prefix, images, **controls.asked(values))
+        chat = ChatRequest(question, earlier, system, thinking, prefix, images, controls.asked(values))
         show = _show(messages[: len(earlier) + 1], visitor_language(request))
-        async with aclosing(updates(replies, show)) as shown:
+        async with aclosing(updates(loader.chat(chat), show)) as shown:
             async for update in shown:
                 yield update
 
@@ -142,7 +143,8 @@ def _show_cost(loader: Loader, parts: dict[str, Any], runs: list[Any]) -> None:
 
     async def seconds(request: gr.Request, messages: list[Any], box: Any, system: str, new_tokens: float) -> str:
         text, images = imagebox.content(box)
-        asked = await loader.cost(text, messages, system, new_tokens, images)
+        chat = ChatRequest(text, messages, system, images=images, sampling={"max_new_tokens": new_tokens})
+        asked = await loader.cost(chat)
         return bubbles.line(t("status.cost", seconds=asked).in_language(visitor_language(request))) if asked else ""
 
     for event in (_page().load, box.blur, new_tokens.change, *(run.then for run in runs)):

@@ -13,6 +13,7 @@ from streamspace.config.types import Config
 from streamspace.errors import StreamspaceError
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Progress
+from streamspace.reply.request import CompletionRequest
 from streamspace.web.page import bubbles, controls
 from streamspace.web.page.events import listener
 from streamspace.web.page.labels import label, visitor_language
@@ -67,7 +68,7 @@ def _handler(loader: Loader) -> Callable[..., Updates]:
             status = bubbles.status(progress, language)
             return progress.text, bubbles.problem(error.in_language(language)) if error else status
 
-        async with aclosing(updates(loader.complete(text, **controls.asked(values)), show)) as shown:
+        async with aclosing(updates(loader.complete(CompletionRequest(text, controls.asked(values))), show)) as shown:
             async for update in shown:
                 yield update
 

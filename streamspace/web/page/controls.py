@@ -8,20 +8,20 @@ from typing import Any
 import gradio as gr
 
 from streamspace.config.types import IntRange, Range, SamplingLimits
-from streamspace.reply.parameters import NAMES
+from streamspace.sampling import PARAMETERS
 from streamspace.web.page.labels import label
 
 
 def sampling(bounds: SamplingLimits) -> list[Any]:
     """The controls, in the order of `asked`."""
-    sliders = [_slider(name, getattr(bounds, name)) for name in NAMES]
+    sliders = [_slider(each.name, getattr(bounds, each.name)) for each in PARAMETERS]
     seed = gr.Number(value=bounds.seed, precision=0, label=label("seed"), info=label("seed_info"))
     return [*sliders, seed]
 
 
 def asked(values: Sequence[Any]) -> dict[str, Any]:
     """What the visitor set, by name."""
-    return dict(zip((*NAMES, "seed"), values, strict=True))
+    return dict(zip((*(each.name for each in PARAMETERS), "seed"), values, strict=True))
 
 
 def _slider(name: str, bounds: Range) -> Any:

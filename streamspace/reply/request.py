@@ -1,0 +1,33 @@
+"""What a visitor or an API client asks for, before any of it is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Values = Mapping[str, object]  # sampling parameters by name; one that is None or absent has the config's default
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """A reply to `message`, after a `history` of {"role", "content"} messages.
+
+    `prefix` is the beginning of the reply, to continue from; `images` are uploaded files that come with the message,
+    as Gradio describes them; a `system_prompt` of None is the config's. An `object` can be anything: clients send it.
+    """
+
+    message: object
+    history: object = None
+    system_prompt: object = None
+    thinking: object = True
+    prefix: str = ""
+    images: object = None
+    sampling: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CompletionRequest:
+    """The continuation of the text `prompt`."""
+
+    prompt: object
+    sampling: Values = field(default_factory=dict)
