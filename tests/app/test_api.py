@@ -67,9 +67,9 @@ def test_every_parameter_has_a_default_and_a_name(client: Client) -> None:
     assert defaults == {**dict.fromkeys(names[1:]), "thinking": True}
     types = {parameter["parameter_name"]: parameter["python_type"]["type"] for parameter in endpoint["parameters"]}
     assert types == {
-        "message": "str", "history": "list[dict[str, Any]] | None", "system_prompt": "str | None",
-        "max_new_tokens": "int | None", "temperature": "float | None", "top_p": "float | None", "top_k": "int | None",
-        "repetition_penalty": "float | None", "seed": "int | None", "thinking": "bool", "min_p": "float | None",
+        "message": "str", "history": "None | list[dict(str, Any)]", "system_prompt": "None | str",
+        "max_new_tokens": "None | int", "temperature": "None | float", "top_p": "None | float", "top_k": "None | int",
+        "repetition_penalty": "None | float", "seed": "None | int", "thinking": "bool", "min_p": "None | float",
     }  # fmt: skip
     assert endpoint["description"] == (
         'Reply to a message that comes after a history of {"role", "content"} messages; streams the text so far.'

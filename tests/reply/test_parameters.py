@@ -1,4 +1,4 @@
-"""SamplingParams parameters are checked against the config's bounds, since the server doesn't."""
+"""Sampling parameters are checked against the config's bounds, since the server doesn't."""
 
 from __future__ import annotations
 
