@@ -141,9 +141,7 @@ def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float)
     runtime = space.runtime()
     if runtime.stage in FAILED:
         apply.print_cause(space, say)
-        raise DeployError(
-            f"{space.name} has these files already, and is at {runtime.stage}. Fix them and deploy again"
-        )
+        raise DeployError(f"{space.name} has these files already, and is at {runtime.stage}. Fix them and deploy again")
     if runtime.stage in ON_THE_WAY:
         say("unchanged, and still being built; waiting until it runs")
         _report(apply.verify(space, sha, config, say, timeout), space, say)
