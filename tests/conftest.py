@@ -140,3 +140,44 @@ def browser() -> Iterator[Any]:
 def size(request: pytest.FixtureRequest) -> dict[str, int]:
     """The two window sizes that the page is made for, in CSS pixels."""
     return {"width": request.param[0], "height": request.param[1]}
+
+
+@pytest.fixture(scope="session")
+def vision_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model that reads images."""
+    from tests.standins import vision
+
+    return vision.make(tmp_path_factory.mktemp("vision"))
+
+
+@pytest.fixture(scope="session")
+def vision_loaded(vision_model: Path) -> Any:
+    """That model, loaded as the app loads it."""
+    from streamspace.config.types import Model
+    from streamspace.model.loading import load
+    from streamspace.model.placement import Placement
+
+    return load(Model(id=str(vision_model)), Placement("cpu", "float32", "a test"), images=True)
+
+
+@pytest.fixture
+def uploads_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where uploaded files are kept."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def image_probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    """The probe on the model of `image_space`."""
+    return Probe(tmp_path_factory.mktemp("image-probe"))
+
+
+@pytest.fixture(scope="session")
+def image_space(tmp_path_factory: pytest.TempPathFactory, vision_model: Path, image_probe: Probe) -> Iterator[App]:
+    """The real app with the model that reads images, shared by the tests of its API and of its page."""
+    changes = {"task": "image-chat", "model.id": str(vision_model), "system_prompt": ""}
+    env = {"PROBE": str(image_probe.folder), "GRADIO_TEMP_DIR": str(tmp_path_factory.mktemp("uploads"))}
+    running = App(tmp_path_factory.mktemp("image-space"), changes, "tests/standins/apps/probed_app.py", env)
+    yield running
+    running.end()

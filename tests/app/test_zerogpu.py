@@ -17,15 +17,18 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from gradio_client import Client
+from gradio_client import Client, handle_file
+from PIL import Image
 from transformers import AutoModelForCausalLM
 
 from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
+from streamspace.model.loading import Loaded
 from streamspace.sampling import SamplingParams
 from tests.browser.test_browser import Visitor as Page
 from tests.conftest import Probe
 from tests.reply.test_pipeline import CONFIG
 from tests.running import ROOT, changed
+from tests.standins import vision
 from tests.standins.chat_server import serve, words
 from tests.standins.hub.server import Hub
 from tests.standins.zerogpu.device_api import DeviceAPI
@@ -476,3 +479,20 @@ def test_no_prompt_and_no_token_reaches_the_log(space: ZeroSpace) -> None:
     assert "xylophone-4711" not in space.printed()
     assert ADA not in space.printed()
     assert json.dumps(ADA) not in space.printed()
+
+
+def test_the_pixels_reach_the_worker_of_zerogpu(tmp_path: Path, vision_model: Path, vision_loaded: Loaded) -> None:
+    changes = {"task": "image-chat", "model.id": str(vision_model), "system_prompt": ""}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(changed(changes)))
+    env = {
+        "SPACE_CONFIG": str(tmp_path / "space.yaml"),
+        "PYTHONPATH": str(ROOT),
+        "GRADIO_TEMP_DIR": str(tmp_path / "up"),
+    }
+    path = vision.picture(tmp_path, color="green")
+    with DeviceAPI() as device, zero_space(ROOT / "app.py", api=device, env=env, folder=tmp_path) as running:
+        client = running.client(ADA, browser=True)
+        text = client.predict(vision.ASK, images=[handle_file(path)], max_new_tokens=60, api_name="/chat")
+        client.close()
+    with Image.open(path) as picture:
+        assert text == vision.plain(vision_loaded, [picture.copy()], vision.ASK)

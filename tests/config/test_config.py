@@ -216,3 +216,16 @@ def test_a_value_of_a_wrong_type_is_told_with_the_type_expected(
     tmp_path: Path, changes: dict[str, Any], line: str
 ) -> None:
     assert broken(tmp_path, **changes) == [f": {line}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"engine": "batching"}, "engine: expected auto or generate for image-chat, whose replies can't be batched, got 'batching'"),
+        ({"endpoint": {"url": "https://example.org/v1"}}, "task: expected chat with an endpoint, to which no images are sent, got 'image-chat'"),
+        ({"limits__images": 0}, "limits.images: expected at least 1, got 0"),
+        ({"limits__image_pixels": 100}, "limits.image_pixels: expected at least 65536, got 100"),
+    ],
+)  # fmt: skip
+def test_a_config_that_images_do_not_go_with_is_refused(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
+    assert broken(tmp_path, task="image-chat", **changes) == [f": {line}"]

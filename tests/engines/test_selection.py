@@ -178,3 +178,9 @@ def write(engine: Any, question: str) -> list[Any]:
     prompt = tuple(engine._tokenizer.apply_chat_template(
         [{"role": "user", "content": question}], add_generation_prompt=True)["input_ids"])  # fmt: skip
     return list(engine.stream(Request(prompt, dataclasses.replace(GREEDY, max_new_tokens=20)), threading.Event()))
+
+
+def test_batching_is_left_for_images_and_the_log_says_why() -> None:
+    assert (
+        choose(config(task="image-chat"), Situation()).reason == "generate because replies to images can't be batched"
+    )

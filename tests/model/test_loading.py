@@ -19,6 +19,7 @@ from streamspace.model.generation import end_tokens
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement
 from tests.running import ROOT
+from tests.standins import vision
 
 CPU = Placement("cpu", "float32", "a test")
 
@@ -199,3 +200,20 @@ def test_the_templates_end_of_a_turn_ends_a_reply(tiny: Any, template: str | Non
     turn = tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert (turn in end_tokens(None, tokenizer)) is ends
     assert end_tokens(7, tokenizer)[:2] == [7, tokenizer.eos_token_id]
+
+
+def test_a_model_that_reads_images_is_loaded_with_its_processor(vision_loaded: Any) -> None:
+    assert type(vision_loaded.model).__name__ == "Idefics3ForConditionalGeneration"
+    assert isinstance(vision_loaded.processor, transformers.Idefics3Processor)
+    assert vision_loaded.tokenizer is vision_loaded.processor.tokenizer
+    assert vision_loaded.tokenizer.chat_template == vision.TEMPLATE
+    assert vision_loaded.context_window == 2048
+
+
+def test_a_model_of_text_is_refused_for_images() -> None:
+    with pytest.raises(ModelError) as caught:
+        load(Model(id="./models/tiny"), CPU, images=True)
+    assert str(caught.value) == (
+        "model.id: expected a model that reads images for task: image-chat, got './models/tiny', which has no image "
+        "processor. Set task: chat, or choose a vision-language model"
+    )

@@ -11,8 +11,13 @@ from PIL import Image
 from transformers import AutoTokenizer, Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
+from streamspace.config.types import Limits
+from streamspace.model.loading import Loaded
+from streamspace.prompt.image_builder import ImagePromptBuilder
+from streamspace.prompt.images import Images
 from tests.running import ROOT
 
+ASK = "What is this?"
 SIDE = 32  # pixels of what the eye sees; each image becomes four tokens
 TEMPLATE = """{% for message in messages %}<|im_start|>{{ message['role'] }}
 {% for part in message['content'] %}{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>
@@ -60,3 +65,27 @@ def picture(folder: Path, name: str = "red.png", color: str = "red", size: tuple
     image.paste("black", (size[0] // 4, size[1] // 4, size[0] // 2, size[1] // 2))
     image.save(path)
     return path
+
+
+def upload(path: Path) -> dict[str, Any]:
+    """An uploaded file as Gradio sends it."""
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+
+def builder(loaded: Loaded, limits: Limits | None = None) -> ImagePromptBuilder:
+    """What makes the prompts for that model."""
+    images = Images(limits or Limits())
+    return ImagePromptBuilder(loaded.processor, loaded.context_window, 1024, images, loaded.model.dtype)
+
+
+def plain(loaded: Loaded, pictures: list[Image.Image], text: str, system: str = "") -> str:
+    """What transformers alone writes, without any code of this project."""
+    parts = [*({"type": "image", "image": picture} for picture in pictures), {"type": "text", "text": text}]
+    messages = [{"role": "user", "content": parts}]
+    if system:
+        messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
+    inputs = loaded.processor.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    output = loaded.model.generate(**inputs, max_new_tokens=60)
+    return str(loaded.tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
