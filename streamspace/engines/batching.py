@@ -8,6 +8,8 @@ import threading
 from collections.abc import Generator
 from typing import Any
 
+import torch
+
 from streamspace.config.types import Config
 from streamspace.engines import transformers_internals as internals
 from streamspace.engines.batch import Batch, Member
@@ -30,7 +32,8 @@ def build(config: Config, loaded: LoadedModel) -> BatchingEngine:
     model, attention = loaded.model, internals.attention(loaded.model)
     engine = BatchingEngine(model, loaded.tokenizer, config.limits.concurrency, longest, on_trial=True)
     prompts = [tuple(loaded.tokenizer(text)["input_ids"]) for text in HELLO[: engine.capacity]]
-    reason = incompatibility(engine, GenerateEngine(model, loaded.tokenizer), prompts)
+    exact = not any(isinstance(each, torch.ao.nn.quantized.dynamic.Linear) for each in model.modules())
+    reason = incompatibility(engine, GenerateEngine(model, loaded.tokenizer), prompts, exact)
     if reason:
         engine.close()
         model.set_attn_implementation(attention)  # the batch has switched it, and other engines can't compute with that

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from transformers import AutoModelForCausalLM, MambaConfig
+from transformers import AutoModelForCausalLM, LlamaConfig, MambaConfig
 
 from streamspace.config import file as configfile
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
-from streamspace.engines.batching import BatchingEngine
-from streamspace.engines.compatibility import GREEDY
+from streamspace.engines.batching import HELLO, BatchingEngine
+from streamspace.engines.compatibility import GREEDY, incompatibility
 from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.selection import EngineChoice, choose, make
 from streamspace.errors import ConfigError, DeviceError, ModelError
@@ -184,3 +184,21 @@ def test_batching_is_left_for_images_and_the_log_says_why() -> None:
     assert (
         choose(config(task="image-chat"), Situation()).reason == "generate because replies to images can't be batched"
     )
+
+
+def test_an_int8_model_that_rounds_by_its_pass_is_batched_all_the_same(tmp_path: Path, tiny: Any) -> None:
+    """Two replies at once round otherwise than each alone, which says nothing against batching them."""
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=2048, hidden_size=256, intermediate_size=688, num_hidden_layers=6, num_attention_heads=4,
+        bos_token_id=0, eos_token_id=2,
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(shape).save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+    engine = build.pipeline(config(model__id=str(tmp_path), model__quantization="int8")).engine
+    plain = GenerateEngine(engine._model, engine._tokenizer)  # type: ignore[attr-defined]
+    prompts = [tuple(tiny.tokenizer(text)["input_ids"]) for text in HELLO]
+    assert isinstance(engine, BatchingEngine)
+    assert incompatibility(engine, plain, prompts) == "its text is not the one that generate writes"
+    assert incompatibility(engine, plain, prompts, exact=False) is None
+    engine.close()
