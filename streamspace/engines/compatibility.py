@@ -26,12 +26,16 @@ def incompatibility(
     requests = [Request(prompt, GREEDY) for prompt in prompts]
     expected = [_text(_events(plain, request)) for request in requests]
     try:
-        alone = [_events(engine, request) for request in requests]
+        alone = []
+        for request in requests:
+            alone.append(_events(engine, request))
+            if isinstance(alone[-1][-1], Failure):
+                return _reason(alone[-1][-1].message)
         with ThreadPoolExecutor(len(requests)) as pool:
             together = list(pool.map(lambda request: _events(engine, request), requests))
     except Exception as error:  # whatever a model that it wasn't made for brings about
         return f"{type(error).__name__}: {error}"
-    for events in (*alone, *together):
+    for events in together:
         if isinstance(events[-1], Failure):
             return _reason(events[-1].message)
     compared = [alone, together] if exact else [alone]
