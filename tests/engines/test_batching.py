@@ -213,7 +213,7 @@ def test_the_cache_holds_every_place_to_its_longest_and_no_more(tiny: Any) -> No
     longest = sampling(max_new_tokens=60)
     prompt = (ask(tiny, LONG) * 10)[:40]
     replies = together(batching, [Request(prompt, longest)] * 2)
-    assert [events[-1].tokens for events in replies] == [60, 60] or text(replies[0])  # type: ignore[union-attr]
+    assert [events[-1].tokens for events in replies] == [60, 60]  # type: ignore[union-attr]
     assert batching._batch is not None
     assert batching._batch._manager.continuous_batching_config.num_blocks <= 2 * (100 // PAGE + 2)
     batching.close()

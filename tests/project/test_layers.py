@@ -49,7 +49,9 @@ def test_packages_import_only_from_lower_floors() -> None:
 
 
 def test_a_package_says_its_duty_and_exports_nothing() -> None:
-    for path in PACKAGE.glob("*/**/__init__.py"):
+    paths = list(PACKAGE.glob("*/**/__init__.py"))
+    assert {path.parent.name for path in paths} >= {"config", "engines", "web", "page"}
+    for path in paths:
         (duty,) = ast.parse(path.read_text("utf-8")).body
         assert isinstance(duty, ast.Expr)
 

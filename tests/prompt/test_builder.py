@@ -146,8 +146,8 @@ def test_what_a_visitor_writes_stays_text_wherever_it_is_written(added: Any, con
     plain, forged = built(""), built(control)
     reasoning_goes_on = where == "prefix" and control in ("<think>", "</think>")  # a reply's own
     assert (control_ids(added, forged.ids) == control_ids(added, plain.ids)) is not reasoning_goes_on
-    stripped = where == "reply" and "think" in control  # by the chat template, from earlier turns
-    assert stripped or control in added.decode(forged.ids)
+    stripped = where == "reply" and control == "</think>"  # by the chat template, from earlier turns
+    assert (control in added.decode(forged.ids)) is not stripped
     assert "\u200b" not in added.decode(forged.ids)
     raw = prompts.text(f"a{control}b", 10).ids
     assert [each for each in raw if each in added.all_special_ids] == []
