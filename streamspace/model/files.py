@@ -23,15 +23,15 @@ WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 UNWANTED = ["*/*", "consolidated*"]  # copies in other formats, which would double the download
 
 
-def fetch(name: str, revision: str | None, code: bool = False, tell: Callable[[str], None] = log.info) -> Path:
+def fetch(name: str, revision: str | None, code: bool = False, on_progress: Callable[[str], None] = log.info) -> Path:
     """The local folder of a model: `name` itself if it is a folder, else a download. Raises ModelError."""
     if is_local(name):
         return _local(name)
-    tell(t("status.finding", name=name))
+    on_progress(t("status.finding", name=name))
     wanted = [*WANTED, "*.py"] if code else WANTED
     try:
         folder = snapshot_download(
-            name, revision=revision, allow_patterns=wanted, ignore_patterns=UNWANTED, tqdm_class=_bar(name, tell)
+            name, revision=revision, allow_patterns=wanted, ignore_patterns=UNWANTED, tqdm_class=_bar(name, on_progress)
         )
         return Path(folder)
     except Exception as error:
@@ -49,7 +49,7 @@ def fetch_adapter(name: str, revision: str | None) -> Path:
         raise ModelError(str(error).replace("model.", "model.adapter.", 1)) from error
 
 
-def _bar(name: str, tell: Callable[[str], None]) -> type[tqdm[Any]]:
+def _bar(name: str, on_progress: Callable[[str], None]) -> type[tqdm[Any]]:
     """A progress bar for the terminal that also reports the bytes so far, at most once per second."""
 
     class Bar(tqdm):  # type: ignore[type-arg]
@@ -59,7 +59,7 @@ def _bar(name: str, tell: Callable[[str], None]) -> type[tqdm[Any]]:
             shown: bool | None = super().update(n)
             if self.unit == "B" and self.total and time.monotonic() - self.told > 1:
                 self.told = time.monotonic()
-                tell(t("status.downloading", name=name, done=self.n / 1e9, whole=self.total / 1e9))
+                on_progress(t("status.downloading", name=name, done=self.n / 1e9, whole=self.total / 1e9))
             return shown
 
     return Bar

@@ -44,7 +44,7 @@ class Loaded:
 
 
 def load(
-    settings: Model, placement: Placement, tell: Callable[[str], None] = log.info, *, images: bool = False
+    settings: Model, placement: Placement, on_progress: Callable[[str], None] = log.info, *, images: bool = False
 ) -> Loaded:
     """The config's model, on the placement's device, ready to generate. Raises ModelError.
 
@@ -52,8 +52,8 @@ def load(
     """
     started = time.monotonic()
     quantizing.check_package(settings, placement)
-    folder = fetch(settings.id, settings.revision, code=settings.trust_remote_code, tell=tell)
-    tell(f"Loading {settings.id} into memory")
+    folder = fetch(settings.id, settings.revision, code=settings.trust_remote_code, on_progress=on_progress)
+    on_progress(f"Loading {settings.id} into memory")
     with _explained(settings.id):
         processor = _processor(settings, folder) if images else None
         tokenizer = _tokenizer(settings, folder, processor)

@@ -18,7 +18,11 @@ SPINS = "3000"  # some 30 microseconds that one of torch's threads waits awake f
 
 
 def pipeline(
-    config: Config, tell: Callable[[str], None] = log.info, *, worker: Worker | None = None, gpu: Call | None = None
+    config: Config,
+    on_progress: Callable[[str], None] = log.info,
+    *,
+    worker: Worker | None = None,
+    gpu: Call | None = None,
 ) -> Pipeline:
     """The pipeline for a config. May load the model, so it takes long, and tells how far it is.
 
@@ -31,7 +35,7 @@ def pipeline(
     before_torch()
     from streamspace.reply import local  # brings torch, which a model on a server doesn't need
 
-    return local.pipeline(config, tell, worker, gpu)
+    return local.pipeline(config, on_progress, worker, gpu)
 
 
 def before_torch() -> None:

@@ -16,24 +16,24 @@ from streamspace.reply.pipeline import Pipeline, Progress, Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 
 log = logging.getLogger(__name__)
-Tell = Callable[[str], None]
+OnProgress = Callable[[str], None]
 RETRY_DELAY = 30.0  # seconds after a failure before a new visit tries once more
 
 
 class Loader:
     """Stands in for a `Pipeline` from the first moment on: what it is asked for waits until the model is loaded.
 
-    `make` builds the pipeline, telling how far it is. When it fails, `problem` says why; a visit some time later tries
+    `make` builds the pipeline, telling how far it is. When it fails, `error` says why; a visit some time later tries
     again, so that a cause that is gone (a gated model's terms, the network) needs no restart. Not without `background`:
     on ZeroGPU weights can be loaded by the main thread alone, before the page is launched.
     """
 
-    def __init__(self, config: Config, make: Callable[[Config, Tell], Pipeline], background: bool = True) -> None:
+    def __init__(self, config: Config, make: Callable[[Config, OnProgress], Pipeline], background: bool = True) -> None:
         self.config = config
         self.background = background
         self.pipeline: Pipeline | None = None
-        self.problem = ""
-        self.note = ""
+        self.error = ""
+        self.progress = ""
         self._make = make
         self._failed_at = 0.0
         self._loading = threading.Lock()
@@ -41,15 +41,15 @@ class Loader:
     def start(self) -> None:
         """Loads for the first time: behind the page, or else now, before the page is launched."""
         if self.background:
-            self.begin()
+            self.ensure_started()
         else:
             self.load()
 
-    def begin(self) -> None:
+    def ensure_started(self) -> None:
         """Loads in a thread of its own, unless that is under way, done, not possible, or failed only just now."""
-        tried = self.problem and time.monotonic() - self._failed_at <= RETRY_DELAY
+        tried = self.error and time.monotonic() - self._failed_at <= RETRY_DELAY
         if self.background and not self.pipeline and not tried and not self._loading.locked():
-            self.problem = ""
+            self.error = ""
             threading.Thread(target=self.load, name="loader", daemon=True).start()
 
     def load(self) -> None:
@@ -57,8 +57,8 @@ class Loader:
         if self.pipeline or not self._loading.acquire(blocking=False):
             return
         try:
-            self.problem = ""
-            self.pipeline = self._make(self.config, self._tell)
+            self.error = ""
+            self.pipeline = self._make(self.config, self._on_progress)
         except StreamspaceError as error:
             self._fail(error.args[0])
             log.error("%s", error)
@@ -68,16 +68,16 @@ class Loader:
         finally:
             self._loading.release()
 
-    async def wait(self) -> AsyncGenerator[str, None]:
+    async def until_ready(self) -> AsyncGenerator[str, None]:
         """Yields how far the model is, ten times a second, until it is loaded. Raises ModelError if it can't be.
 
         Loads it where nobody has begun to, or where that failed some time ago.
         """
-        self.begin()
+        self.ensure_started()
         while not self.pipeline:
-            if self.problem:
-                raise ModelError(t("error.unloaded", problem=self.problem))
-            yield self.note
+            if self.error:
+                raise ModelError(t("error.unloaded", problem=self.error))
+            yield self.progress
             await asyncio.sleep(0.1)
 
     def chat(self, request: ChatRequest) -> Replies:
@@ -93,16 +93,16 @@ class Loader:
         return await self.pipeline.cost(request) if self.pipeline else None
 
     async def _when_loaded(self, start: Callable[[Pipeline], Replies]) -> Replies:
-        async for note in self.wait():
+        async for note in self.until_ready():
             yield Progress(phase="loading", note=note)
         assert self.pipeline
         async with aclosing(start(self.pipeline)) as replies:
             async for progress in replies:
                 yield progress
 
-    def _tell(self, note: str) -> None:
-        self.note = note
-        log.info("%s", note)
+    def _on_progress(self, progress: str) -> None:
+        self.progress = progress
+        log.info("%s", progress)
 
-    def _fail(self, problem: str) -> None:
-        self.problem, self._failed_at = problem, time.monotonic()
+    def _fail(self, error: str) -> None:
+        self.error, self._failed_at = error, time.monotonic()

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def pipeline(
-    config: Config, tell: Callable[[str], None], worker: Worker | None = None, gpu: Call | None = None
+    config: Config, on_progress: Callable[[str], None], worker: Worker | None = None, gpu: Call | None = None
 ) -> Pipeline:
     """The pipeline for a config. Loads the model, so it takes long. Raises DeviceError or ModelError.
 
@@ -39,7 +39,7 @@ def pipeline(
         os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"  # threads, in which the GPU isn't emulated, can't load onto it
     if place.device == "cpu":
         threads.limit()
-    loaded = load(config.model, place, tell, images=config.task == "image-chat")
+    loaded = load(config.model, place, on_progress, images=config.task == "image-chat")
     check_template(loaded.tokenizer, config.task, config.model.id)
     prompts = _prompt_builder(config, loaded)
     if place.device == "cpu" and config.task != "image-chat":

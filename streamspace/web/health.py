@@ -18,7 +18,7 @@ def route(loader: Loader) -> Route:
     async def health(request: Request) -> JSONResponse:
         found = health_of(loader)
         if found["state"] == "failed":
-            loader.begin()  # a copy to which no visitor is sent any more would never try again
+            loader.ensure_started()  # a copy to which no visitor is sent any more would never try again
         return JSONResponse(found, 200 if found["ok"] else 503, {"Cache-Control": "no-store"})
 
     return Route("/health", health)
@@ -26,10 +26,10 @@ def route(loader: Loader) -> Route:
 
 def health_of(loader: Loader) -> dict[str, Any]:
     """What /health answers; `reason` is said as the page says it. A full queue moves on by itself."""
-    if problem := loader.problem:
+    if problem := loader.error:
         return _answer("failed", t("error.unloaded", problem=problem))
     if not loader.pipeline:
-        return _answer("loading", loader.note or t("status.loading"))
+        return _answer("loading", loader.progress or t("status.loading"))
     engine, (writing, waiting) = loader.pipeline.engine, loader.pipeline.busy
     return _answer("ready", engine.unavailable_reason(), engine.name, writing, waiting)
 

@@ -84,15 +84,15 @@ def test_an_app_without_its_model_says_why(start: Callable[..., App]) -> None:
 def test_while_the_model_loads_and_after_it_failed_and_when_it_is_there(tiny: Any) -> None:
     loaded = threading.Event()
 
-    def make(config: Config, tell: Callable[[str], None]) -> Pipeline:
-        tell("Downloading owner/name: 1.0 of 3.1 GB")
+    def make(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
+        on_progress("Downloading owner/name: 1.0 of 3.1 GB")
         loaded.wait(10)
         engine = Scripted(TextDelta("Hello", 1), Finished("stop", 1, 0.1, 0.1))
         return Pipeline(CONFIG, engine, PromptBuilder(tiny.tokenizer, 2048, 1024))
 
     loader = Loader(CONFIG, make)
-    loader.begin()
-    while not loader.note:
+    loader.ensure_started()
+    while not loader.progress:
         pass
     found = health.health_of(loader)
     assert (found["ok"], found["state"], found["reason"]) == (False, "loading", "Downloading owner/name: 1.0 of 3.1 GB")
@@ -101,7 +101,7 @@ def test_while_the_model_loads_and_after_it_failed_and_when_it_is_there(tiny: An
         pass
     assert health.health_of(loader) == {**READY, "engine": "scripted"}
 
-    def refuse(config: Config, tell: Callable[[str], None]) -> Pipeline:
+    def refuse(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
         raise ModelError("model.id: 'owner/name' is gated")
 
     broken = Loader(CONFIG, refuse)

@@ -30,13 +30,13 @@ def pipeline(tiny: Any) -> Pipeline:
 async def test_a_question_that_comes_early_waits_and_is_told_how_far_the_model_is(tiny: Any) -> None:
     loaded = threading.Event()
 
-    def make(config: Config, tell: Callable[[str], None]) -> Pipeline:
-        tell("Downloading owner/name: 1.0 of 3.1 GB")
+    def make(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
+        on_progress("Downloading owner/name: 1.0 of 3.1 GB")
         loaded.wait(10)
         return pipeline(tiny)
 
     loader = Loader(CONFIG, make)
-    loader.begin()
+    loader.ensure_started()
     steps = []
     async for progress in loader.chat(ChatRequest("hi")):
         steps.append(progress)
@@ -51,7 +51,7 @@ async def test_what_goes_wrong_is_told_and_a_later_visit_tries_again(
 ) -> None:
     tries: list[Any] = [ModelError("model.id: 'owner/name' is gated"), pipeline(tiny)]
 
-    def make(config: Config, tell: Callable[[str], None]) -> Pipeline:
+    def make(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
         made = tries.pop(0)
         if isinstance(made, Exception):
             raise made
@@ -61,17 +61,17 @@ async def test_what_goes_wrong_is_told_and_a_later_visit_tries_again(
     loader.load()
     with pytest.raises(ModelError, match=r"^The model could not be loaded\. model\.id: 'owner/name' is gated$"):
         await read(loader.chat(ChatRequest("hi")))
-    loader.begin()  # only just now: not tried again
+    loader.ensure_started()  # only just now: not tried again
     assert len(tries) == 1
     monkeypatch.setattr(module, "RETRY_DELAY", 0.0)
-    loader.begin()
+    loader.ensure_started()
     while loader.pipeline is None:
         pass
     assert (await read(loader.chat(ChatRequest("hi"))))[-1].text == "Hello"
 
 
 async def test_a_defect_of_ours_is_told_without_its_insides(caplog: pytest.LogCaptureFixture) -> None:
-    def make(config: Config, tell: Callable[[str], None]) -> Pipeline:
+    def make(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
         raise ZeroDivisionError("secret insides")
 
     loader = Loader(CONFIG, make)

@@ -23,7 +23,7 @@ def opened(loader: Loader) -> Callable[[gr.Request], AsyncGenerator[Any, None]]:
     async def opened(request: gr.Request) -> AsyncGenerator[Any, None]:
         language = visitor_language(request)
         try:
-            async for note in loader.wait():
+            async for note in loader.until_ready():
                 yield bubbles.status(Progress(phase="loading", note=note), language), gr.skip()
         except StreamspaceError as error:
             yield "", bubbles.diagnosis(error.in_language(language), loader.background, language)

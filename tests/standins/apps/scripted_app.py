@@ -78,7 +78,7 @@ class PromptBuilder(MessageBuilder):
         return self.chat("", conversation.read([], text, 1), new_tokens)
 
 
-def pipeline(config: Config, tell: Callable[[str], None]) -> Pipeline:
+def pipeline(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
     """A pipeline with the scripted engine; ModelError where the script has one for it."""
     script = yaml.safe_load(Path(os.environ.get("SCRIPT", SCRIPT)).read_text("utf-8")) or {}
     if "unloaded" in script:
