@@ -39,7 +39,11 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
     ("torch.cpu:_is_amx_tile_supported", [], "model/placement: whether the CPU computes in bfloat16"),
     ("torch.ao.quantization:quantize_dynamic", None, "model/quantization: int8 on a CPU"),
     ("gradio.context:Context.root_block", None, "web/page/chat: the Blocks that is being built"),
+    ("gradio.i18n:I18nData", ["key"], "web/page/labels: a text that the browser fills in"),
+    ("gradio:Blocks.process_api", None, "web/page/redacting: a whole call, whose errors are logged redacted"),
+    ("gradio:NO_RELOAD", None, "web/startup: whether `gradio app.py` has run app.py again"),
     ("spaces.config:Config.zero_gpu", None, "engines/zerogpu: whether this is ZeroGPU"),
+    ("spaces.config:Config.zerogpu_offload_dir", None, "engines/zerogpu: where weights are packed at the launch"),
 ]  # fmt: skip
 
 
@@ -148,6 +152,15 @@ def test_onednn_has_the_operators_that_pack_weights(name: str, schema: str) -> N
 def test_a_page_is_the_root_block_while_it_is_built() -> None:
     assert gr.context.Context.root_block is None
     assert "Context.root_block = self" in inspect.getsource(gr.Blocks.__enter__)
+
+
+def test_a_pages_values_are_preprocessed_by_a_method_that_can_refuse_them() -> None:
+    assert list(inspect.signature(gr.Blocks.preprocess_data).parameters)[:3] == ["self", "block_fn", "inputs"]
+    assert "self.preprocess_data(" in inspect.getsource(gr.Blocks.process_api)
+
+
+def test_an_error_for_a_visitor_says_whether_it_is_printed() -> None:
+    assert gr.Error("no", print_exception=False).print_exception is False
 
 
 def test_this_is_not_zerogpu() -> None:
