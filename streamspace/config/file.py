@@ -57,9 +57,8 @@ def read(path: Path) -> Config:
     except ValidationError as error:
         raise ConfigError([f"{_show(path)}: {problem}" for problem in _problems(error, data)]) from None
     if config.page.logo and not _is_image(ROOT / config.page.logo):
-        raise ConfigError(
-            [f"{_show(path)}: page.logo: expected an image file of the repository, got {_say(config.page.logo)}"]
-        )
+        problem = f"page.logo: expected an image file of the repository, got {_say(config.page.logo)}"
+        raise ConfigError([f"{_show(path)}: {problem}"])
     return config
 
 
@@ -78,15 +77,13 @@ def _parse(path: Path) -> Any:
     except OSError as error:
         raise ConfigError([f"{_show(path)}: expected a readable file, got {error.strerror}"]) from None
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            [f"{_show(path)}: expected UTF-8 text, got a byte that isn't at position {error.start}"]
-        ) from None
+        problem = f"expected UTF-8 text, got a byte that isn't at position {error.start}"
+        raise ConfigError([f"{_show(path)}: {problem}"]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigError(
-            [f"{_show(path)}{where}: expected YAML, got {getattr(error, 'problem', None) or error}"]
-        ) from None
+        problem = f"expected YAML, got {getattr(error, 'problem', None) or error}"
+        raise ConfigError([f"{_show(path)}{where}: {problem}"]) from None
 
 
 class _Loader(yaml.SafeLoader):

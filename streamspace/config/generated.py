@@ -65,7 +65,7 @@ def _presets() -> list[Path]:
 
 
 def _text(path: Path) -> str:
-    """A file's text; YAML takes none that isn't UTF-8, so such a preset has no missing keys, and reading it fails."""
+    """A file's text. Bytes that aren't UTF-8 become surrogates, which YAML refuses; `check` reports such a preset."""
     return path.read_text("utf-8", "surrogateescape") if path.is_file() else ""
 
 

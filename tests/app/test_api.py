@@ -84,6 +84,14 @@ def test_a_seed_reproduces_a_sampled_reply(client: Client) -> None:
     assert len({once(seed) for seed in range(8)}) > 1
 
 
+def test_a_min_p_of_1_leaves_the_most_likely_token_only(client: Client) -> None:
+    def once(**named: Any) -> Any:
+        return client.predict("Zq xv 語?", top_p=1, max_new_tokens=32, api_name="/chat", **named)
+
+    assert len({once(temperature=1.5, seed=seed) for seed in range(8)}) > 1
+    assert {once(temperature=1.5, seed=seed, min_p=1) for seed in range(8)} == {once(temperature=0)}
+
+
 def test_the_longest_reply_is_what_was_asked(client: Client) -> None:
     short = client.predict(LONG, max_new_tokens=16, api_name="/chat")
     assert 0 < len(short) < len(client.predict(LONG, max_new_tokens=64, api_name="/chat"))
@@ -97,6 +105,7 @@ def test_the_longest_reply_is_what_was_asked(client: Client) -> None:
         (["x" * 4001], {}, "This message is too long: 4,001 characters, and this Space takes 4,000. Shorten it"),
         (["hi"], {"temperature": 9}, "temperature: expected a number from 0 to 1.5, got 9"),
         (["hi"], {"max_new_tokens": 10**6}, "max_new_tokens: expected a whole number from 16 to 1024, got 1e+06"),
+        (["hi"], {"min_p": 2}, "min_p: expected a number from 0 to 1, got 2"),
         (["hi"], {"top_p": "most"}, "top_p: expected a number from 0.05 to 1, got 'most'"),
         (["hi"], {"seed": -4}, "seed: expected a whole number from 0 to 2147483647, or none, got '-4'"),
         (["hi", "hello"], {}, "history: expected a list of messages, got a value of type str"),
