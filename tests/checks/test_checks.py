@@ -435,3 +435,27 @@ def test_a_template_that_fails_says_what_to_give_instead() -> None:
         "a.yaml: model.chat_template: the model's own can't render one message: no. Give one of your own in "
         "model.chat_template"
     ]
+
+
+def test_a_card_without_its_required_keys_and_with_wrong_values_is_refused() -> None:
+    readme = "---\ncolorTo: teal\nsdk: gradio\nsdk_version: '6.3'\npython_version: 3.1\nshort_description: " + "x" * 60
+    found = said(cards.from_readme(f"{readme}\n---\n", config()))
+    see = ". See https://huggingface.co/docs/hub/spaces-config-reference"
+    assert found[:-1] == [
+        *(f"README.md: {key}: expected a value, got None{see}" for key in ("title", "emoji", "colorFrom", "app_file")),
+        f"README.md: colorTo: expected one of red, yellow, green, blue, indigo, purple, pink, gray, got 'teal'{see}",
+        f"README.md: python_version: expected a version in quotes, because YAML reads 3.10 as 3.1, got 3.1{see}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("secret", "kind"),
+    [
+        ("ghp_" + "a" * 36, "a GitHub token"),
+        ("AKIA" + "A" * 16, "an AWS key"),
+        ("hf_" + "a" * 34, "a Hugging Face token"),
+    ],
+)
+def test_each_kind_of_secret_is_named_with_its_line(secret: str, kind: str) -> None:
+    (found,) = files.findings(whole(File("config/x.yaml", f"\nkey: {secret}\n".encode())), config(), "a.yaml")
+    assert (found.where, found.problem) == ("config/x.yaml:2", f"expected no secrets in the upload, found {kind}")

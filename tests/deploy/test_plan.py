@@ -88,11 +88,13 @@ def test_many_files_are_listed_by_folder() -> None:
 def test_the_upload_is_an_allow_list_with_the_local_model_and_its_card() -> None:
     path = ROOT / "config/tiny.yaml"
     found = {file.path: file for file in upload.files(configfile.read(path), path)}
-    assert {"app.py", "README.md", "requirements.txt", "config/tiny.yaml", "models/tiny/config.json"} <= set(found)
+    assert {"app.py", "config/tiny.yaml", "config/default.yaml", "models/tiny/config.json"} <= set(found)
     tops = {name.split("/")[0] for name in found}
     assert tops == {"app.py", "README.md", "LICENSE", "requirements.txt", "streamspace", "config", "models"}
     assert not [name for name in found if "__pycache__" in name or name.endswith(".pyc") or "/." in name]
     assert found["README.md"].read().startswith(b"---\ntitle: Streamspace\n")
+    prose = (ROOT / "README.md").read_text("utf-8").splitlines()[-1]
+    assert found["README.md"].read().decode().splitlines()[-1] == prose
 
 
 def test_the_logo_goes_along() -> None:
@@ -308,3 +310,10 @@ def test_a_chat_template_of_the_repository_goes_along_without_the_model_beside_i
     config = hub.model_copy(update={"model": hub.model.model_copy(update=named)})
     paths = [file.path for file in upload.files(config, ROOT / "config/default.yaml")]
     assert [path for path in paths if path.startswith("models/")] == ["models/tiny/chat_template.jinja"]
+
+
+def test_a_file_is_known_by_the_hashes_by_which_the_hub_compares(tmp_path: Path) -> None:
+    (tmp_path / "hello").write_bytes(b"hello\n")
+    for file in (File("hello", b"hello\n"), File("hello", tmp_path / "hello")):
+        assert file.git_oid == "ce013625030ba8dba906f756967f9e9ca394464a"  # as git hash-object prints it
+        assert file.sha256 == "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
