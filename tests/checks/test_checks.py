@@ -412,7 +412,7 @@ def test_a_model_of_the_hub_needs_no_weights_in_the_upload() -> None:
 def test_a_template_is_given_messages_and_tokens_as_the_app_gives_them() -> None:
     template = (
         "{{ bos_token + eos_token }}{% for m in messages %}{{ m['content'] + '' }}"
-        "{% if m['role'] == 'assistant' %}{{ raise_exception('one message only') }}{% endif %}{% endfor %}"
+        "{% if m['role'] not in ('system', 'user') %}{{ raise_exception('one message only') }}{% endif %}{% endfor %}"
         "{% if not add_generation_prompt %}{{ raise_exception('no place for a reply') }}{% endif %}"
     )
     tokenizer = {"bos_token": "<s>", "eos_token": {"content": "</s>"}}
