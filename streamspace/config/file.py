@@ -123,18 +123,15 @@ def _rule_key(detail: ErrorDetails) -> tuple[str, ...]:
 PLAIN = {
     "string_type": "text",
     "int_type": "a whole number",
-    "int_from_float": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
     "list_type": "a list",
     "model_type": "a mapping of keys",
     "string_too_short": "text that is not empty",
-    "finite_number": "a finite number",
 }
 BOUND = {
     "greater_than": ("more than {}", "gt"),
     "greater_than_equal": ("at least {}", "ge"),
-    "less_than": ("less than {}", "lt"),
     "less_than_equal": ("at most {}", "le"),
     "string_too_long": ("at most {} characters", "max_length"),
     "too_long": ("at most {} entries", "max_length"),

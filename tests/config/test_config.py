@@ -208,6 +208,8 @@ def test_a_logo_that_is_no_image_file_is_told(tmp_path: Path, name: str) -> None
         ({"limits__queue": 1.5}, "limits.queue: expected a whole number, got 1.5"),
         ({"limits__queue": None}, "limits.queue: expected a whole number, got nothing (null)"),
         ({"sampling__top_p__min": "low"}, "sampling.top_p.min: expected a number, got 'low'"),
+        ({"gpu__tokens_per_second": 0.0}, "gpu.tokens_per_second: expected more than 0, got 0"),
+        ({"sampling__stop": ["x"] * 9}, "sampling.stop: expected at most 8 entries, got a list of 9"),
         ({"card__preload": "maybe"}, "card.preload: expected true or false, got 'maybe'"),
         ({"system_prompt": {"a": 1}}, "system_prompt: expected text, got a mapping of keys"),
     ],
@@ -229,3 +231,9 @@ def test_a_value_of_a_wrong_type_is_told_with_the_type_expected(
 )  # fmt: skip
 def test_a_config_that_images_do_not_go_with_is_refused(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
     assert broken(tmp_path, task="image-chat", **changes) == [f": {line}"]
+
+
+def test_a_folder_is_no_config_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        configfile.read(tmp_path)
+    assert caught.value.problems == [f"{tmp_path}: expected a readable file, got Is a directory"]
