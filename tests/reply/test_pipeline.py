@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from streamspace.config import file as configfile
+from streamspace.config.types import Gpu
+from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Events
 from streamspace.engines.generate import GenerateEngine
 from streamspace.errors import GenerationError, RequestError
@@ -125,6 +127,35 @@ async def test_the_system_prompt_is_the_configs_unless_another_is_given(tiny: An
     assert CONFIG.system_prompt in texts[0]
     assert "Speak like a pirate." in texts[1]
     assert "system" not in texts[2]
+
+
+async def test_thinking_and_history_are_part_of_the_prompt(tiny: Any, builder: PromptBuilder) -> None:
+    engine = Scripted(Finished("stop", 0, 0, 0))
+    pipeline = Pipeline(CONFIG, engine, builder)
+    history = [{"role": "user", "content": "Say blue"}, {"role": "assistant", "content": "blue"}]
+    for request in (ChatRequest("hi"), ChatRequest("hi", thinking=False), ChatRequest("hi", history)):
+        await read(pipeline.chat(request))
+    plain, without_thinking, after_history = (tiny.tokenizer.decode(request.prompt) for request in engine.asked)
+    assert without_thinking == plain + "<think>\n\n</think>\n\n"
+    assert "Say blue" in after_history
+
+
+async def test_the_cost_of_a_message_is_known_before_it_is_sent(builder: PromptBuilder) -> None:
+    gpu = Gpu(min_seconds=1, max_seconds=120, prompt_tokens_per_second=100.0, tokens_per_second=10.0)
+    pipeline = Pipeline(CONFIG, Scripted(), builder, Budget(gpu))
+
+    async def cost(message: object, tokens: int, **named: Any) -> int | None:
+        return await pipeline.cost(ChatRequest(message, sampling={"max_new_tokens": tokens}, **named))
+
+    empty = await cost("", 100)
+    assert empty
+    assert await cost(None, 100) == empty  # what Gradio sends for a box that nobody has touched
+    assert await cost("", 200) == empty + 10
+    assert (await cost("word " * 500, 100) or 0) > empty
+    assert (await cost("", 100, history=[{"role": "user", "content": "word " * 500}]) or 0) > empty
+    assert await cost("x" * 4001, 100) is None  # it would be refused
+    assert await cost("", 10**6) is None
+    assert await Pipeline(CONFIG, Scripted(), builder).cost(ChatRequest("hi")) is None  # nobody counts them
 
 
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
