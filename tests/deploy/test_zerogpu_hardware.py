@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.standins.hub.checkout import Checkout
 from tests.standins.hub.machine import NOT_REPORTED
@@ -28,13 +25,6 @@ demo = gradio.Interface(chat, "text", "text")
 print("about to launch")
 demo.launch()
 """
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    running = Hub(tmp_path / "hub")
-    yield running
-    running.end()
 
 
 def test_an_app_without_a_decorated_function_is_ended_and_taken_back(tmp_path: Path, hub: Hub) -> None:
