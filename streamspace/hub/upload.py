@@ -17,7 +17,6 @@ from streamspace.repository import ROOT, is_local
 
 ALWAYS = ["app.py", "requirements.txt", "LICENSE", "streamspace", "config"]
 IF_PRESENT = ["packages.txt", "pre-requirements.txt"]  # a Space's build reads these and requirements.txt
-SKIPPED_FOLDERS = {"__pycache__", ".ipynb_checkpoints"}
 SKIPPED_ENDINGS = (".pyc", ".pyo", ".log", ".tmp", ".orig", ".rej", ".swp", "~")
 
 
@@ -94,7 +93,7 @@ def _under(path: Path) -> Iterator[File]:
 
 def _skipped(path: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.parts)
-    return hidden or bool(SKIPPED_FOLDERS & set(path.parts)) or path.name.endswith(SKIPPED_ENDINGS)
+    return hidden or "__pycache__" in path.parts or path.name.endswith(SKIPPED_ENDINGS)
 
 
 def _pieces(source: Path | bytes) -> Iterator[bytes]:
