@@ -114,3 +114,12 @@ def test_a_defect_of_ours_is_not_laid_to_zerogpu() -> None:
 
     with pytest.raises(KeyError, match=r"^'x'$"):
         stream(call)
+
+
+def test_the_next_reply_asks_for_what_the_last_one_took() -> None:
+    def call(request: Request) -> Any:
+        yield Finished("stop", 101, time_to_first_token=1.0, duration=3.0)  # 50 tokens/s, of which 40
+
+    budget = Budget(Gpu())
+    list(zerogpu.ZeroGpuEngine(call, CONFIG, budget).stream(Request((1,), SAMPLING), threading.Event()))
+    assert budget.seconds(0, 400) == 11
