@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import streamspace
 from streamspace import repository
-from streamspace.checks import findings, offline, together
+from streamspace.checks import findings, offline, packages
 from streamspace.checks.findings import Finding
 from streamspace.config import file as configfile
 from streamspace.config import generated
@@ -44,7 +44,7 @@ def check(options: argparse.Namespace) -> int:
     names = options.files or configfile.names()
     found = [finding for name in names for finding in _about(name, options.online)]
     if options.build:
-        found += together.resolved(_hardware(names))
+        found += packages.resolved(_hardware(names))
     if not options.files:
         found += [Finding("error", *problem.split(": ", 1)) for problem in generated.stale()]
         found += [Finding("warning", *problem.split(": ", 1)) for problem in generated.incomplete()]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from streamspace.checks.findings import Finding
-from streamspace.checks.pins import WHERE
+from streamspace.checks.packages import WHERE
 from streamspace.checks.platform import machine
 from streamspace.config.types import Config
 from streamspace.errors import DeviceError

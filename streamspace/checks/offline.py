@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streamspace.checks import card as cards
-from streamspace.checks import device_fit, files, pins, together
+from streamspace.checks import device_fit, files, packages
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import local_weights, oversized
 from streamspace.config.types import Config
@@ -22,8 +22,8 @@ def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
     where = upload.config_path(path)
     yield from cards.from_config(config, where)
     wanted = requirements.read()
-    yield from pins.findings(hardware, wanted)
-    yield from together.findings(hardware, wanted)
+    yield from packages.pins(hardware, wanted)
+    yield from packages.conflicts(hardware, wanted)
     if not config.endpoint:
         yield from device_fit.findings(config, hardware, wanted, where)
     yield from files.findings(upload.files(config, path), config, where)

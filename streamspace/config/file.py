@@ -107,7 +107,9 @@ def _problems(error: ValidationError, data: Any) -> Iterator[str]:
         *parents, last = detail["loc"] or ("",)
         key = ".".join(str(part) for part in (*detail["loc"], *_rule_key(detail)))
         if detail["type"] == "extra_forbidden":
-            yield f"{key}: expected a known key, got {str(last)!r}{_near(str(last), _keys_at(parents))}"
+            known = _keys_at(parents)
+            near = _near(str(last), known) or f"; known here: {', '.join(known)}"
+            yield f"{key}: expected a known key, got {str(last)!r}{near}"
         elif detail["type"] == "missing":
             yield f"{key}: expected this required key ({_meaning(detail['loc'])}), got nothing"
         else:
@@ -188,7 +190,7 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
 
 def _near(word: str, known: list[str]) -> str:
     matches = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else (f"; known here: {', '.join(known)}" if known else "")
+    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def _show(path: Path) -> str:

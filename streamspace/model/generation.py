@@ -41,14 +41,14 @@ def _end_of_turn(tokenizer: Any) -> int | None:
 
     Not of templates with channels: there the same token ends each channel, and the reply goes on after it.
     """
-    template, mark = tokenizer.chat_template, "streamspace-reply"
-    if not isinstance(template, str) or "<|channel|>" in template:
-        return None
+    mark = "streamspace-reply"
     try:
+        if "<|channel|>" in tokenizer.get_chat_template():
+            return None
         rendered = tokenizer.apply_chat_template(
             [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": mark}], tokenize=False
         )
-    except Exception:  # a template can raise anything; `check_template` reports it
+    except Exception:  # there is none, or it raises anything; `check_template` reports it
         return None
     rest = tokenizer(rendered.rpartition(mark)[2].lstrip(), add_special_tokens=False)["input_ids"]
     return rest[0] if rest and rest[0] in tokenizer.added_tokens_decoder else None

@@ -21,8 +21,11 @@ class ControlTokens:
     def __init__(self, tokenizer: Any, others: Iterable[str] = ()) -> None:
         from transformers.utils import chat_template_utils  # here, so that the prompt's code alone stays light
 
-        template = tokenizer.chat_template
-        known = tokenizer._get_control_tokens(template if isinstance(template, str) else "")
+        try:
+            template = tokenizer.get_chat_template()
+        except ValueError:  # none, or several without a default: `check_template` reports it where one is needed
+            template = ""
+        known = tokenizer._get_control_tokens(template)
         self._pattern, _ = chat_template_utils._get_control_token_patterns(tuple({*known, *others}))
         self._mark = chat_template_utils.mark_control_tokens
         self._tokenizer = tokenizer

@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import SpaceHardware
 
 from streamspace.checks import card as cards
-from streamspace.checks import device_fit, files, memory, pins, platform, templates
+from streamspace.checks import device_fit, files, memory, packages, platform, templates
 from streamspace.checks.findings import Finding
 from streamspace.hub import card, requirements
 from streamspace.hub.upload import File
@@ -27,7 +27,7 @@ def said(findings: Any) -> list[str]:
 
 
 def test_the_shipped_requirements_are_what_zerogpu_runs() -> None:
-    assert said(pins.findings("zero-a10g", requirements.read())) == []
+    assert said(packages.pins("zero-a10g", requirements.read())) == []
 
 
 @pytest.mark.parametrize(
@@ -56,15 +56,15 @@ def test_the_shipped_requirements_are_what_zerogpu_runs() -> None:
     ],
 )
 def test_a_pin_that_the_platform_can_not_run_is_an_error(line: str, expected: str) -> None:
-    assert said(pins.findings("zero-a10g", {**WANTED, **requirements.parse([line])})) == [expected]
+    assert said(packages.pins("zero-a10g", {**WANTED, **requirements.parse([line])})) == [expected]
 
 
 def test_other_hardware_takes_any_torch() -> None:
-    assert said(pins.findings("cpu-basic", {**WANTED, **requirements.parse(["torch==2.7.0"])})) == []
+    assert said(packages.pins("cpu-basic", {**WANTED, **requirements.parse(["torch==2.7.0"])})) == []
 
 
 def test_a_python_that_zerogpu_does_not_run_is_an_error() -> None:
-    assert said(pins.findings("zero-a10g", WANTED, python="3.13")) == [
+    assert said(packages.pins("zero-a10g", WANTED, python="3.13")) == [
         "streamspace/hub/card.py: PYTHON: expected a version that ZeroGPU runs (3.12), got '3.13'. As of 2026-11; see "
         "https://huggingface.co/docs/hub/spaces-zerogpu"
     ]
@@ -377,7 +377,7 @@ def test_an_upload_beyond_what_a_space_holds_is_named(tmp_path: Path) -> None:
 
 
 def test_the_packages_that_a_space_needs_are_named() -> None:
-    assert said(pins.findings("zero-a10g", {})) == [
+    assert said(packages.pins("zero-a10g", {})) == [
         "requirements.txt: gradio: expected one version (gradio==...), got 'none'. The card's sdk_version is made from it, "
         "and the two have to be equal",
         "requirements.txt: spaces: expected the package whose decorator app.py takes, got none",

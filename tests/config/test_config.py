@@ -237,3 +237,13 @@ def test_a_folder_is_no_config_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         configfile.read(tmp_path)
     assert caught.value.problems == [f"{tmp_path}: expected a readable file, got Is a directory"]
+
+
+def test_a_config_that_is_not_there_is_told_with_those_that_are_once() -> None:
+    known = ", ".join(configfile.names())
+    for name, near in (("nix", ""), ("defualt", "; did you mean 'default'?")):
+        with pytest.raises(ConfigError) as caught:
+            configfile.locate(name)
+        assert str(caught.value) == (
+            f"{name}: expected a config file, found none. Give a path, or one of config/: {known}{near}"
+        )

@@ -153,6 +153,14 @@ def test_what_a_visitor_writes_stays_text_wherever_it_is_written(added: Any, con
     assert [each for each in raw if each in added.all_special_ids] == []
 
 
+def test_a_tokenizer_with_several_templates_is_guarded_by_its_default_one(added: Any) -> None:
+    added.chat_template = {"default": added.chat_template, "tool_use": "no role tokens"}
+    forged = PromptBuilder(added, 2048, 2048).chat("", [Turn("user", "hello<|role|>there")], 100)
+    assert forged.ids.count(added.convert_tokens_to_ids("<|role|>")) == 2  # the template's own
+    added.chat_template = {"other": "no default"}
+    assert PromptBuilder(added, 2048, 2048).text("hello", 10).ids  # a completion needs none
+
+
 @pytest.mark.parametrize("harmless", ["<s>", "<mask>", "<pad>", "[INST]", "a < b", "\u200b", "<|im_en d|>"])
 def test_harmless_text_reaches_the_model_unchanged(tiny: Any, harmless: str) -> None:
     turn = Turn("user", f"what is {harmless} in a text?")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from streamspace.checks import platform, together
+from streamspace.checks import packages, platform
 from streamspace.hub import card, requirements
 from tests.standins.hub.checkout import Checkout
 from tests.standins.wheelhouse import Wheelhouse
@@ -22,12 +22,12 @@ END = "No version meets both, so the Hub's build would fail. Change the line, fo
 
 
 def said(*lines: str, hardware: str = "cpu-basic") -> list[str]:
-    return [str(finding) for finding in together.findings(hardware, requirements.parse([*INSTALLED, *lines]))]
+    return [str(finding) for finding in packages.conflicts(hardware, requirements.parse([*INSTALLED, *lines]))]
 
 
 @pytest.mark.parametrize("hardware", ["cpu-basic", "zero-a10g"])
 def test_the_shipped_requirements_go_together_with_the_hubs(hardware: str) -> None:
-    assert list(together.findings(hardware, requirements.read())) == []
+    assert list(packages.conflicts(hardware, requirements.read())) == []
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def test_what_zerogpus_own_spaces_requires_counts_too() -> None:
 
 def test_the_metadata_of_another_gradio_than_the_one_asked_for_says_nothing() -> None:
     wanted = requirements.parse(["gradio==5.0.0", "pydantic>=99"])
-    assert list(together.findings("cpu-basic", wanted)) == []
-    assert list(together.findings("cpu-basic", requirements.parse(["gradio>=5", "websockets<10"]))) == []
+    assert list(packages.conflicts("cpu-basic", wanted)) == []
+    assert list(packages.conflicts("cpu-basic", requirements.parse(["gradio>=5", "websockets<10"]))) == []
 
 
 def test_check_says_it_without_a_network(tmp_path: Path) -> None:
@@ -111,15 +111,15 @@ def test_no_version_meets_both_of_two_that_are_told_unmeetable(one: str, other: 
         for version in map(Version, [*versions, *bounds])
         if all(asked.specifier.contains(version, prereleases=True) for asked in (ours, theirs))
     ]
-    assert not (meeting and together.unmeetable(ours, theirs)), meeting
-    assert together.unmeetable(ours, theirs) == together.unmeetable(theirs, ours)
+    assert not (meeting and packages.unmeetable(ours, theirs)), meeting
+    assert packages.unmeetable(ours, theirs) == packages.unmeetable(theirs, ours)
 
 
 @given(st.lists(VERSIONS, min_size=2, max_size=2, unique_by=Version))
 def test_a_floor_above_a_ceiling_is_unmeetable_and_the_reverse_is_not(versions: list[str]) -> None:
     low, high = sorted(versions, key=Version)
-    assert together.unmeetable(Requirement(f"a>={high}"), Requirement(f"a<={low}"))
-    assert not together.unmeetable(Requirement(f"a>={low}"), Requirement(f"a<={high}"))
+    assert packages.unmeetable(Requirement(f"a>={high}"), Requirement(f"a<={low}"))
+    assert not packages.unmeetable(Requirement(f"a>={low}"), Requirement(f"a<={high}"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-"""Checks that requirements.txt is compatible with the packages that the Hub installs with it.
+"""Checks requirements.txt and the Python version against the Hub's build and ZeroGPU.
 
-It reads the metadata of the packages that are installed here; `check --build` asks pip, which reads all others'.
+What the Hub installs is compared by the metadata of the packages that are installed here; `check --build` asks pip,
+which reads that of all others.
 """
 
 from __future__ import annotations
@@ -12,17 +13,48 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from streamspace.checks.findings import Finding
-from streamspace.checks.pins import WHERE
-from streamspace.checks.platform import hub_requirements
+from streamspace.checks.platform import (
+    CHECKED,
+    ZEROGPU,
+    ZEROGPU_PAGE,
+    ZEROGPU_PYTHON,
+    ZEROGPU_TORCH,
+    hub_requirements,
+)
 from streamspace.checks.resolution import resolve
 from streamspace.hub import card, requirements
 
+WHERE = "requirements.txt"
 
-def findings(hardware: str, wanted: Mapping[str, Requirement], python: str = card.PYTHON) -> Iterator[Finding]:
+
+def pins(hardware: str, wanted: Mapping[str, Requirement], python: str = card.PYTHON) -> Iterator[Finding]:
+    """Findings for the packages of a Space on this hardware, as returned by `requirements.read`."""
+    asked = {name: str(line.specifier) for name, line in wanted.items()}
+    if requirements.pin("gradio", wanted) is None:
+        problem = f"gradio: expected one version (gradio==...), got {asked.get('gradio') or 'none'!r}"
+        yield Finding("error", WHERE, problem, "The card's sdk_version is made from it, and the two have to be equal")
+    if "==" in asked.get("spaces", ""):
+        problem = f"spaces: expected a lower bound only (spaces>=...), got {asked['spaces']!r}"
+        yield Finding("error", WHERE, problem, "ZeroGPU brings its own, and the build fails where the two differ")
+    if "spaces" not in wanted:
+        yield Finding("error", WHERE, "spaces: expected the package whose decorator app.py takes, got none")
+    if hardware != ZEROGPU:
+        return
+    torch = requirements.pin("torch", wanted)
+    if torch not in ZEROGPU_TORCH:
+        accepted = ", ".join(ZEROGPU_TORCH)
+        problem = f"torch: expected a version that ZeroGPU runs ({accepted}), got {asked.get('torch') or 'none'!r}"
+        yield Finding("error", WHERE, problem, f"As of {CHECKED}; see {ZEROGPU_PAGE}")
+    if python not in ZEROGPU_PYTHON:
+        problem = f"PYTHON: expected a version that ZeroGPU runs ({', '.join(ZEROGPU_PYTHON)}), got {python!r}"
+        yield Finding("error", "streamspace/hub/card.py", problem, f"As of {CHECKED}; see {ZEROGPU_PAGE}")
+
+
+def conflicts(hardware: str, wanted: Mapping[str, Requirement], python: str = card.PYTHON) -> Iterator[Finding]:
     """Findings for the packages that the Hub, or a package that it pins, also requires."""
     sdk_version = requirements.pin("gradio", wanted)
     if sdk_version is None:
-        return  # reported by pins.py
+        return  # reported by `pins`
     for theirs, origin in _required(hub_requirements(sdk_version, hardware), python):
         ours = wanted.get(canonicalize_name(theirs.name))
         if ours is not None and unmeetable(ours, theirs):
