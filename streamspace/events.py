@@ -9,6 +9,15 @@ from streamspace.sampling import SamplingParams
 
 Reason = Literal["stop", "length", "cancelled", "timeout"]
 Phase = Literal["loading", "waiting", "prefill", "decode"]
+Kind = Literal["reasoning", "answer", "tool_call"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a reply that is all of one kind. Joined with the rest of its kind, `text` is what a reader sees."""
+
+    kind: Kind
+    text: str
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,7 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+    reasoning_content: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,26 +47,35 @@ class Tensor:
 class Request:
     """One reply to be written.
 
-    `prompt` holds the token ids, or `messages` the conversation, as the engine takes it; the last
-    `prefix_length` of them are a reply to go on from.
+    `prompt` holds the token ids, or `messages` the conversation, as the engine takes it. With `continues` the reply has
+    begun in them and goes on from there. `begins` is the kind of part that it begins or goes on with; with None it is
+    raw text, and isn't taken apart. `thinking` is what a server with the chat template is told of it, if anything.
     `time_limit` is how long the model may write before it ends with the reason "timeout"; None is no limit.
     `tensors` is what the model takes beside the prompt: nothing in a conversation of text.
     """
 
     prompt: tuple[int, ...]
     sampling: SamplingParams
-    prefix_length: int = 0
+    continues: bool = False
+    begins: Kind | None = None
     time_limit: float | None = None
     messages: tuple[Message, ...] = ()
+    thinking: str = ""
     tensors: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
 class TextDelta:
-    """Text to append, and how many tokens the reply has so far. Joined, the pieces are the decoded reply."""
+    """Text to append to the parts of its kind, and how many tokens the reply has so far."""
 
     text: str
     tokens: int
+    kind: Kind = "answer"
+
+
+@dataclass(frozen=True)
+class Reclassified:
+    """The answer so far was reasoning: its end has come, and its beginning was never marked."""
 
 
 @dataclass(frozen=True)
@@ -83,4 +102,4 @@ class Failure:
     message: str
 
 
-Event = TextDelta | Heartbeat | Finished | Failure
+Event = TextDelta | Reclassified | Heartbeat | Finished | Failure

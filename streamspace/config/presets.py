@@ -83,7 +83,10 @@ def _end(text: str, value: yaml.Node, column: int) -> int:
 
 def _lines(name: str, field: FieldInfo, indent: str) -> Iterator[str]:
     value = field.get_default(call_default_factory=True)
-    if isinstance(value, BaseModel) and not isinstance(value, Range):
+    if isinstance(value, BaseModel) and len(type(value).model_fields) == 1:
+        ((_, described),) = type(value).model_fields.items()
+        yield f"{indent}{name}: {_value(value)} # {_comment(described)}\n"
+    elif isinstance(value, BaseModel) and not isinstance(value, Range):
         yield f"{indent}{name}:\n"
         for inner, described in type(value).model_fields.items():
             yield from _lines(inner, described, indent + "  ")

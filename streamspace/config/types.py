@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -214,6 +215,20 @@ class Limits(Part):
     )
 
 
+def _choice(value: object) -> object:
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value  # YAML reads on as true
+
+
+class Thinking(Part):
+    """Whether, and how hard, the model thinks before it answers, where its chat template has a choice."""
+
+    default: Annotated[Literal["off", "on", "low", "medium", "high", "max"] | None, BeforeValidator(_choice)] = Field(
+        None,
+        description="`off`, `on`, `low`, `medium`, `high` or `max`, as far as the model has it; `null`: it thinks. A "
+        "server is told only if this is set.",
+    )
+
+
 class Gpu(Part):
     """ZeroGPU: the seconds a reply asks for, computed from its prompt and `max_new_tokens`. Ignored elsewhere."""
 
@@ -280,6 +295,7 @@ class Config(Part):
     )
     model: Model = Field(description=Model.__doc__)
     system_prompt: str = Field("", max_length=20_000, description="Instructions to the model before the conversation.")
+    thinking: Thinking = Field(Thinking(), description=Thinking.__doc__)
     sampling: SamplingLimits = Field(SamplingLimits(), description=SamplingLimits.__doc__)
     limits: Limits = Field(Limits(), description=Limits.__doc__)
     gpu: Gpu = Field(Gpu(), description=Gpu.__doc__)

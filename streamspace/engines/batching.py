@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from streamspace.config.types import Config
+from streamspace.engines import forms
 from streamspace.engines import transformers_internals as internals
 from streamspace.engines.batch import Batch, Member
 from streamspace.engines.compatibility import GREEDY, incompatibility
@@ -58,6 +59,7 @@ class BatchingEngine:
         self.on_trial = on_trial
         self._model = model
         self._tokenizer = tokenizer
+        self._form = forms.of(tokenizer)
         self._longest = longest
         self._slots = Slots(capacity)
         self._admission = Slots(1)
@@ -92,7 +94,7 @@ class BatchingEngine:
             batch.end()
 
     def _member(self, request: Request, stop: threading.Event) -> Member:
-        reply = new_reply(request, stop, self._model, self._tokenizer)
+        reply = new_reply(request, stop, self._model, self._tokenizer, self._form)
         return Member(f"reply-{next(self._ids)}", reply, RequestSampler.of(request, self._model))
 
     def _written(self, member: Member, stop: threading.Event) -> Generator[Event, None, bool]:

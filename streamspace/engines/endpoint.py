@@ -13,13 +13,13 @@ from typing import Any
 from huggingface_hub import AsyncInferenceClient
 
 from streamspace.config.types import Config, Endpoint
-from streamspace.engines import endpoint_errors
+from streamspace.engines import endpoint_errors, parts
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
-from streamspace.engines.reasoning import CLOSE, OPEN
+from streamspace.engines.forms import Form
 from streamspace.engines.reply import CANCELLED, Reply
 from streamspace.engines.slots import Slots
 from streamspace.errors import first_line
-from streamspace.events import Reason, Request
+from streamspace.events import Kind, Reason, Request
 from streamspace.sampling import PARAMETERS
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,8 @@ class EndpointEngine:
             if not (yield from slot.wait(stop)):
                 yield CANCELLED
                 return
-            reply = Reply(request, stop)
+            parser = parts.parser(Form(), request.begins, request.continues) if request.begins else None
+            reply = Reply(request, stop, parser=parser)
             with self._asking(reply):
                 yield from reply.interruptible_events()
 
@@ -118,10 +119,12 @@ def _payload(request: Request, model: str) -> dict[str, Any]:
     sampling = request.sampling
     values = [(each, getattr(sampling, each.name)) for each in PARAMETERS]
     extra: dict[str, Any] = {each.name: value for each, value in values if not each.endpoint and value != each.neutral}
-    if request.prefix_length:
+    if request.continues:
         extra |= {"continue_final_message": True, "add_generation_prompt": False}
+    if request.thinking:
+        extra |= _thinking(request.thinking)
     return {
-        "messages": [vars(message) for message in request.messages],
+        "messages": [{name: value for name, value in vars(each).items() if value} for each in request.messages],
         "model": model,
         **{each.endpoint: value for each, value in values if each.endpoint},
         "seed": sampling.seed,
@@ -131,13 +134,20 @@ def _payload(request: Request, model: str) -> dict[str, Any]:
     }
 
 
+def _thinking(choice: str) -> dict[str, Any]:
+    """The switch for thinking, under the names that servers and chat templates have for it."""
+    if choice in ("off", "on"):
+        return {"chat_template_kwargs": {"enable_thinking": choice == "on", "thinking": choice == "on"}}
+    return {"reasoning_effort": choice, "chat_template_kwargs": {"reasoning_effort": choice}}
+
+
 class _Reader:
-    """Reads one stream of chunks into a reply; reasoning, which has a field of its own, becomes text between tags."""
+    """Reads one stream of chunks into a reply, whose reasoning some servers leave in the text."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._reason: Reason | None = None
-        self._reasoning = False
+        self._kind: Kind | None = None  # of the last text, where the server tells
 
     def take(self, chunk: Any) -> bool:
         """Takes one chunk of the stream; False when a stop string has come, and the rest is of no interest."""
@@ -159,11 +169,15 @@ class _Reader:
         reasoning = getattr(delta, "reasoning_content", None) or delta.reasoning
         self._reply.tokens += bool(reasoning or delta.content)
         if reasoning:
-            self._reply.add_text(reasoning if self._reasoning else f"{OPEN}\n{reasoning}", stop_strings=False)
-            self._reasoning = True
-        if not delta.content:
-            return
-        if self._reasoning:
-            self._reply.add_text(f"\n{CLOSE}\n\n", stop_strings=False)
-            self._reasoning = False
-        self._reply.add_text(delta.content)
+            self._part("reasoning", reasoning)
+        if delta.content and self._kind:
+            self._part("answer", delta.content)
+        elif delta.content:
+            self._reply.add_text(delta.content)
+
+    def _part(self, kind: Kind, text: str) -> None:
+        """Adds to a part of the reply; space at its beginning is the template's."""
+        text = text if kind == self._kind else text.lstrip()
+        if text:
+            self._kind = kind
+            self._reply.add_text(text, kind)

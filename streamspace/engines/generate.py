@@ -12,8 +12,10 @@ from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
 from streamspace.config.types import Config
+from streamspace.engines import forms, parts
 from streamspace.engines.decode import Decoder
 from streamspace.engines.engine import Events, LoadedModel
+from streamspace.engines.forms import Form
 from streamspace.engines.reply import CANCELLED, Reply, explain
 from streamspace.engines.slots import Slot, Slots
 from streamspace.engines.tensors import unpack
@@ -41,6 +43,7 @@ class GenerateEngine:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model
         self._tokenizer = tokenizer
+        self._form = forms.of(tokenizer)
         self._slots = Slots(1)
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
@@ -50,7 +53,7 @@ class GenerateEngine:
                 if not (yield from slot.wait(stop)):
                     yield CANCELLED
                     return
-                reply = new_reply(request, stop, self._model, self._tokenizer, bound=1)
+                reply = new_reply(request, stop, self._model, self._tokenizer, self._form, bound=1)
                 slot.hand_over(threading.Thread(target=self._write, args=(reply, slot), name="generate", daemon=True))
                 yield from reply.events()
         finally:
@@ -89,10 +92,14 @@ class GenerateEngine:
             reply.leave()
 
 
-def new_reply(request: Request, stop: threading.Event, model: Any, tokenizer: Any, bound: int = 0) -> Reply:
-    """A reply of the model's tokens, which goes on from the request's prefix."""
-    prefix = request.prompt[len(request.prompt) - request.prefix_length :]
-    return Reply(request, stop, Decoder(tokenizer, prefix), end_tokens(model), bound)
+def new_reply(request: Request, stop: threading.Event, model: Any, tokenizer: Any, form: Form, bound: int = 0) -> Reply:
+    """A reply of the model's tokens, taken apart as the request wants it."""
+    before = request.prompt if request.continues else ()
+    if request.begins is None:
+        return Reply(request, stop, Decoder(tokenizer, before), end_tokens(model), bound=bound)
+    prompt = tokenizer.decode(request.prompt) if form.template else ""
+    reader = parts.parser(form, request.begins, request.continues, prompt)
+    return Reply(request, stop, Decoder(tokenizer, before, form.special), end_tokens(model), reader, bound)
 
 
 def end_tokens(model: Any) -> frozenset[int]:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Generator, Iterator
 
 from streamspace.engines.decode import Decoder, StopStrings
 from streamspace.engines.engine import HEARTBEAT
+from streamspace.engines.parts import Parser, Piece
 from streamspace.errors import first_line
-from streamspace.events import Event, Failure, Finished, Heartbeat, Reason, Request, TextDelta
+from streamspace.events import Event, Failure, Finished, Heartbeat, Kind, Part, Reason, Reclassified, Request, TextDelta
 from streamspace.i18n import LazyText, t
 
 CANCELLED = Finished("cancelled", 0, 0.0, 0.0)  # of a reply that was stopped before it had begun
@@ -19,8 +20,9 @@ CANCELLED = Finished("cancelled", 0, 0.0, 0.0)  # of a reply that was stopped be
 class Reply:
     """A reply decides when it is complete; `ended` then says so to what computes it.
 
-    With a `decoder` it takes tokens, of which `end_tokens` end it; without, text. `bound` is how many events may wait
-    for the reader: what computes it then waits as well, until `stop` is set. 0 is no bound.
+    With a `decoder` it takes tokens, of which `end_tokens` end it; without, text. A `parser` takes the text apart; stop
+    strings end only an answer. `bound` is how many events may wait for the reader: what computes it then waits as well,
+    until `stop` is set. 0 is no bound.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Reply:
         stop: threading.Event,
         decoder: Decoder | None = None,
         end_tokens: frozenset[int] = frozenset(),
+        parser: Parser | None = None,
         bound: int = 0,
     ) -> None:
         self.request = request
@@ -37,6 +40,7 @@ class Reply:
         self._stop = stop
         self._decoder = decoder
         self._end_tokens = end_tokens
+        self._parser = parser
         self._stop_strings = StopStrings(request.sampling.stop)
         self._queue: queue.Queue[Event | None] = queue.Queue(bound)
         self._started = time.monotonic()
@@ -56,25 +60,28 @@ class Reply:
             self.finish("stop")
             return
         self.tokens += 1
-        self._add(self._decoder.push(token))
+        self._take_apart(self._decoder.push(token))
         reason = self._cut() or ("length" if self.tokens == self.request.sampling.max_new_tokens else None)
         if reason and not self.ended:
             self.finish(reason)
 
-    def add_text(self, text: str, stop_strings: bool = True) -> None:
-        """The next text, in which stop strings end the reply, or not."""
+    def add_text(self, text: str, kind: Kind | None = None) -> None:
+        """The next text: of this kind, or one that is still to be taken apart."""
         self._first = self._first or self._elapsed()
-        if stop_strings:
-            self._add(text)
+        if kind is None:
+            self._take_apart(text)
         else:
-            self._put_text(text)
+            self._add([Part(kind, text)])
 
     def finish(self, reason: Reason) -> None:
         """The last events. What a stop string held back is text after all; half a character is not, if more was due."""
         decoder = self._decoder if reason in ("stop", "length") else None
-        rest, hit = self._stop_strings.push(decoder.flush() if decoder else "")
-        self._put_text(rest if hit else rest + self._stop_strings.flush())
-        self._finish("stop" if hit else reason)
+        self._take_apart(decoder.flush() if decoder else "")
+        if self._parser and not self.ended:
+            self._add(self._parser.flush())
+        if not self.ended:
+            self._put_text(self._stop_strings.flush())
+            self._finish(reason)
 
     def fail(self, reason: LazyText) -> None:
         """The last event when the reply can't be computed."""
@@ -117,11 +124,20 @@ class Reply:
                 yield self._finished(reason)
                 return
 
-    def _add(self, text: str) -> None:
-        shown, hit = self._stop_strings.push(text)
-        self._put_text(shown)
-        if hit:
-            self._finish("stop")
+    def _take_apart(self, text: str) -> None:
+        self._add(self._parser.push(text) if self._parser else [Part("answer", text)])
+
+    def _add(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            if isinstance(piece, Part) and piece.kind == "answer":
+                shown, hit = self._stop_strings.push(piece.text)
+                self._put_text(shown)
+                if hit:
+                    self._finish("stop")
+                    return
+                continue
+            self._put_text(self._stop_strings.flush())
+            self._put(piece if isinstance(piece, Reclassified) else TextDelta(piece.text, self.tokens, piece.kind))
 
     def _cut(self) -> Reason | None:
         """Why the reply must end now, if it must."""

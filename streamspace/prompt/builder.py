@@ -7,47 +7,59 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streamspace.engines import reasoning
+from streamspace.engines import forms
+from streamspace.engines.canonical import of_kind
 from streamspace.errors import ModelError, RequestError
-from streamspace.events import Message, Tensor
+from streamspace.events import Kind, Message, Part, Request, Tensor
 from streamspace.i18n import t
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
+from streamspace.prompt.thinking import Choice, Thinking, find
+from streamspace.sampling import SamplingParams
 
 
 @dataclass(frozen=True)
 class Prompt:
     """Token ids ready for the model, or the messages for one that has its tokenizer elsewhere.
 
-    `dropped_messages` counts the oldest messages that were left out to fit. `opening` is how the chat template begins
-    the reply (some open the reasoning themselves). The last `prefix_length` of the ids belong to a reply to go on from.
-    `tensors` are the images' pixels; `dropped_images` counts the images that were left out.
+    `dropped_messages` counts the oldest messages that were left out to fit. `begins`, `continues` and `thinking` are
+    the request's. `tensors` are the images' pixels; `dropped_images` counts the images that were left out.
     """
 
     ids: tuple[int, ...]
     dropped_messages: int = 0
-    opening: str = ""
-    prefix_length: int = 0
+    begins: Kind | None = None
+    continues: bool = False
     messages: tuple[Message, ...] = ()
+    thinking: str = ""
     tensors: tuple[Tensor, ...] = ()
     dropped_images: int = 0
 
+    def request(self, sampling: SamplingParams) -> Request:
+        """What the engine is asked."""
+        return Request(
+            prompt=self.ids,
+            sampling=sampling,
+            continues=self.continues,
+            begins=self.begins,
+            messages=self.messages,
+            thinking=self.thinking,
+            tensors=self.tensors,
+        )
+
 
 class PromptBuilder:
-    """Encodes prompts for one model, with its tokenizer and its chat template."""
+    """Encodes prompts for one model, with its tokenizer and its chat template. `thinking` is the config's default."""
 
-    def __init__(self, tokenizer: Any, context_window: int, most_tokens: int) -> None:
+    def __init__(self, tokenizer: Any, context_window: int, most_tokens: int, thinking: str | None = None) -> None:
         self._tokenizer = tokenizer
         self._window = context_window
         self._most = most_tokens
         self._control = ControlTokens(tokenizer)
-        self._template = tokenizer.chat_template or ""
-        self._folds_system = bool(self._template) and not self._knows_system()
-
-    @property
-    def can_think(self) -> bool:
-        """Whether the chat template has a switch for thinking."""
-        return "enable_thinking" in str(self._template)
+        self._form = forms.of(tokenizer)
+        has_template = bool(tokenizer.chat_template)
+        self._folds_system = has_template and not self._knows_system()
+        self.thinking = find(str(tokenizer.chat_template), self._probe, thinking) if has_template else Thinking()
 
     def text(self, text: str, new_tokens: int) -> Prompt:
         """A raw text to be continued. Raises RequestError when it is longer than what fits."""
@@ -56,18 +68,19 @@ class PromptBuilder:
         return Prompt(ids)
 
     def chat(
-        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, prefix: str = ""
+        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: object = None, begun: Sequence[Part] = ()
     ) -> Prompt:
-        """A conversation that ends with the user's turn, and the beginning of the reply where it is to go on.
+        """A conversation that ends with the user's turn, and the reply as far as it has `begun` where it is to go on.
 
         The oldest turns are left out until the rest fits into the context window beside `new_tokens`. Raises
-        RequestError when the last turn alone is too long.
+        RequestError when the last turn alone is too long, or for a choice of thinking that the model hasn't.
         """
         budget = self._budget(new_tokens)
+        choice = self.thinking.choices.get(self.thinking.choose(thinking), Choice())
         later = [index for index, turn in enumerate(turns) if turn.role == "user"][1:]
 
         def encode(start: int) -> Prompt:
-            return self._encode(system, turns[start:], start, thinking, prefix)
+            return self._encode(system, turns[start:], start, choice, begun)
 
         prompt = encode(0)
         if len(prompt.ids) > budget and later:
@@ -76,18 +89,44 @@ class PromptBuilder:
         self._check(len(prompt.ids), budget)
         return prompt
 
-    def _encode(self, system: str, turns: Sequence[Turn], dropped_messages: int, thinking: bool, prefix: str) -> Prompt:
-        rendered = self._render(self._messages(system, turns), thinking)
-        opening = reasoning.OPEN + "\n" if rendered.rstrip().endswith(reasoning.OPEN) else ""
-        prefix_ids = self._control.encode(self._control.mark_reply(prefix.removeprefix(opening))) if prefix else []
-        ids, tensors = self._inputs(rendered, prefix_ids, turns)
-        return Prompt(tuple(ids), dropped_messages, opening, len(prefix_ids), tensors=tensors)
+    def _encode(
+        self, system: str, turns: Sequence[Turn], dropped_messages: int, choice: Choice, begun: Sequence[Part]
+    ) -> Prompt:
+        instructed = "\n".join(line for line in (system, choice.instruction) if line)
+        messages = self._messages(instructed, turns)
+        if begun:
+            rendered, begins = self._begun(messages, choice, begun), begun[-1].kind
+        else:
+            rendered = self._render(messages, choice)
+            begins = forms.opened(self._form, rendered)
+        ids, tensors = self._inputs(rendered, turns)
+        return Prompt(tuple(ids), dropped_messages, begins, bool(begun), tensors=tensors)
 
-    def _inputs(
-        self, rendered: str, prefix_ids: list[int], turns: Sequence[Turn]
-    ) -> tuple[list[int], tuple[Tensor, ...]]:
-        """The token ids of a rendered prompt and of the reply's prefix, and the tensors the model takes besides."""
-        return self._control.encode(rendered) + prefix_ids, ()
+    def _inputs(self, rendered: str, turns: Sequence[Turn]) -> tuple[list[int], tuple[Tensor, ...]]:
+        """The token ids of a rendered prompt, and the tensors the model takes besides."""
+        return self._control.encode(rendered), ()
+
+    def _begun(self, messages: list[dict[str, Any]], choice: Choice, begun: Sequence[Part]) -> str:
+        """The prompt with the reply as far as it has begun: by the template, or else by the form of the replies."""
+        reasoning, answer = (self._safe(of_kind(begun, kind)) for kind in ("reasoning", "answer"))
+        last = begun[-1].kind
+        message = self._message("assistant", of_kind(begun, "answer"))
+        message |= {"reasoning_content": reasoning} if reasoning else {}
+        end = {"reasoning": reasoning, "answer": answer}.get(last, "")
+        try:
+            rendered = self._render([*messages, message], choice, "reasoning_content" if last == "reasoning" else True)
+        except Exception:  # the template leaves out what is to be continued, or refuses it
+            rendered = ""
+        if reasoning.strip() in rendered and self._goes_on(rendered, end.strip(), last):
+            return rendered + end[len(end.rstrip()) :]  # some templates trim what has to go on exactly there
+        rendered = self._render(messages, choice)
+        safe = [Part(part.kind, self._safe(part.text)) for part in begun]
+        return rendered + forms.written(self._form, rendered, safe)
+
+    def _goes_on(self, rendered: str, end: str, kind: Kind) -> bool:
+        """Whether a prompt ends with this text, in a part of this kind."""
+        before = rendered.removesuffix(end)
+        return before != rendered and (not self._form.tags or forms.opened(self._form, before) == kind)
 
     def _messages(self, system: str, turns: Sequence[Turn]) -> list[dict[str, Any]]:
         if not system.strip():
@@ -99,14 +138,28 @@ class PromptBuilder:
 
     def _message(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
         """A message in the form that the chat template reads."""
-        return {"role": role, "content": self._control.mark(text)}
+        return {"role": role, "content": self._safe(text)}
 
-    def _render(self, messages: list[dict[str, Any]], thinking: bool = True) -> str:
-        switch = {"enable_thinking": thinking} if self.can_think else {}
+    def _safe(self, text: str) -> str:
+        """What a visitor wrote, or could have, so that no control token in it acts as one."""
+        return self._control.mark(text)
+
+    def _render(
+        self, messages: list[dict[str, Any]], choice: Choice | None = None, continued: bool | str = False
+    ) -> str:
+        """The conversation as the template has it; `continued` names what of the last message is left open."""
         rendered: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **switch
+            messages,
+            tokenize=False,
+            add_generation_prompt=not continued,
+            continue_final_message=continued,
+            **(choice.variables if choice else {}),
         )
         return rendered
+
+    def _probe(self, choice: Choice) -> str:
+        """A short prompt, to see what a choice changes."""
+        return self._render(self._messages(choice.instruction, [Turn("user", "Hi")]), choice)
 
     def _knows_system(self) -> bool:
         """Whether the template has a system role: some raise at one, others leave it out. Also a first test of it."""

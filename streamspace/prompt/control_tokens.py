@@ -6,11 +6,9 @@ encoded as the plain text that it is: nobody can end a turn and forge another. O
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
-from streamspace.engines.reasoning import CLOSE, OPEN
 from streamspace.errors import RequestError
 from streamspace.i18n import t
 
@@ -34,11 +32,6 @@ class ControlTokens:
         """A visitor's text, for the chat template."""
         marked: str = self._mark(text, self._pattern)
         return marked
-
-    def mark_reply(self, text: str) -> str:
-        """A reply to go on from: a client sends it, but the tags of reasoning in it are the model's."""
-        parts = re.split(f"({OPEN}|{CLOSE})", text)
-        return "".join(part if part in (OPEN, CLOSE) else self.mark(part) for part in parts)
 
     def break_up(self, text: str) -> str:
         """A visitor's text for a processor, which can't encode marks: control tokens are split by an unseen space."""

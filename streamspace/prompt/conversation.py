@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from streamspace.engines import reasoning
+from streamspace.engines import canonical
 from streamspace.errors import RequestError
 from streamspace.i18n import LazyText, t
 
@@ -66,7 +66,7 @@ def _turn(entry: Any, where: str) -> tuple[Turn | None, bool]:
         return None, metadata.get("id") == PROBLEM  # the page's own: thoughts have a title, figures and problems an id
     text, images = _content(entry.get("content"), f"{where}.content")
     if role == "assistant":
-        text, images = reasoning.strip(text), ()
+        text, images = canonical.of_kind(canonical.read(text), "answer"), ()
     return (Turn(cast(Role, role), text, images) if text.strip() or images else None), False
 
 

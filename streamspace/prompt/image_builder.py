@@ -11,12 +11,13 @@ from PIL import Image
 
 from streamspace.engines.tensors import pack
 from streamspace.errors import ModelError, RequestError
-from streamspace.events import Tensor
+from streamspace.events import Part, Tensor
 from streamspace.i18n import t
 from streamspace.prompt.builder import Prompt, PromptBuilder
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.images import Images
+from streamspace.prompt.thinking import Choice
 
 IDS = ("input_ids", "attention_mask")  # what the engine has from the prompt itself
 
@@ -29,9 +30,15 @@ class ImagePromptBuilder(PromptBuilder):
     """
 
     def __init__(
-        self, processor: Any, context_window: int, most_tokens: int, images: Images, dtype: torch.dtype
+        self,
+        processor: Any,
+        context_window: int,
+        most_tokens: int,
+        images: Images,
+        dtype: torch.dtype,
+        thinking: str | None = None,
     ) -> None:
-        super().__init__(processor.tokenizer, context_window, most_tokens)
+        super().__init__(processor.tokenizer, context_window, most_tokens, thinking)
         self._processor = processor
         self._images = images
         self._dtype = dtype
@@ -39,17 +46,17 @@ class ImagePromptBuilder(PromptBuilder):
         self._control = ControlTokens(self._tokenizer, [token for token in named if isinstance(token, str)])
 
     def chat(
-        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: bool = True, prefix: str = ""
+        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: object = None, begun: Sequence[Part] = ()
     ) -> Prompt:
         """See `PromptBuilder.chat`. Raises RequestError also for an image that can't be read."""
         seen, dropped_images = self._images.read(turns)
-        return replace(super().chat(system, seen, new_tokens, thinking, prefix), dropped_images=dropped_images)
+        return replace(super().chat(system, seen, new_tokens, thinking, begun), dropped_images=dropped_images)
 
     def check_processor(self, model: str) -> None:
         """Encodes a small image. Raises ModelError when template and processor don't work together."""
         picture = Image.new("RGB", (64, 48), "white")
         try:
-            found = self._encode("", [Turn("user", "Hi", (picture,))], 0, True, "")
+            found = self._encode("", [Turn("user", "Hi", (picture,))], 0, Choice(), ())
         except Exception as error:  # a template and a processor raise what they like
             raise ModelError(
                 f"model.id: expected a model that reads images, got an error from the processor of {model!r}: {error}. "
@@ -63,11 +70,12 @@ class ImagePromptBuilder(PromptBuilder):
 
     def _message(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
         parts: list[dict[str, str]] = [{"type": "image"}] * images
-        return {"role": role, "content": [*parts, {"type": "text", "text": self._control.break_up(text)}]}
+        return {"role": role, "content": [*parts, {"type": "text", "text": self._safe(text)}]}
 
-    def _inputs(
-        self, rendered: str, prefix_ids: list[int], turns: Sequence[Turn]
-    ) -> tuple[list[int], tuple[Tensor, ...]]:
+    def _safe(self, text: str) -> str:
+        return self._control.break_up(text)
+
+    def _inputs(self, rendered: str, turns: Sequence[Turn]) -> tuple[list[int], tuple[Tensor, ...]]:
         pictures = [picture for turn in turns for picture in turn.images]
         bos = self._tokenizer.bos_token
         try:
@@ -81,11 +89,7 @@ class ImagePromptBuilder(PromptBuilder):
             raise RequestError(t("error.image_refused", reason=str(error)[:300])) from error
         ids: list[int] = found["input_ids"][0].tolist()
         tensors = {name: tensor for name, tensor in found.items() if name not in IDS}
-        return ids + prefix_ids, tuple(self._packed(name, tensor, ids, prefix_ids) for name, tensor in tensors.items())
+        return ids, tuple(pack(name, self._in_dtype(tensor)) for name, tensor in tensors.items())
 
-    def _packed(self, name: str, tensor: torch.Tensor, ids: list[int], prefix_ids: list[int]) -> Tensor:
-        if tensor.is_floating_point():
-            tensor = tensor.to(self._dtype)
-        if tensor.shape == (1, len(ids)):  # one value a token, such as its type: 0 is text
-            tensor = torch.nn.functional.pad(tensor, (0, len(prefix_ids)))
-        return pack(name, tensor)
+    def _in_dtype(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self._dtype) if tensor.is_floating_point() else tensor

@@ -31,7 +31,7 @@ def pipeline(
     """
     if config.endpoint:
         engine = selection.make(config, Situation(zerogpu.present()))
-        return Pipeline(config, engine, MessageBuilder(config.limits.prompt_tokens))
+        return Pipeline(config, engine, MessageBuilder(config.limits.prompt_tokens, config.thinking.default))
     before_torch()
     from streamspace.reply import local  # brings torch, which a model on a server doesn't need
 

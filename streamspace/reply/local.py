@@ -55,9 +55,9 @@ def pipeline(
 
 
 def _prompt_builder(config: Config, loaded: Loaded) -> PromptBuilder:
-    window, most = loaded.context_window, config.limits.prompt_tokens
+    window, most, thinking = loaded.context_window, config.limits.prompt_tokens, config.thinking.default
     if config.task != "image-chat":
-        return PromptBuilder(loaded.tokenizer, window, most)
-    prompts = ImagePromptBuilder(loaded.processor, window, most, Images(config.limits), loaded.model.dtype)
+        return PromptBuilder(loaded.tokenizer, window, most, thinking)
+    prompts = ImagePromptBuilder(loaded.processor, window, most, Images(config.limits), loaded.model.dtype, thinking)
     prompts.check_processor(config.model.id)
     return prompts

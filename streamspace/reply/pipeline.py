@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from streamspace.config.types import Config
+from streamspace.engines import canonical
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Engine
 from streamspace.errors import GenerationError, RequestError
-from streamspace.events import Failure, Finished, Heartbeat, Phase, Request, TextDelta
+from streamspace.events import Failure, Finished, Heartbeat, Part, Phase, Reclassified, TextDelta
 from streamspace.i18n import t
 from streamspace.prompt import conversation
 from streamspace.prompt.builder import Prompt, PromptBuilder
@@ -28,13 +29,13 @@ from streamspace.sampling import SamplingParams
 
 @dataclass(frozen=True)
 class Progress:
-    """A reply so far: its whole text, what the model is doing, and the end when it has come.
+    """A reply so far: its parts, what the model is doing, and the end when it has come.
 
     `dropped_messages` and `dropped_images` count the oldest ones that didn't fit, `note` says how far the model is
     while it loads, and `position` is the reply's in the queue: 0 runs, 1 is the next.
     """
 
-    text: str = ""
+    parts: tuple[Part, ...] = ()
     tokens: int = 0
     phase: Phase = "waiting"
     dropped_messages: int = 0
@@ -43,9 +44,19 @@ class Progress:
     note: str = ""
     position: int = 0
 
+    @property
+    def text(self) -> str:
+        """All that was written, in the one form that every model's reply has."""
+        return canonical.render(self.parts)
+
+    @property
+    def length(self) -> int:
+        """How many characters were written."""
+        return sum(len(part.text) for part in self.parts)
+
 
 Replies = AsyncGenerator[Progress, None]
-Job = tuple[Prompt, SamplingParams, str]  # with the text of the reply to go on from
+Job = tuple[Prompt, SamplingParams]
 
 
 class Pipeline:
@@ -68,7 +79,7 @@ class Pipeline:
 
     def chat(self, request: ChatRequest) -> Replies:
         """Streams the reply. Raises RequestError before the engine is asked, GenerationError when the model fails."""
-        return self._stream(partial(self._chat_job, request))
+        return self._stream(partial(self._chat_job, request), request.begun)
 
     def complete(self, request: CompletionRequest) -> Replies:
         """Streams what comes after a text. Raises as `chat` does."""
@@ -79,25 +90,23 @@ class Pipeline:
         if not self.budget:
             return None
         with contextlib.suppress(RequestError):
-            prompt, sampling, _ = await asyncio.to_thread(self._chat_job, request, unsent=True)
+            prompt, sampling = await asyncio.to_thread(self._chat_job, request, unsent=True)
             return self.budget.seconds(len(prompt.ids), sampling.max_new_tokens)
         return None
 
-    async def _stream(self, prepare: Callable[[], Job]) -> Replies:
+    async def _stream(self, prepare: Callable[[], Job], begun: tuple[Part, ...] = ()) -> Replies:
         """The whole story of a reply, in call order."""
         yield Progress()  # before any work: a cancel that comes sooner would not be heard
-        prompt, sampling, prefix = await asyncio.to_thread(prepare)
-        request = Request(prompt.ids, sampling, prompt.prefix_length, messages=prompt.messages, tensors=prompt.tensors)
-        now = Progress(
-            prefix or prompt.opening, dropped_messages=prompt.dropped_messages, dropped_images=prompt.dropped_images
-        )
+        prompt, sampling = await asyncio.to_thread(prepare)
+        request = prompt.request(sampling)
+        now = Progress(begun, dropped_messages=prompt.dropped_messages, dropped_images=prompt.dropped_images)
         with self._queue.entry() as entry:
             while position := entry.position:
                 yield Progress(position=position)
                 await entry.move()
             yield now
             open_stream = partial(self.engine.stream, request)
-            batches = bridge(open_stream, lambda: update_interval(len(now.text)) if now.tokens else 0.0)
+            batches = bridge(open_stream, lambda: update_interval(now.length) if now.tokens else 0.0)
             async with aclosing(batches):
                 async for events in batches:
                     for event in events:
@@ -113,12 +122,11 @@ class Pipeline:
         message = self._message(request.message or "" if unsent else request.message, unsent or bool(request.images))
         turns = self._turns(request, message)
         system, most = self._system(request.system_prompt), sampling.max_new_tokens
-        prompt = self.builder.chat(system, turns, most, bool(request.thinking), request.prefix)
-        return prompt, sampling, request.prefix
+        return self.builder.chat(system, turns, most, request.thinking, request.begun), sampling
 
     def _completion_job(self, request: CompletionRequest) -> Job:
         sampling = parameters.choose(self.config.sampling, request.sampling)
-        return self.builder.text(self._message(request.prompt), sampling.max_new_tokens), sampling, ""
+        return self.builder.text(self._message(request.prompt), sampling.max_new_tokens), sampling
 
     def _turns(self, request: ChatRequest, message: str) -> list[Turn]:
         turns = conversation.read(request.history, message, self.config.limits.turns, request.images)
@@ -145,9 +153,12 @@ class Pipeline:
         return asked
 
 
-def _after(now: Progress, event: TextDelta | Heartbeat | Finished) -> Progress:
+def _after(now: Progress, event: TextDelta | Reclassified | Heartbeat | Finished) -> Progress:
     if isinstance(event, TextDelta):
-        return replace(now, text=now.text + event.text, tokens=event.tokens, phase="decode")
+        parts = canonical.extended(now.parts, Part(event.kind, event.text))
+        return replace(now, parts=parts, tokens=event.tokens, phase="decode")
+    if isinstance(event, Reclassified):
+        return replace(now, parts=canonical.extended(now.parts, event))
     if isinstance(event, Heartbeat):
         return replace(now, phase=event.phase)
     return replace(now, tokens=event.tokens, end=event)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from streamspace.events import Part
+
 Values = Mapping[str, object]  # sampling parameters by name; one that is None or absent has the config's default
 
 
@@ -12,15 +14,16 @@ Values = Mapping[str, object]  # sampling parameters by name; one that is None o
 class ChatRequest:
     """A reply to `message`, after a `history` of {"role", "content"} messages.
 
-    `prefix` is the beginning of the reply, to continue from; `images` are uploaded files that come with the message,
-    as Gradio describes them; a `system_prompt` of None is the config's. An `object` can be anything: clients send it.
+    `begun` is the reply so far, to continue from; `thinking` a choice by its name, or true or false. `images` are
+    uploaded files that come with the message, as Gradio describes them; a `system_prompt` of None is the config's. An
+    `object` can be anything: clients send it.
     """
 
     message: object
     history: object = None
     system_prompt: object = None
-    thinking: object = True
-    prefix: str = ""
+    thinking: object = None
+    begun: tuple[Part, ...] = ()
     images: object = None
     sampling: Values = field(default_factory=dict)
 

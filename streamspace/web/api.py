@@ -29,13 +29,17 @@ def _optional(parameter: Parameter) -> Any:
 SAMPLING: Types = {each.name: _optional(each) for each in PARAMETERS if not each.appended} | {"seed": int | None}
 APPENDED: Types = {each.name: _optional(each) for each in PARAMETERS if each.appended}
 CONVERSATION: Types = {"history": list[dict[str, Any]] | None, "system_prompt": str | None}
-CHAT: Types = {"message": str, **CONVERSATION, **SAMPLING, "thinking": bool}
+CHAT: Types = {"message": str, **CONVERSATION, **SAMPLING, "thinking": bool | str | None}
 
 
 def chat(loader: Loader) -> Endpoint:
     """The endpoint /chat of this loader."""
     description = (
-        'Reply to a message that comes after a history of {"role", "content"} messages; streams the text so far.'
+        'Reply to a message that comes after a history of {"role", "content"} messages; streams the text so far. '
+        "Whatever the model writes, its thoughts come first, between <think> and </think>, each on a line of its own, "
+        "then an empty line and the answer; a tool call between <tool_call> and </tool_call>. Such a text can be sent "
+        "back in the history: its thoughts are left out. `thinking` is true, false, or a level that the model has, "
+        'such as "low".'
     )
     return _endpoint("chat", description, {**CHAT, **APPENDED}, lambda values: loader.chat(ChatRequest(**values)))
 
@@ -73,9 +77,10 @@ def _endpoint(name: str, description: str, types: Types, start: Callable[[dict[s
 
 def _signature(types: Types) -> inspect.Signature:
     kind, (required, *_) = inspect.Parameter.POSITIONAL_OR_KEYWORD, types
-    defaults = {required: inspect.Parameter.empty, "thinking": True}
+    empty = inspect.Parameter.empty
     parameters = [
-        inspect.Parameter(name, kind, annotation=type_, default=defaults.get(name)) for name, type_ in types.items()
+        inspect.Parameter(name, kind, annotation=type_, default=empty if name == required else None)
+        for name, type_ in types.items()
     ]
     return inspect.Signature(parameters, return_annotation=Texts)
 

@@ -163,7 +163,7 @@ def test_a_reply_goes_on_from_where_it_was_cut(engine: BatchingEngine, tiny: Any
     whole = text(write(engine, Request(prompt, GREEDY)))
     begun = text(write(engine, Request(prompt, sampling(max_new_tokens=20))))
     ids = tuple(tiny.tokenizer(begun, add_special_tokens=False)["input_ids"])
-    rest = write(engine, Request((*prompt, *ids), sampling(max_new_tokens=60), prefix_length=len(ids)))
+    rest = write(engine, Request((*prompt, *ids), sampling(max_new_tokens=60), continues=True))
     assert begun + text(rest) == whole
 
 

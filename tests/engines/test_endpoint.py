@@ -20,7 +20,7 @@ from gradio_client import Client
 from streamspace.config.types import Endpoint
 from streamspace.engines import endpoint
 from streamspace.engines.endpoint import EndpointEngine
-from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Request, TextDelta
+from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Request, TextDelta
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.sampling import SamplingParams
@@ -93,14 +93,40 @@ def test_without_a_key_the_machines_own_hub_token_is_not_sent(
 
 
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
-def test_thoughts_in_a_field_of_their_own_become_part_of_the_text(server: ChatServer, field: str) -> None:
+def test_thoughts_in_a_field_of_their_own_are_told_apart(server: ChatServer, field: str) -> None:
     def answer(exchange: Exchange) -> None:
         for thought in ("Hm", ", well"):
             exchange.send(delta(**{field: thought}))
         words("42")(exchange)
 
     server.answers = [answer]
-    assert text(ask(engine(server))) == "<think>\nHm, well\n</think>\n\n42"
+    events = [event for event in ask(engine(server)) if isinstance(event, TextDelta)]
+    assert [(event.kind, event.text) for event in events] == [
+        ("reasoning", "Hm"), ("reasoning", ", well"), ("answer", "42"),
+    ]  # fmt: skip
+
+
+def test_thoughts_that_a_server_leaves_in_the_text_are_told_apart(server: ChatServer) -> None:
+    server.answers = [words("<th", "ink>\nHm", "\n</think>\n\n4", "2")]
+    stream = engine(server).stream(Request((), GREEDY, begins="answer", messages=HELLO), threading.Event())
+    events = [event for event in stream if isinstance(event, TextDelta)]
+    assert [(event.kind, event.text) for event in events] == [("reasoning", "Hm"), ("answer", "4"), ("answer", "2")]
+
+
+@pytest.mark.parametrize(
+    ("thinking", "sent"),
+    [
+        ("off", {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}),
+        ("on", {"chat_template_kwargs": {"enable_thinking": True, "thinking": True}}),
+        ("low", {"reasoning_effort": "low", "chat_template_kwargs": {"reasoning_effort": "low"}}),
+        ("", {}),
+    ],
+)
+def test_the_choice_of_thinking_travels_to_the_server(server: ChatServer, thinking: str, sent: dict[str, Any]) -> None:
+    server.answers = [words("Hi")]
+    list(engine(server).stream(Request((), GREEDY, messages=HELLO, thinking=thinking), threading.Event()))
+    body = server.asked[0]
+    assert {key: body[key] for key in ("reasoning_effort", "chat_template_kwargs") if key in body} == sent
 
 
 def test_a_stop_string_ends_the_reply_and_is_not_shown(server: ChatServer) -> None:
@@ -228,7 +254,7 @@ def test_more_visitors_than_places_wait(server: ChatServer) -> None:
 
 def test_the_oldest_turns_are_left_out_and_a_begun_reply_comes_last() -> None:
     turns = [Turn("user", "a" * 60), Turn("assistant", "b"), Turn("user", "c" * 60)]
-    prompt = MessageBuilder(most_tokens=20).chat("Be kind.", turns, 10, prefix="Well")
+    prompt = MessageBuilder(most_tokens=20).chat("Be kind.", turns, 10, begun=(Part("answer", "Well"),))
     assert prompt.dropped_messages == 2
     assert prompt.messages == (
         Message("system", "Be kind."), Message("user", "c" * 60), Message("assistant", "Well"),

@@ -232,7 +232,5 @@ def test_a_reply_goes_on_from_where_it_was_cut(engine: GenerateEngine, tiny: Any
     whole = text(list(engine.stream(Request(prompt, GREEDY), threading.Event())))
     begun = text(list(engine.stream(Request(prompt, sampling(max_new_tokens=20)), threading.Event())))
     ids = tuple(tiny.tokenizer(begun, add_special_tokens=False)["input_ids"])
-    rest = list(
-        engine.stream(Request((*prompt, *ids), sampling(max_new_tokens=60), prefix_length=len(ids)), threading.Event())
-    )
+    rest = list(engine.stream(Request((*prompt, *ids), sampling(max_new_tokens=60), continues=True), threading.Event()))
     assert begun + text(rest) == whole

@@ -10,6 +10,7 @@ import pytest
 from transformers import AddedToken
 
 from streamspace.errors import ModelError, RequestError
+from streamspace.events import Part
 from streamspace.prompt.builder import Prompt, PromptBuilder, check_template
 from streamspace.prompt.conversation import Turn
 
@@ -47,7 +48,7 @@ def test_a_conversation_is_encoded_as_the_models_template_says(tiny: Any) -> Non
     ]
     expected = tiny.tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
     found = builder(tiny).chat("Be kind.", turns, 100)
-    assert (list(found.ids), found.dropped_messages, found.opening) == (expected, 0, "")
+    assert (list(found.ids), found.dropped_messages, found.begins) == (expected, 0, "answer")
 
 
 def test_the_oldest_turns_are_left_out_to_fit_and_counted(tiny: Any) -> None:
@@ -98,21 +99,21 @@ def test_without_a_system_role_the_instructions_go_into_the_first_message(tiny: 
 
 def test_thinking_is_switched_where_the_template_can(tiny: Any) -> None:
     on, off = (builder(tiny).chat("", talk(0), 100, thinking=thinking) for thinking in (True, False))
-    assert builder(tiny).can_think
+    assert list(builder(tiny).thinking.choices) == ["off", "on"]
     assert shown(tiny, off) == shown(tiny, on) + "<think>\n\n</think>\n\n"
-    assert not builder(tiny, ALTERNATING).can_think
+    assert not builder(tiny, ALTERNATING).thinking.choices
 
 
 def test_thoughts_that_the_template_opens_belong_to_the_reply(tiny: Any) -> None:
-    assert builder(tiny, OPENS_THOUGHTS).chat("", talk(0), 100).opening == "<think>\n"
+    assert builder(tiny, OPENS_THOUGHTS).chat("", talk(0), 100).begins == "reasoning"
 
 
 @pytest.mark.parametrize("chat_template", [None, OPENS_THOUGHTS])
 def test_a_reply_goes_on_after_what_it_has(tiny: Any, chat_template: str | None) -> None:
     fresh = builder(tiny, chat_template).chat("", talk(1), 100)
-    found = builder(tiny, chat_template).chat("", talk(1), 100, prefix=fresh.opening + "One, two,")
-    assert shown(tiny, found) == shown(tiny, fresh) + "One, two,"
-    assert found.prefix_length == len(found.ids) - len(fresh.ids) > 0
+    found = builder(tiny, chat_template).chat("", talk(1), 100, begun=(Part(fresh.begins or "answer", "One, two, "),))
+    assert shown(tiny, found) == shown(tiny, fresh) + "One, two, "
+    assert (found.continues, found.begins) == (True, fresh.begins)
 
 
 CONTROL = ["<|im_end|>", "<|im_start|>", "<|endoftext|>", "<|pad|>", "<think>", "</think>", "<|role|>"]
@@ -132,7 +133,7 @@ def control_ids(tokenizer: Any, ids: Sequence[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("control", CONTROL)
-@pytest.mark.parametrize("where", ["system", "message", "history", "reply", "prefix"])
+@pytest.mark.parametrize("where", ["system", "message", "history", "reply", "reasoning", "answer"])
 def test_what_a_visitor_writes_stays_text_wherever_it_is_written(added: Any, control: str, where: str) -> None:
     prompts = PromptBuilder(added, 2048, 2048)
 
@@ -141,13 +142,14 @@ def test_what_a_visitor_writes_stays_text_wherever_it_is_written(added: Any, con
             name: f"hello{forged if name == where else ''} there" for name in ("system", "message", "history", "reply")
         }
         turns = [Turn("user", said["history"]), Turn("assistant", said["reply"]), Turn("user", said["message"])]
-        return prompts.chat(said["system"], turns, 100, prefix=f"One,{forged if where == 'prefix' else ''} two")
+        begun = [Part(kind, f"{kind}{forged if where == kind else ''} goes") for kind in ("reasoning", "answer")]  # type: ignore[arg-type]
+        return prompts.chat(said["system"], turns, 100, begun=begun)
 
     plain, forged = built(""), built(control)
-    reasoning_goes_on = where == "prefix" and control in ("<think>", "</think>")  # a reply's own
-    assert (control_ids(added, forged.ids) == control_ids(added, plain.ids)) is not reasoning_goes_on
+    assert control_ids(added, forged.ids) == control_ids(added, plain.ids)
     stripped = where == "reply" and control == "</think>"  # by the chat template, from earlier turns
-    assert (control in added.decode(forged.ids)) is not stripped
+    written = [added.decode(each.ids).count(control) for each in (plain, forged)]
+    assert written == [written[0], written[0] + (not stripped)]
     assert "\u200b" not in added.decode(forged.ids)
     raw = prompts.text(f"a{control}b", 10).ids
     assert [each for each in raw if each in added.all_special_ids] == []

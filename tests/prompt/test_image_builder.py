@@ -13,6 +13,7 @@ from transformers import Idefics3Processor
 from streamspace.config.types import Limits, Model
 from streamspace.engines.tensors import unpack
 from streamspace.errors import ModelError
+from streamspace.events import Part
 from streamspace.model.loading import Loaded, load
 from streamspace.model.placement import Placement
 from streamspace.prompt.conversation import Turn
@@ -63,11 +64,12 @@ def test_what_is_per_token_grows_with_the_reply_that_goes_on(vision_loaded: Load
 
     processor = Typed(vision_loaded.processor.image_processor, vision_loaded.tokenizer, 4, vision.TEMPLATE)
     typed = ImagePromptBuilder(processor, 2048, 1024, Images(Limits()), torch.float32)
-    prompt = typed.chat("", [Turn("user", vision.ASK, (str(vision.picture(uploads_folder)),))], 60, prefix="It is a")
-    assert prompt.prefix_length > 0
+    prompt = typed.chat(
+        "", [Turn("user", vision.ASK, (str(vision.picture(uploads_folder)),))], 60, begun=(Part("answer", "It is a"),)
+    )
     types = next(unpack(each, "cpu") for each in prompt.tensors if each.name == "mm_token_type_ids")
     assert types.shape == (1, len(prompt.ids))
-    assert not types[0, -prompt.prefix_length :].any()
+    assert not types[0, -3:].any()
     assert types.any()
 
 

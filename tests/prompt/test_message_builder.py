@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamspace.errors import RequestError
-from streamspace.events import Message
+from streamspace.events import Message, Part
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
 
@@ -15,7 +15,7 @@ MESSAGES = tuple(Message(turn.role, turn.text) for turn in TURNS)
 
 def test_turns_that_just_fit_are_all_sent() -> None:
     prompt = MessageBuilder(20).chat("", TURNS, 10)
-    assert (prompt.messages, prompt.dropped_messages, prompt.prefix_length) == (MESSAGES, 0, 0)
+    assert (prompt.messages, prompt.dropped_messages, prompt.continues) == (MESSAGES, 0, False)
 
 
 def test_the_oldest_exchange_is_left_out_where_one_character_is_too_much() -> None:
@@ -30,13 +30,28 @@ def test_the_last_message_is_sent_however_long_it_is() -> None:
 
 
 def test_a_reply_that_goes_on_is_the_last_message() -> None:
-    prompt = MessageBuilder(20).chat("", TURNS, 10, prefix="Well")
-    assert prompt.messages == (*MESSAGES, Message("assistant", "Well"))
-    assert prompt.prefix_length == 1
+    prompt = MessageBuilder(20).chat("", TURNS, 10, begun=(Part("reasoning", "Hm."), Part("answer", "Well")))
+    assert prompt.messages == (*MESSAGES, Message("assistant", "Well", "Hm."))
+    assert (prompt.continues, prompt.begins) == (True, "answer")
+
+
+def test_thoughts_that_go_on_are_part_of_the_content() -> None:
+    prompt = MessageBuilder(20).chat("", TURNS, 10, begun=(Part("reasoning", "Hm"),))
+    assert prompt.messages[-1] == Message("assistant", "<think>\nHm")
+    assert (prompt.continues, prompt.begins) == (True, "reasoning")
+
+
+@pytest.mark.parametrize(
+    ("default", "wish", "told"),
+    [(None, False, ""), ("on", None, "on"), ("on", False, "off"), ("off", True, "on"), ("low", "high", "high")],
+)
+def test_a_server_is_told_about_thinking_where_the_config_has_a_default(
+    default: str | None, wish: object, told: str
+) -> None:
+    assert MessageBuilder(20, default).chat("", TURNS, 10, wish).thinking == told
 
 
 def test_a_text_is_refused_since_servers_take_conversations() -> None:
     with pytest.raises(RequestError) as caught:
         MessageBuilder(20).text("Once", 10)
     assert str(caught.value) == "This Space's model accepts conversations only. Its owner: set task: chat"
-    assert not MessageBuilder.can_think

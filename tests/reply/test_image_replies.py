@@ -13,7 +13,7 @@ from PIL import Image
 from streamspace.config.types import Config
 from streamspace.engines.generate import GenerateEngine
 from streamspace.errors import RequestError
-from streamspace.events import Event, Finished, Request, TextDelta
+from streamspace.events import Event, Finished, Part, TextDelta
 from streamspace.model.loading import Loaded
 from streamspace.prompt.builder import Prompt, PromptBuilder
 from streamspace.prompt.conversation import Turn
@@ -44,9 +44,7 @@ def pipeline(config: Config, vision_loaded: Loaded) -> Pipeline:
 
 def written(vision_loaded: Loaded, prompt: Prompt) -> tuple[str, Event]:
     engine = GenerateEngine(vision_loaded.model, vision_loaded.tokenizer)
-    events = list(
-        engine.stream(Request(prompt.ids, GREEDY, prompt.prefix_length, tensors=prompt.tensors), threading.Event())
-    )
+    events = list(engine.stream(prompt.request(GREEDY), threading.Event()))
     return "".join(event.text for event in events if isinstance(event, TextDelta)), events[-1]
 
 
@@ -74,7 +72,7 @@ def test_a_begun_reply_to_an_image_goes_on_to_the_same_end(vision_loaded: Loaded
     whole, end = written(vision_loaded, vision.builder(vision_loaded).chat("", turns, 60))
     assert isinstance(end, Finished)
     begun = whole[: whole.index(" ", len(whole) // 2)]  # between words, where tokens part
-    rest, _ = written(vision_loaded, vision.builder(vision_loaded).chat("", turns, 60, prefix=begun))
+    rest, _ = written(vision_loaded, vision.builder(vision_loaded).chat("", turns, 60, begun=(Part("answer", begun),)))
     assert begun + rest == whole
 
 

@@ -203,5 +203,5 @@ async def test_a_begun_reply_goes_on_to_the_same_end(pipeline: Pipeline) -> None
     half = (await read(pipeline.chat(ChatRequest(LONG, sampling={"max_new_tokens": 100}))))[-1]
     assert half.end
     assert half.end.reason == "length"
-    rest = (await read(pipeline.chat(ChatRequest(LONG, prefix=half.text, sampling={"max_new_tokens": 100}))))[-1]
+    rest = (await read(pipeline.chat(ChatRequest(LONG, begun=half.parts, sampling={"max_new_tokens": 100}))))[-1]
     assert rest.text == whole.text

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from streamspace.events import Finished
+from streamspace.events import Finished, Part
 from streamspace.i18n import t
 from streamspace.reply.pipeline import Progress
 from streamspace.web.page import bubbles
 from streamspace.web.page.markup import MARK
 
+HM = Part("reasoning", "Hm")
 END = Finished("length", 9, 0.25, 0.75)
 FIGURES = "9 tokens, the first after 0.25 s, 16 tokens/s · maximum reply length reached"
 
@@ -28,19 +29,19 @@ def bot(content: Any, **metadata: Any) -> dict[str, Any]:
     ("progress", "expected"),
     [
         (Progress(), []),
-        (Progress("Hi <b>"), [bot(part(f"Hi <{MARK}b>"))]),
-        (Progress("<think>\nHm"), [bot(part("Hm"), title="Thinking…", status="pending")]),
-        (Progress("<think>\nHm\n</think>\n\n"), [bot(part("Hm"), title="Thoughts", status="done", duration=1.3)]),
+        (Progress((Part("answer", "Hi <b>"),)), [bot(part(f"Hi <{MARK}b>"))]),
+        (Progress((HM,)), [bot(part("Hm"), title="Thinking…", status="pending")]),
         (
-            Progress("<think>\nHm\n</think>\n\nYes", end=END),
+            Progress((HM, Part("answer", "Yes"), Part("tool_call", "{}")), end=END),
             [
                 bot(part("Hm"), title="Thoughts", status="done", duration=1.3),
                 bot(part("Yes")),
+                bot(part("```\n{}\n```"), id="tool_call", title="Tool call"),
                 bot(part(f'<span class="figures">{FIGURES}</span>'), id="figures"),
             ],
         ),
         (
-            Progress("<think>\nHm", end=END),  # ended while it reasoned
+            Progress((HM,), end=END),  # ended while it reasoned
             [
                 bot(part("Hm"), title="Thoughts", status="done", duration=1.3),
                 bot(part(f'<span class="figures">{FIGURES}</span>'), id="figures"),
@@ -51,7 +52,7 @@ def bot(content: Any, **metadata: Any) -> dict[str, Any]:
 def test_a_reply_is_shown_as_its_reasoning_its_answer_and_its_figures(
     progress: Progress, expected: list[dict[str, Any]]
 ) -> None:
-    assert bubbles.messages(progress, 1.26) == expected
+    assert bubbles.messages(progress, [1.26, 2.0]) == expected
 
 
 @pytest.mark.parametrize(("tokens", "duration"), [(1, 0.75), (0, 0.0), (2, 0.25)])
@@ -96,7 +97,8 @@ def test_what_is_shown_is_in_the_visitors_language() -> None:
         "<p>Weggelassene Bilder, die ältesten zuerst: 1 · owner/&lt;name&gt; wird heruntergeladen: 1,2 von 9,0 GB…</p>"
     )
     titles = [
-        bubbles.messages(Progress(said), 0, "de")[0]["metadata"]["title"] for said in ("<think>a", "<think>a</think>b")
+        bubbles.messages(Progress(said), language="de")[0]["metadata"]["title"]
+        for said in ((HM,), (HM, Part("answer", "b")))
     ]
     assert titles == ["Denkt nach …", "Gedanken"]
 
@@ -120,14 +122,14 @@ FIRST = [{"role": "user", "content": "one"}, bot("1")]
 @pytest.mark.parametrize(
     ("messages", "expected"),
     [
-        (None, ([], "", "")),
-        ([None, bot("hello")], ([], "", "")),
-        ([*FIRST, {"role": "user", "content": part(f"<{MARK}b>")}], (FIRST, "<b>", "")),
+        (None, ([], "", ())),
+        ([None, bot("hello")], ([], "", ())),
+        ([*FIRST, {"role": "user", "content": part(f"<{MARK}b>")}], (FIRST, "<b>", ())),
         (
             [*FIRST, {"role": "user", "content": "two"}, bot(part("Hm"), title="Thoughts"), bot("a"), "x", bot("b"), bot("9 tokens", id="figures")],
-            (FIRST, "two", "<think>\nHm\n</think>\n\nab"),
+            (FIRST, "two", (HM, Part("answer", "a"), Part("answer", "b"))),
         ),
-        ([{"role": "user", "content": [{"type": "file"}, "x", {"text": 7}, *part("two")]}, bot(7)], ([], "two", "")),
+        ([{"role": "user", "content": [{"type": "file"}, "x", {"text": 7}, *part("two")]}, bot(7)], ([], "two", (Part("answer", ""),))),
     ],
 )  # fmt: skip
 def test_the_last_exchange_is_found_in_what_a_browser_sends(messages: Any, expected: Any) -> None:

@@ -6,16 +6,17 @@ All functions are pure. Markup is escaped here; the layout is left to the pages.
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
-from streamspace.engines import reasoning
-from streamspace.events import Finished
+from streamspace.events import Finished, Kind, Part
 from streamspace.i18n import LazyText, t, translate
 from streamspace.prompt.conversation import PROBLEM
 from streamspace.reply.pipeline import Progress
 from streamspace.web.page import markup
 
 Message = dict[str, Any]
+TOOL_CALL = "tool_call"  # the metadata id of a tool call
 FIGURES = "figures"  # the metadata id of the line under a finished reply
 UNFINISHED = {"length", "cancelled", "timeout"}  # the reasons for an end after which a reply can be continued
 
@@ -25,23 +26,29 @@ def text(content: str, role: str = "assistant", **metadata: Any) -> Message:
     return {"role": role, "content": [{"type": "text", "text": content}], "metadata": metadata or None}
 
 
-def messages(progress: Progress, thinking: float = 0.0, language: str = "en") -> list[Message]:
-    """The reply so far: its reasoning (which took `thinking` seconds), its answer and its figures, a message each."""
-    parts = reasoning.split(progress.text)
+def messages(progress: Progress, seconds: Sequence[float] = (), language: str = "en") -> list[Message]:
+    """The reply so far: a message for each of its parts, which took so many `seconds`, and one for its figures."""
     shown = []
-    if parts.thought is not None and parts.thinking and progress.end is None:
-        shown.append(
-            text(markup.escape(parts.thought), title=t("reply.thinking").in_language(language), status="pending")
-        )
-    elif parts.thought is not None:
-        title = t("reply.reasoning").in_language(language)
-        shown.append(text(markup.escape(parts.thought), title=title, status="done", duration=round(thinking, 1)))
-    if parts.answer:
-        shown.append(text(markup.escape(parts.answer)))
+    for index, part in enumerate(progress.parts):
+        growing = part is progress.parts[-1] and progress.end is None
+        took = round(seconds[index], 1) if index < len(seconds) else 0.0
+        shown.append(_part(part, growing, took, language))
     if progress.end:
         ended = html.escape(figures(progress.end).in_language(language))
         shown.append(text(f'<span class="figures">{ended}</span>', id=FIGURES))
     return shown
+
+
+def _part(part: Part, growing: bool, seconds: float, language: str) -> Message:
+    """What isn't answer is folded, under a title."""
+    if part.kind == "answer":
+        return text(markup.escape(part.text))
+    if part.kind == "tool_call":
+        return text(f"```\n{part.text}\n```", id=TOOL_CALL, title=t("reply.tool_call").in_language(language))
+    if growing:
+        return text(markup.escape(part.text), title=t("reply.thinking").in_language(language), status="pending")
+    title = t("reply.reasoning").in_language(language)
+    return text(markup.escape(part.text), title=title, status="done", duration=seconds)
 
 
 def failure(message: str) -> Message:
@@ -84,19 +91,24 @@ def figures(end: Finished) -> LazyText:
     )
 
 
-def last_exchange(messages: Any) -> tuple[list[Any], Any, str]:
+def last_exchange(messages: Any) -> tuple[list[Any], Any, tuple[Part, ...]]:
     """The messages before the visitor's last one, the text of that, and what there is of its reply."""
     listed = markup.unescape(messages) if isinstance(messages, list) else []
     roles = [message.get("role") if isinstance(message, dict) else None for message in listed]
     if "user" not in roles:
-        return [], "", ""
+        return [], "", ()
     last = len(roles) - 1 - roles[::-1].index("user")
     reply = [message for message in listed[last + 1 :] if isinstance(message, dict)]
-    reasoned = next((content(message) for message in reply if _metadata(message).get("title")), None)
-    answers = [
-        content(message) for message in reply if not (_metadata(message).get("title") or _metadata(message).get("id"))
-    ]
-    return listed[:last], content(listed[last]), reasoning.join(reasoned, "".join(answers))
+    begun = tuple(Part(kind, content(message)) for message in reply if (kind := _kind(message)))
+    return listed[:last], content(listed[last]), begun
+
+
+def _kind(message: Message) -> Kind | None:
+    """The kind of part that a message of a reply shows; None for the page's own lines and for tool calls."""
+    metadata = _metadata(message)
+    if metadata.get("id"):
+        return None
+    return "reasoning" if metadata.get("title") else "answer"
 
 
 def content(message: dict[str, Any]) -> str:

@@ -27,14 +27,14 @@ CONVERSATIONS = """<nav data-name="conversations"><button data-action="create" d
 <button data-action="json" data-text="json"></button></nav>"""
 
 
-def chat(loader: Loader) -> list[gr.HTML]:
+def chat(loader: Loader) -> list[Any]:
     """Builds the page's parts and wires them, inside a Blocks context. Returns those that `visit.opened` fills."""
     parts = _layout(loader.config)
     runs = [_run(loader, parts, start) for start in _starts(parts)]
     _wire(parts, runs)
     if zerogpu.lends(loader.config):  # each reply is paid from the visitor's quota
         _show_cost(loader, parts, runs)
-    return [parts["status"], parts["model"]]
+    return [parts["status"], parts["model"], parts["settings"][1]]
 
 
 def _layout(config: Config) -> dict[str, Any]:
@@ -54,8 +54,7 @@ def _layout(config: Config) -> dict[str, Any]:
     parts["cost"] = gr.HTML(elem_id="cost", padding=False, visible=zerogpu.lends(config))
     with gr.Accordion(label("settings"), open=False, elem_id="settings"):
         system = gr.Textbox(config.system_prompt, label=label("system_prompt"), lines=2, max_lines=8)
-        thinking = gr.Checkbox(True, label=label("think_first"), elem_id="thinking")
-        parts["settings"] = [system, thinking, *controls.sampling(config.sampling)]
+        parts["settings"] = [system, controls.thinking(config.thinking), *controls.sampling(config.sampling)]
     return parts
 
 
@@ -111,10 +110,10 @@ def _wire(parts: dict[str, Any], runs: list[Any]) -> None:
 def _handler(loader: Loader) -> Callable[..., Updates]:
     """Answers the visitor's last message; a reply that has begun is continued."""
 
-    async def reply(request: gr.Request, messages: list[Any], system: str, thinking: bool, *values: Any) -> Updates:
-        earlier, question, prefix = bubbles.last_exchange(messages)
+    async def reply(request: gr.Request, messages: list[Any], system: str, thinking: Any, *values: Any) -> Updates:
+        earlier, question, begun = bubbles.last_exchange(messages)
         images = imagebox.files(messages, earlier)
-        chat = ChatRequest(question, earlier, system, thinking, prefix, images, controls.asked(values))
+        chat = ChatRequest(question, earlier, system, thinking, begun, images, controls.asked(values))
         show = _show(messages[: len(earlier) + 1], visitor_language(request))
         async with aclosing(updates(loader.chat(chat), show)) as shown:
             async for update in shown:
@@ -131,7 +130,7 @@ def _show(before: list[Any], language: str) -> Show:
         messages = [*before, *bubbles.messages(progress, stopwatch.seconds(progress), language)]
         if error is None:
             return messages, bubbles.status(progress, language)
-        more = isinstance(error, GpuError) and bool(progress.text)
+        more = isinstance(error, GpuError) and bool(progress.parts)
         return [*messages, bubbles.failure(error.in_language(language))], bubbles.line("", more)
 
     return show

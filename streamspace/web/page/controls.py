@@ -7,7 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.config.types import IntRange, Range, SamplingLimits
+from streamspace.config.types import IntRange, Range, SamplingLimits, Thinking
+from streamspace.prompt.thinking import CHOICES
 from streamspace.sampling import PARAMETERS
 from streamspace.web.page.labels import label
 
@@ -17,6 +18,12 @@ def sampling(bounds: SamplingLimits) -> list[Any]:
     sliders = [_slider(each.name, getattr(bounds, each.name)) for each in PARAMETERS]
     seed = gr.Number(value=bounds.seed, precision=0, label=label("seed"), info=label("seed_info"))
     return [*sliders, seed]
+
+
+def thinking(settings: Thinking) -> gr.Radio:
+    """The choice of thinking: of all there are, those of the model are shown once it is loaded."""
+    choices: list[Any] = [(label(f"thinking_{name}"), name) for name in CHOICES]
+    return gr.Radio(choices, value=settings.default, label=label("thinking"), elem_id="thinking")
 
 
 def asked(values: Sequence[Any]) -> dict[str, Any]:

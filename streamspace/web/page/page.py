@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
 
@@ -19,7 +20,7 @@ from streamspace.web.page.events import listener
 from streamspace.web.page.redacting import RedactingBlocks
 
 HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
-Part = Callable[[Loader], list[gr.HTML]]
+Part = Callable[[Loader], list[Any]]
 TASKS: dict[str, tuple[Part, Callable[[Loader], object], str]] = {
     "chat": (chat, api.chat, "chat"),
     "completion": (completion, api.complete, "complete"),

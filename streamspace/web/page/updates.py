@@ -10,7 +10,6 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.engines import reasoning
 from streamspace.errors import StreamspaceError, redacted_trace, unexpected
 from streamspace.reply.pipeline import Progress, Replies
 
@@ -35,15 +34,19 @@ async def updates(replies: Replies, show: Show) -> Updates:
 
 
 class Stopwatch:
-    """Measures how long a reply's reasoning takes."""
+    """Measures how long each part of a reply takes."""
 
     def __init__(self) -> None:
-        self._started = self._duration = 0.0
+        self._started: list[float] = []
+        self._seconds: list[float] = []
 
-    def seconds(self, progress: Progress) -> float:
-        """Seconds from the first token of the reasoning to its last so far."""
-        if progress.tokens and not self._started:
-            self._started = time.monotonic()
-        if progress.tokens and reasoning.split(progress.text).thinking:
-            self._duration = time.monotonic() - self._started
-        return self._duration
+    def seconds(self, progress: Progress) -> list[float]:
+        """For each part, the seconds from its first token to its last so far."""
+        now = time.monotonic()
+        for _ in progress.parts[len(self._started) :]:
+            self._started.append(now)
+            self._seconds.append(0.0)
+        if progress.parts:
+            last = len(progress.parts) - 1
+            self._seconds[last] = now - self._started[last]
+        return self._seconds[: len(progress.parts)]

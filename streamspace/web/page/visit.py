@@ -13,22 +13,26 @@ from streamspace.reply.pipeline import Progress
 from streamspace.web.page import bubbles
 from streamspace.web.page.labels import visitor_language
 
-# The styles then show the switch: a component that Gradio makes visible would reset its neighbours' values.
-THINKS = "<span data-thinks></span>"
-
 
 def opened(loader: Loader) -> Callable[[gr.Request], AsyncGenerator[Any, None]]:
-    """The handler of the page's load event: the values of the status line and of the part about the model."""
+    """The handler of the page's load event: the values of the status line, the part about the model, and thinking."""
+    chats = loader.config.task != "completion"
 
     async def opened(request: gr.Request) -> AsyncGenerator[Any, None]:
         language = visitor_language(request)
         try:
             async for note in loader.until_ready():
-                yield bubbles.status(Progress(phase="loading", note=note), language), gr.skip()
+                yield values(bubbles.status(Progress(phase="loading", note=note), language), gr.skip(), gr.skip())
         except StreamspaceError as error:
-            yield "", bubbles.diagnosis(error.in_language(language), loader.background, language)
+            yield values("", bubbles.diagnosis(error.in_language(language), loader.background, language), gr.skip())
             return
-        can_think = loader.pipeline is not None and loader.pipeline.builder.can_think
-        yield "", THINKS if can_think else ""
+        assert loader.pipeline
+        thinking = loader.pipeline.builder.thinking
+        # The styles show the choices: a component that Gradio makes visible would reset its neighbours' values.
+        shown = f'<span data-thinks="{" ".join(thinking.choices)}"></span>' if thinking.choices else ""
+        yield values("", shown, thinking.default or gr.skip())
+
+    def values(*all_: Any) -> tuple[Any, ...]:
+        return all_ if chats else all_[:2]
 
     return opened

@@ -18,9 +18,12 @@ import yaml
 
 from streamspace.config import file as configfile
 from streamspace.config.types import Config
+from streamspace.engines import canonical, parts
 from streamspace.engines.engine import Events
+from streamspace.engines.forms import Form
+from streamspace.engines.parts import Piece
 from streamspace.errors import ModelError
-from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
+from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Reclassified, Request, TextDelta
 from streamspace.prompt import conversation
 from streamspace.prompt.builder import Prompt
 from streamspace.prompt.message_builder import MessageBuilder
@@ -48,7 +51,8 @@ class Scripted:
         asked = next(message.content for message in reversed(request.messages) if message.role == "user")
         told = self._script.get(asked, {})
         text = told.get("says", asked)
-        begun = len(request.messages[-1].content) if request.prefix_length else 0
+        begun = len(_begun(request.messages[-1])) if request.continues else 0
+        reader = parts.parser(Form(), request.begins or "answer", request.continues)
         end = len(text) if begun else told.get("until", len(text))
         tokens = 0
         yield Heartbeat("prefill")
@@ -57,8 +61,9 @@ class Scripted:
                 yield Finished("cancelled", tokens, 0.12, time.monotonic() - began)
                 return
             tokens += 3
-            yield TextDelta(text[start : min(start + PIECE, end)], tokens)
+            yield from _deltas(reader.push(text[start : min(start + PIECE, end)]), tokens)
             time.sleep(told.get("pause", 0.001))
+        yield from _deltas(reader.flush(), tokens)
         if "fails" in told:
             yield Failure(told["fails"])
         else:
@@ -68,10 +73,19 @@ class Scripted:
         """See `Engine.unavailable_reason`."""
 
 
+def _deltas(pieces: list[Piece], tokens: int) -> list[Event]:
+    return [piece if isinstance(piece, Reclassified) else TextDelta(piece.text, tokens, piece.kind) for piece in pieces]
+
+
+def _begun(message: Message) -> str:
+    """The beginning of a reply as the script has it."""
+    if not message.reasoning_content:
+        return message.content
+    return canonical.render((Part("reasoning", message.reasoning_content), Part("answer", message.content)))
+
+
 class PromptBuilder(MessageBuilder):
     """Passes a message on as it is, and a text too."""
-
-    can_think = True
 
     def text(self, text: str, new_tokens: int) -> Prompt:
         """The text as the only message."""
@@ -83,7 +97,9 @@ def pipeline(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
     script = yaml.safe_load(Path(os.environ.get("SCRIPT", SCRIPT)).read_text("utf-8")) or {}
     if "unloaded" in script:
         raise ModelError(script["unloaded"])
-    return Pipeline(config, Scripted(script, config.limits.concurrency), PromptBuilder(config.limits.prompt_tokens))
+    return Pipeline(
+        config, Scripted(script, config.limits.concurrency), PromptBuilder(config.limits.prompt_tokens, "on")
+    )
 
 
 if __name__ == "__main__":
