@@ -38,7 +38,7 @@ TABLE = (
     Tags("tool_call", "<|START_ACTION|>", "<|END_ACTION|>"),
     Tags("reasoning", "<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
     Tags("tool_call", "<|tools_prefix|>", "<|tools_suffix|>"),
-    Tags("reasoning", "<|channel>thought", "<channel|>"),  # Gemma 4
+    Tags("reasoning", "<|channel>thought\n", "<channel|>"),  # Gemma 4
     Tags("tool_call", "<|tool_call>", "<tool_call|>"),
     Tags("reasoning", "<|channel|>analysis<|message|>", "<|end|>"),  # gpt-oss
     Tags("answer", "<|channel|>commentary<|message|>", "<|end|>"),  # what it says before it calls a tool
@@ -109,7 +109,7 @@ def opened(form: Form, prompt: str) -> Kind:
     """The kind of part that a reply begins with after `prompt`: some chat templates open the reasoning themselves."""
     end = prompt.replace(MARK, "").rstrip()
     openings = [row.opening.replace(MARK, "") for row in form.tags if row.kind == "reasoning"]
-    return "reasoning" if any(opening and end.endswith(opening) for opening in openings) else "answer"
+    return "reasoning" if any(opening and end.endswith(opening.rstrip()) for opening in openings) else "answer"
 
 
 def written(form: Form, prompt: str, parts: Sequence[Part]) -> str:
@@ -131,7 +131,7 @@ def _row(form: Form, kind: Kind, prompt: str) -> Tags:
     """The row by which this kind of part is written: that which the prompt has opened, or else the first."""
     rows = [row for row in form.tags if row.kind == kind and row.opening]
     end = prompt.rstrip()
-    at_end = [row for row in rows if end.endswith(row.opening.replace(MARK, ""))]
+    at_end = [row for row in rows if end.endswith(row.opening.replace(MARK, "").rstrip())]
     return (*at_end, *rows, Tags(kind, ""))[0]
 
 

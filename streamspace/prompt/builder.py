@@ -117,8 +117,10 @@ class PromptBuilder:
             rendered = self._render([*messages, message], choice, "reasoning_content" if last == "reasoning" else True)
         except Exception:  # the template leaves out what is to be continued, or refuses it
             rendered = ""
-        if reasoning.strip() in rendered and self._goes_on(rendered, end.strip(), last):
-            return rendered + end[len(end.rstrip()) :]  # some templates trim what has to go on exactly there
+        if not rendered.endswith(end):
+            rendered += end[len(end.rstrip()) :]  # some templates trim what has to go on exactly there
+        if reasoning.strip() in rendered and self._goes_on(rendered, end.lstrip(), last):
+            return rendered
         rendered = self._render(messages, choice)
         safe = [Part(part.kind, self._safe(part.text)) for part in begun]
         return rendered + forms.written(self._form, rendered, safe)

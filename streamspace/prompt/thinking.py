@@ -20,8 +20,8 @@ SWITCHES: dict[str, tuple[object, object]] = {
     "thinking_budget": (0, -1),  # Seed-OSS
 }
 EFFORTS = ("reasoning_effort", "thinking_effort", "reasoning_strength")  # gpt-oss, Solar and others; Kimi; Muse
-LEVELS = {"low": ("low",), "medium": ("medium",), "high": ("high", "xhigh"), "max": ("max",)}
-NONE = ("none", "no_think")  # an effort that is none, in templates that name it
+LEVELS = {"low": ("low",), "medium": ("medium",), "high": ("high", "xhigh"), "max": ("max",), "off": ("none", "no_think")}
+NAMED = {"xhigh", "max", "none", "no_think"}  # levels that count only where a template names them: some print any
 INSTRUCTION = "/no_think"  # of templates that look for it in the system prompt: Nemotron Nano v2
 
 
@@ -53,8 +53,8 @@ class Thinking:
         if wish is True or wish == "on" != self._thinks("on"):
             return self.default if self.default != "off" else self._thinks("")
         name = "off" if wish is False else wish
-        if name in self.choices:
-            return str(name)
+        if isinstance(name, str) and name in self.choices:
+            return name
         if name == "off":
             return self.default
         raise RequestError(t("error.thinking", wish=str(wish)[:40], choices=", ".join(self.choices)))
@@ -70,14 +70,17 @@ def find(source: str, render: Render, default: str | None = None) -> Thinking:
     A choice that the template refuses, or that changes nothing, isn't one. The default is `default` if there is such a
     choice, else to think.
     """
-    seen: dict[str, str] = {}
+    seen: dict[str, str] = {}  # the names of the choices by what is rendered
     choices: dict[str, Choice] = {}
-    candidates = _candidates(source)
-    for name in ("off", "low", "medium", "high", "max", "on"):  # a level that is the same as on takes its place
+    candidates = _candidates(source, render)
+    for name in ("off", *LEVELS, "on"):  # a level that is the same as on stands for it
         for choice in candidates.get(name, ()):
             rendered = _rendered(render, choice)
             if rendered is not None and name not in choices and rendered not in seen:
                 seen[rendered], choices[name] = name, choice
+    lowest = next((name for name in LEVELS if name in choices and name != "off"), "")
+    if lowest and any(seen.get(_rendered(render, choice) or "") == lowest for choice in candidates.get("on", ())):
+        choices["on"] = choices.pop(lowest)  # the levels begin above it
     if len(choices) < 2:
         return Thinking()
     own = seen.get(_rendered(render, Choice()) or "", "")
@@ -86,17 +89,23 @@ def find(source: str, render: Render, default: str | None = None) -> Thinking:
     return Thinking(ordered, next(name for name in wished if name in ordered))
 
 
-def _candidates(source: str) -> dict[str, list[Choice]]:
-    named = {name for name in (*SWITCHES, *EFFORTS) if re.search(rf"\b{name}\b", source)}
-    off = {name: SWITCHES[name][0] for name in SWITCHES if name in named}
-    on = {name: SWITCHES[name][1] for name in SWITCHES if name in named}
-    efforts = [name for name in EFFORTS if name in named]
-    found = {"off": [Choice(off)], "on": [Choice(on)]} if named else {}
-    for name, values in {**LEVELS, "off": NONE}.items():
-        known = [value for value in values if name != "off" or re.search(rf"""["']{value}["']""", source)]
-        found.setdefault(name, []).extend(Choice({**on, effort: value}) for effort in efforts for value in known)
-    if INSTRUCTION in source and not named:
+def _candidates(source: str, render: Render) -> dict[str, list[Choice]]:
+    """What may be a choice, by names: all switches that change something, and every level with the switches on."""
+    switches = {
+        name: values
+        for name, values in SWITCHES.items()
+        if re.search(rf"\b{name}\b", source) and len({_rendered(render, Choice({name: each})) for each in values}) > 1
+    }
+    efforts = [name for name in EFFORTS if re.search(rf"\b{name}\b", source)]
+    on = {name: values[1] for name, values in switches.items()}
+    found: dict[str, list[Choice]] = {}
+    if switches:
+        found = {"off": [Choice({name: values[0] for name, values in switches.items()})], "on": [Choice(on)]}
+    elif INSTRUCTION in source:
         found = {"off": [Choice(instruction=INSTRUCTION)], "on": [Choice()]}
+    for name, values in LEVELS.items():
+        known = [value for value in values if value not in NAMED or re.search(rf"""["']{value}["']""", source)]
+        found.setdefault(name, []).extend(Choice({**on, effort: value}) for effort in efforts for value in known)
     return found
 
 
