@@ -64,15 +64,19 @@ def test_every_parameter_has_a_default_and_a_name(client: Client) -> None:
     ]  # fmt: skip
     assert [parameter["parameter_has_default"] for parameter in endpoint["parameters"]] == [False, *[True] * 10]
     defaults = {parameter["parameter_name"]: parameter["parameter_default"] for parameter in endpoint["parameters"][1:]}
-    assert defaults == {**dict.fromkeys(names[1:]), "thinking": True}
+    assert defaults == dict.fromkeys(names[1:])
     types = {parameter["parameter_name"]: parameter["python_type"]["type"] for parameter in endpoint["parameters"]}
     assert types == {
         "message": "str", "history": "None | list[dict(str, Any)]", "system_prompt": "None | str",
         "max_new_tokens": "None | int", "temperature": "None | float", "top_p": "None | float", "top_k": "None | int",
-        "repetition_penalty": "None | float", "seed": "None | int", "thinking": "bool", "min_p": "None | float",
+        "repetition_penalty": "None | float", "seed": "None | int", "thinking": "bool | str | None", "min_p": "None | float",
     }  # fmt: skip
     assert endpoint["description"] == (
-        'Reply to a message that comes after a history of {"role", "content"} messages; streams the text so far.'
+        'Reply to a message that comes after a history of {"role", "content"} messages; streams the text so far. '
+        "Whatever the model writes, its thoughts come first, between <think> and </think>, each on a line of its own, "
+        "then an empty line and the answer; a tool call between <tool_call> and </tool_call>. Such a text can be sent "
+        "back in the history: its thoughts are left out. `thinking` is true, false, or a level that the model has, "
+        'such as "low".'
     )
 
 

@@ -198,7 +198,7 @@ def test_thoughts_are_shown_apart_and_can_be_switched_off(visit: Callable[[App],
     assert "<think>" not in "".join(visitor.replies())
     visitor.page.click("#clear")
     visitor.page.click("text=Settings")
-    visitor.page.uncheck("label:has-text('Think first') input")
+    visitor.page.get_by_label("Off", exact=True).check()
     visitor.say("Is 9.11 larger than 9.9?")
     visitor.wait(visitor.finished)
     assert "Thoughts" not in visitor.page.inner_text("#conversation")
@@ -207,7 +207,9 @@ def test_thoughts_are_shown_apart_and_can_be_switched_off(visit: Callable[[App],
 def test_the_settings_reach_the_model(visit: Callable[[App], Visitor], app: App) -> None:
     visitor = visit(app)
     visitor.page.click("text=Settings")
-    visitor.page.wait_for_selector("text=Think first")  # the model is there
+    visitor.page.wait_for_selector("#thinking")  # the model is there
+    assert [each.inner_text() for each in visitor.page.locator("#thinking label:visible").all()] == ["Off", "On"]
+    assert visitor.page.get_by_label("On", exact=True).is_checked()
     visitor.page.wait_for_load_state("networkidle")
     box = visitor.page.locator("input[aria-label*='Maximum reply length'][type=number]")
     box.fill("16")
