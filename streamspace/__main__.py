@@ -8,6 +8,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
 
 import streamspace
 from streamspace import repository
@@ -16,9 +17,8 @@ from streamspace.checks.findings import Finding
 from streamspace.config import file as configfile
 from streamspace.config import generated
 from streamspace.errors import ConfigError, StreamspaceError, UsageError
+from streamspace.foreign import clean_lines
 from streamspace.hub import card
-
-say = functools.partial(print, flush=True)  # a deploy's progress is read while it runs, also through a pipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,15 +28,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         repository.require()
         code: int = options.run(options)
     except (ConfigError, UsageError) as error:
-        print(error, file=sys.stderr)
+        say(error, sys.stderr)
         return 2
     except StreamspaceError as error:
-        print(error, file=sys.stderr)
+        say(error, sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again to continue", file=sys.stderr)
         return 130
     return code
+
+
+def say(text: object, file: TextIO | None = None) -> None:
+    """Prints lines, each cleaned: the Hub's words, a log's and a file's names may be in them.
+
+    A deploy's progress is read while it runs, also through a pipe.
+    """
+    print(clean_lines(text), file=file, flush=True)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -54,7 +62,7 @@ def check(options: argparse.Namespace) -> int:
         print(findings.as_json(found))
         return 2 if bad else 0
     for finding in found:
-        print(finding, file=sys.stderr if finding.severity == "error" else sys.stdout)
+        say(finding, sys.stderr if finding.severity == "error" else None)
     if not bad:
         print(f"{len(names)} config file{'s' if len(names) > 1 else ''}: no problems")
     return 2 if bad else 0

@@ -21,6 +21,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from streamspace.foreign import clean
 from streamspace.i18n import LazyText, t
 
 
@@ -77,9 +78,9 @@ class DeployError(StreamspaceError):
 
 
 def first_line(error: Exception | str) -> str:
-    """What another library's exception says, short enough to quote within a sentence."""
+    """What another library's exception says, cleaned, and short enough to quote within a sentence."""
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300].rstrip(".")
+    return clean(text.splitlines()[0][:300]).rstrip(".")
 
 
 def unexpected() -> LazyText:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from streamspace.checks.findings import Finding
 from streamspace.checks.platform import LARGEST_FILE_GB, REPOSITORY_GB
 from streamspace.config.types import Config
+from streamspace.foreign import SECRETS
 from streamspace.hub import card
 from streamspace.hub.upload import File
 
 POINTER = b"version https://git-lfs.github.com/spec/"
 READ_UP_TO = 2_000_000  # bytes; secrets are searched in text files, which are smaller
-SECRETS = {
-    "a Hugging Face token": re.compile(rb"\bhf_[A-Za-z]{34}\b"),
-    "a GitHub token": re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9_]{60,}"),
-    "a private key": re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
-    "an AWS key": re.compile(rb"\bAKIA[0-9A-Z]{16}\b"),
-}
 
 
 def findings(files: Sequence[File], config: Config, where: str) -> Iterator[Finding]:
@@ -44,8 +38,9 @@ def _in_one(file: File) -> Iterator[Finding]:
     content = file.read() if file.size <= READ_UP_TO else b""
     if content.startswith(POINTER):
         yield Finding("error", file.path, "expected the file itself, got a Git LFS pointer to it", "Run: git lfs pull")
+    text = content.decode("latin-1")  # each byte a character, whatever the encoding
     for kind, pattern in SECRETS.items():
-        if match := pattern.search(content):
-            line = content.count(b"\n", 0, match.start()) + 1
+        if match := pattern.search(text):
+            line = text.count("\n", 0, match.start()) + 1
             hint = "Take it out, revoke it (git's history may hold it too), and give it to the Space with --secret NAME"
             yield Finding("error", f"{file.path}:{line}", f"expected no secrets in the upload, found {kind}", hint)

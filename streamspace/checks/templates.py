@@ -9,6 +9,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from streamspace.checks.findings import Finding
+from streamspace.errors import first_line
 
 USER = {"role": "user", "content": "Hello"}
 REPLY = {"role": "assistant", "content": "Hello!"}
@@ -56,7 +57,7 @@ def _render(source: str, tokenizer: Mapping[str, Any], messages: list[dict[str, 
             messages=messages, add_generation_prompt=True, tools=None, documents=None, **_tokens(tokenizer)
         )
     except (jinja2.TemplateError, TypeError, KeyError, ValueError) as error:
-        return str(error)
+        return first_line(error)
     return None
 
 

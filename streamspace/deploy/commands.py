@@ -10,7 +10,6 @@ from pathlib import Path
 from huggingface_hub.utils import filter_repo_objects
 
 from streamspace.checks import offline
-from streamspace.checks.files import SECRETS
 from streamspace.checks.findings import errors
 from streamspace.config import file as configfile
 from streamspace.config.types import Config
@@ -18,11 +17,13 @@ from streamspace.deploy import apply, plan, rollback
 from streamspace.deploy.hub import Space
 from streamspace.deploy.watch import FAILED, ON_THE_WAY
 from streamspace.errors import DeployError, UsageError
+from streamspace.foreign import SECRETS
 from streamspace.hub import card, upload
 from streamspace.model.files import UNWANTED, WANTED
 
 Say = Callable[[str], None]
 NAME = r"[A-Za-z_]\w*"
+UPPER = r"[A-Z][A-Z0-9_]*"  # anything else is not printed: it may be the value, passed by mistake
 
 
 def deploy(options: argparse.Namespace, say: Say) -> int:
@@ -112,7 +113,7 @@ def _variables(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         if not re.fullmatch(rf"{NAME}=.*", text, re.DOTALL):
             raise UsageError(f"--variable: expected NAME=VALUE, got {text!r}")
-        if any(pattern.search(text.encode()) for pattern in SECRETS.values()):  # not quoted
+        if any(pattern.search(text) for pattern in SECRETS.values()):  # not quoted
             raise UsageError(
                 f"--variable: expected no secrets, since variables are public. Use --secret {text.split('=')[0]}"
             )
@@ -122,7 +123,7 @@ def _variables(texts: Sequence[str]) -> dict[str, str]:
 def _secrets(texts: Sequence[str]) -> dict[str, str]:
     """NAME or NAME=VARIABLE as a mapping from secrets to environment variables. Raises UsageError."""
     for text in texts:
-        if not re.fullmatch(rf"{NAME}(={NAME})?", text):  # not printed: it may be the value, passed by mistake
+        if not re.fullmatch(rf"{UPPER}(={UPPER})?", text):
             raise UsageError("--secret: expected NAME or NAME=VARIABLE, an environment variable with the value")
     return {name: source or name for name, _, source in (text.partition("=") for text in texts)}
 

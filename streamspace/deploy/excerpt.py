@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from streamspace.foreign import clean
+
 TELLING = re.compile(r"(?i)\b(error|exception|failed|failure|fatal|killed|denied|conflict|no such|not found|expected)")
 REFUSED = re.compile(r"ERROR: \S")  # pip's prefix; uvicorn's has more spaces
-SECRET = re.compile(r"\b(hf_(?:jwt_)?)[A-Za-z0-9._-]{8,}")
 WIDEST = 300  # characters per line: pip lists every version of a package
 
 
 def relevant(lines: Sequence[str], most: int = 20) -> list[str]:
-    """The relevant lines, `most` at most, with secrets redacted and long lines shortened.
+    """The relevant lines, `most` at most, cleaned, and shortened where they are long.
 
     These are the last traceback, else the lines from pip's first error on, else the lines around the last mention of
     an error, else the end.
     """
-    lines = [_short(SECRET.sub(r"\1***", line.rstrip())) for line in lines if line.strip()]
+    lines = [_short(clean(line.rstrip())) for line in lines if line.strip()]
     starts = [index for index, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
     if starts:
         return _cut(lines[starts[-1] :], most, 1)

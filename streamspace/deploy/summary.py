@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from streamspace.errors import StreamspaceError
+from streamspace.foreign import clean_lines
 
 VARIABLE = "GITHUB_STEP_SUMMARY"  # GitHub sets it to the file that becomes the page
 
@@ -18,12 +19,12 @@ def recorded(say: Callable[[str], None], title: str, page: str | None) -> Iterat
 
     def both(line: str) -> None:
         say(line)
-        lines.append(line)
+        lines.append(clean_lines(line))
 
     try:
         yield both
     except StreamspaceError as error:
-        lines.append(str(error))
+        lines.append(clean_lines(error))
         raise
     finally:
         if page:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from streamspace.engines.engine import Engine
+from streamspace.errors import first_line
 from streamspace.events import Event, Failure, Request, TextDelta
 from streamspace.i18n import LazyText
 from streamspace.sampling import SamplingParams
@@ -34,7 +35,7 @@ def incompatibility(
         with ThreadPoolExecutor(len(requests)) as pool:
             together = list(pool.map(lambda request: _events(engine, request), requests))
     except Exception as error:  # whatever a model that it wasn't made for brings about
-        return f"{type(error).__name__}: {error}"
+        return first_line(f"{type(error).__name__}: {error}")
     for events in together:
         if isinstance(events[-1], Failure):
             return _reason(events[-1].message)

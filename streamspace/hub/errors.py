@@ -21,7 +21,7 @@ def hub_errors(step: str, space: str) -> Iterator[None]:
     try:
         yield
     except hub.OIDCError as error:
-        raise DeployError(f"Can't {step}: {error}") from error
+        raise DeployError(f"Can't {step}: {first_line(error)}") from error
     except (hub.OfflineModeIsEnabled, httpx2.NetworkError, httpx2.TimeoutException) as error:
         raise DeployError(
             f"Can't {step}: the Hub can't be reached from here. Check the network (and that HF_HUB_OFFLINE isn't set), "
@@ -108,7 +108,7 @@ def _asked(error: Exception) -> str:
 def _said(error: Exception) -> str:
     """The Hub's message, shortened, or the status without one."""
     words = getattr(error, "server_message", None) or f"status {status(error)}"
-    return " ".join(str(words).split())[:200].rstrip(".")
+    return first_line(" ".join(str(words).split()))[:200].rstrip(".")
 
 
 def _wait(error: Exception) -> str:

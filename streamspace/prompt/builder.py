@@ -9,7 +9,7 @@ from typing import Any
 
 from streamspace.engines import forms
 from streamspace.engines.canonical import of_kind
-from streamspace.errors import ModelError, RequestError
+from streamspace.errors import ModelError, RequestError, first_line
 from streamspace.events import Kind, Message, Part, Request, Tensor
 from streamspace.i18n import t
 from streamspace.prompt.control_tokens import ControlTokens
@@ -195,5 +195,5 @@ def check_template(tokenizer: Any, task: str, model: str) -> None:
     except Exception as error:
         raise ModelError(
             f"model.chat_template: expected one that renders a conversation, got an error from that of {model!r}: "
-            f"{error}. Name a .jinja file that works in model.chat_template"
+            f"{first_line(error)}. Name a .jinja file that works in model.chat_template"
         ) from error

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from streamspace.engines.tensors import pack
-from streamspace.errors import ModelError, RequestError
+from streamspace.errors import ModelError, RequestError, first_line
 from streamspace.events import Part, Tensor
 from streamspace.i18n import t
 from streamspace.prompt.builder import Prompt, PromptBuilder
@@ -59,7 +59,8 @@ class ImagePromptBuilder(PromptBuilder):
             found = self._encode("", [Turn("user", "Hi", (picture,))], 0, Choice(), ())
         except Exception as error:  # a template and a processor raise what they like
             raise ModelError(
-                f"model.id: expected a model that reads images, got an error from the processor of {model!r}: {error}. "
+                f"model.id: expected a model that reads images, got an error from the processor of {model!r}: "
+                f"{first_line(error)}. "
                 "Choose another vision-language model, or name a .jinja file that works in model.chat_template"
             ) from error
         if not any(each.name.startswith("pixel") for each in found.tensors):

@@ -118,3 +118,26 @@ def test_a_workflow_that_the_space_does_not_trust_is_told(here: Checkout, hub: H
         "Can't look at the Space: the Space doesn't trust this workflow (invalid_grant: no Trusted Publisher matches this "
         "workflow). Add it in the Space's settings, under Trusted Publishers; docs/deploying.md says how\n"
     )
+
+
+HOSTILE = "\x1b]0;title\x07\x1b[31m::error file=a::hf_abcdefghijkl \x9b2J"
+
+
+def test_what_the_hub_says_steers_neither_a_terminal_nor_a_workflow(here: Checkout, hub: Hub, live: Repo) -> None:
+    hub.refuse("GET /api/spaces/owner/demo/runtime", 400, HOSTILE)
+    said = here.run("status", "owner/demo")
+    assert (
+        said.err
+        == "Can't ask what runs: the Hub answered : :error file=a::hf_***  2J. Run: python -m streamspace check\n"
+    )
+
+
+def test_what_a_spaces_log_says_steers_neither_a_terminal_nor_a_workflow(here: Checkout, hub: Hub) -> None:
+    app = (here.folder / "app.py").read_text("utf-8")
+    here.write("app.py", app.replace("import", f"print({HOSTILE!r})\nprint('##[error]a\\r  ::b')\nimport", 1))
+    deployed(here)
+    assert ": :error file=a::hf_***  2J\n# #[error]a" in here.run("logs", "owner/demo").out
+    here.write("app.py", f"print({HOSTILE!r})\nraise SystemExit('error')\n")
+    shown = here.run(*TINY).out
+    assert "  | : :error file=a::hf_***  2J\n" in shown
+    assert not set("\x1b\x07\x9b") & set(shown)
