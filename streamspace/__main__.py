@@ -15,7 +15,7 @@ from streamspace import repository
 from streamspace.checks import findings, offline, packages
 from streamspace.checks.findings import Finding
 from streamspace.config import file as configfile
-from streamspace.config import generated
+from streamspace.config import generated, secrets
 from streamspace.errors import ConfigError, StreamspaceError, UsageError
 from streamspace.foreign import clean_lines
 from streamspace.hub import card
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         repository.require()
+        secrets.check(set())
         code: int = options.run(options)
     except (ConfigError, UsageError) as error:
         say(error, sys.stderr)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
-from streamspace.errors import UsageError
+from streamspace.errors import UsageError, first_line
 
 
 def choose(package: Path, current: Path) -> Path:
@@ -24,6 +27,23 @@ def require() -> None:
 def is_local(name: str) -> bool:
     """Whether a model's name is a folder rather than a repository of the Hub."""
     return name.startswith((".", "/", "~")) or (ROOT / name).is_dir()
+
+
+def tracked() -> frozenset[str] | None:
+    """The paths that git tracks here; None outside git. Raises UsageError where git can't be asked.
+
+    Settings of the checkout's own that start programs, and a foreign owner, are of no interest to a list.
+    """
+    if not (ROOT / ".git").exists():
+        return None
+    git = shutil.which("git")
+    if not git:
+        raise UsageError(f"{ROOT}: expected git, which knows the files of this checkout, found none. Install git")
+    settings = ["-c", f"safe.directory={ROOT}", "-c", "core.fsmonitor=false"]
+    done = subprocess.run([git, *settings, "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise UsageError(f"{ROOT}: expected a list of files from git, got: {first_line(done.stderr.decode())}")
+    return frozenset(os.fsdecode(done.stdout).split("\0"))
 
 
 def _complete(folder: Path) -> bool:

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from streamspace.checks.findings import Finding
 from streamspace.checks.platform import LARGEST_FILE_GB, REPOSITORY_GB
+from streamspace.config import paths
 from streamspace.config.types import Config
 from streamspace.foreign import SECRETS
 from streamspace.hub import card
-from streamspace.hub.upload import File
+from streamspace.hub.upload import LINK, File
 
 POINTER = b"version https://git-lfs.github.com/spec/"
+HINT = "Copy it into the repository, for example into models/, or name a model of the Hub as owner/name"
 READ_UP_TO = 2_000_000  # bytes; secrets are searched in text files, which are smaller
+
+
+def left_out(found: Mapping[str, str], config: Config) -> Iterator[Finding]:
+    """Findings for what an upload leaves out, with the reasons: an error where the Space can't do without it."""
+    named = [Path(name) for _, name, _ in paths.named(config)]
+    for path, reason in found.items():
+        needed = reason == LINK or any(Path(path).is_relative_to(name) for name in named)
+        hint = "Put a copy in its place" if reason == LINK else f"Run: git add {path}"
+        yield Finding("error" if needed else "warning", path, f"expected a file to upload, got {reason}", hint)
 
 
 def findings(files: Sequence[File], config: Config, where: str) -> Iterator[Finding]:
     """Findings for the files of this config's upload; `where` names the config."""
+    misplaced = list(paths.problems(config, uploaded=True))
+    yield from (Finding("error", where, problem, HINT) for problem in misplaced)
     there = {file.path for file in files}
     for name in ("app.py", "requirements.txt"):
         if name not in there:
             yield Finding("error", name, "expected this file, found none", "A Space can't run without it")
-    if card.loads_from_here(config) and not any(path.endswith(".safetensors") for path in there):
+    if not misplaced and card.loads_from_here(config) and not any(path.endswith(".safetensors") for path in there):
         problem = f"model.id: expected *.safetensors inside this repository, found none at {config.model.id!r}"
-        yield Finding("error", where, problem, "Copy the model into models/, or name a model of the Hub as owner/name")
+        yield Finding("error", where, problem, HINT)
     for file in files:
         yield from _in_one(file)
     total = sum(file.size for file in files) / 1e9

@@ -26,6 +26,7 @@ def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
     yield from packages.conflicts(hardware, wanted)
     if not config.endpoint:
         yield from device_fit.findings(config, hardware, wanted, where)
+    yield from files.left_out(upload.left_out(config, path), config)
     yield from files.findings(upload.files(config, path), config, where)
     if card.loads_from_here(config):
         yield from oversized(local_weights(config), hardware, config, where)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import mimetypes
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,8 +13,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from streamspace.config import parsing, paths, secrets
 from streamspace.config.types import Config, part_of
 from streamspace.errors import ConfigError
+from streamspace.foreign import clean
 from streamspace.repository import ROOT
 
 FOLDER = ROOT / "config"
@@ -49,21 +50,14 @@ def read(path: Path) -> Config:
     data = _parse(path)
     if not isinstance(data, dict):
         kind = "an empty file" if data is None else _say(data)
-        raise ConfigError(
-            [f"{_show(path)}: expected keys such as card, page and model, got {kind}. Start from config/default.yaml"]
-        )
+        raise _error(path, f"expected keys such as card, page and model, got {kind}. Start from config/default.yaml")
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError([f"{_show(path)}: {problem}" for problem in _problems(error, data)]) from None
-    if config.page.logo and not _is_image(ROOT / config.page.logo):
-        problem = f"page.logo: expected an image file of the repository, got {_say(config.page.logo)}"
-        raise ConfigError([f"{_show(path)}: {problem}"])
+        raise _error(path, *_problems(error, data)) from None
+    if problems := list(paths.problems(config)):
+        raise _error(path, *problems)
     return config
-
-
-def _is_image(path: Path) -> bool:
-    return path.is_file() and (mimetypes.guess_type(path)[0] or "").startswith("image/")
 
 
 def schema() -> str:
@@ -72,33 +66,26 @@ def schema() -> str:
 
 
 def _parse(path: Path) -> Any:
+    inside = _inside(path)
+    if inside and (reason := paths.refusal(str(inside), paths.CONFIG)):
+        raise _error(path, f"expected a file in this repository, got one {reason}")
     try:
-        return yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506  a SafeLoader, below
+        if (size := path.stat().st_size) > parsing.MOST_BYTES:
+            raise _error(path, f"expected at most {parsing.MOST_BYTES // 1000} kB, got {size / 1000:,.0f} kB")
+        return parsing.parse(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError([f"{_show(path)}: expected a readable file, got {error.strerror}"]) from None
+        raise _error(path, f"expected a readable file, got {error.strerror}") from None
     except UnicodeDecodeError as error:
-        problem = f"expected UTF-8 text, got a byte that isn't at position {error.start}"
-        raise ConfigError([f"{_show(path)}: {problem}"]) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        raise _error(path, f"expected UTF-8 text, got a byte that isn't at position {error.start}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        problem = f"expected YAML, got {getattr(error, 'problem', None) or error}"
-        raise ConfigError([f"{_show(path)}{where}: {problem}"]) from None
+        raise _error(f"{_show(path)}{where}", f"expected YAML, got {error.problem}") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as data only, where a key that stands twice is an error and not a silent override."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} a second time", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+def _error(where: Path | str, *problems: str) -> ConfigError:
+    shown = _show(where) if isinstance(where, Path) else where
+    return ConfigError([clean(f"{shown}: {problem}") for problem in problems])
 
 
 def _problems(error: ValidationError, data: Any) -> Iterator[str]:
@@ -109,12 +96,12 @@ def _problems(error: ValidationError, data: Any) -> Iterator[str]:
         if detail["type"] == "extra_forbidden":
             known = _keys_at(parents)
             near = _near(str(last), known) or f"; known here: {', '.join(known)}"
-            yield f"{key}: expected a known key, got {str(last)!r}{near}"
+            yield f"{key}: expected a known key, got {_say(str(last))}{near}"
         elif detail["type"] == "missing":
             yield f"{key}: expected this required key ({_meaning(detail['loc'])}), got nothing"
         else:
             got = detail["ctx"]["got"] if detail["type"] == "rule" else detail["input"]
-            yield f"{key}: expected {_expected(detail)}, got {_say(got)}"
+            yield f"{key}: expected {_expected(detail)}, got {_say_below(key, got)}"
 
 
 def _rule_key(detail: ErrorDetails) -> tuple[str, ...]:
@@ -152,6 +139,13 @@ def _expected(detail: ErrorDetails) -> str:
     return detail["msg"]
 
 
+def _say_below(key: str, value: Any) -> str:
+    """A value for a message, unless it may be a server's key, given in a wrong place."""
+    if key.startswith("endpoint") and isinstance(value, str) and not secrets.NAME.fullmatch(value):
+        return "something that isn't repeated here, since it may hold a key"
+    return _say(value)
+
+
 def _say(value: Any) -> str:
     """A value as the file's author would recognise it, at a bounded length."""
     if value is None:
@@ -164,7 +158,7 @@ def _say(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, str):
         return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}...' ({len(value)} characters)"
-    return f"{value:g}" if isinstance(value, float) else repr(value)
+    return f"{value:g}" if isinstance(value, float) else repr(value)[:60]
 
 
 def _meaning(location: tuple[int | str, ...]) -> str:
@@ -195,5 +189,11 @@ def _near(word: str, known: list[str]) -> str:
 
 def _show(path: Path) -> str:
     """A path as it is typed from the repository's root, where it lies in it."""
-    resolved = path.resolve()
-    return str(resolved.relative_to(ROOT)) if resolved.is_relative_to(ROOT) else str(path)
+    inside = _inside(path)
+    return str(inside) if inside else str(path)
+
+
+def _inside(path: Path) -> Path | None:
+    """The path from the repository's root, as written and without following links; None for one outside."""
+    written = Path(os.path.abspath(path))
+    return written.relative_to(ROOT) if written.is_relative_to(ROOT) else None

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
+from streamspace.config.parsing import compose
 from streamspace.config.types import Config, Range, part_of
 
 
@@ -38,7 +39,7 @@ def complete(text: str) -> str:
 def missing(text: str) -> Iterator[Missing]:
     """The keys that a preset lacks; nothing of a text that isn't a mapping in YAML, which reading it reports."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = compose(text)
     except yaml.YAMLError:
         return
     if isinstance(root, yaml.MappingNode):

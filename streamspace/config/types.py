@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +25,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from streamspace.config import secrets
 from streamspace.config.engines import KINDS, EngineName
 from streamspace.sampling import PARAMETERS, Parameter
 
@@ -80,7 +82,9 @@ class Page(Part):
     placeholder: str = Field("Ask anything", description="Placeholder of the text box.")
     examples: list[Text] = Field([], max_length=8, description="Prompts shown while the conversation is empty.")
     accent: Color = Field("blue", description="Colour of the buttons and links.")
-    logo: Text | None = Field(None, description="An image file of the repository, shown beside the title.")
+    logo: Text | None = Field(
+        None, description="A PNG, JPEG, WebP or GIF file of the repository, shown beside the title."
+    )
     footer: str = Field("", description="A line below the page, in Markdown, for example a privacy notice.")
     width: int = Field(920, ge=480, le=1600, description="Maximum page width, in CSS pixels.")
 
@@ -110,7 +114,9 @@ class Model(Part):
         description="`int8` or `int4`: quantize the linear layers while loading. All but `int8` on a CPU need the "
         "`bitsandbytes` package. Use `none` for weights that are already quantized.",
     )
-    chat_template: Text | None = Field(None, description="A `.jinja` file that replaces the model's own chat template.")
+    chat_template: Text | None = Field(
+        None, description="A `.jinja` file of the repository that replaces the model's own chat template."
+    )
     trust_remote_code: bool = Field(
         False, description="Run Python code from the model's repository. Requires a commit as `revision`."
     )
@@ -256,9 +262,20 @@ class Gpu(Part):
 
 
 def _address(url: str) -> str:
-    if not re.match(r"https?://[^/\s]", url):
-        raise broken("", "an address that starts with https:// or http://", url)
+    url = url.strip()
+    try:
+        valid = re.fullmatch(r"https?://[!-~]+", url) and not re.search(r"[@?#\\]", url) and urlsplit(url).port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        valid = False
+    if not valid:
+        raise broken("", "an address that starts with https:// or http://, without a user, a key, ? and #", url)
     return url
+
+
+def _secret(name: str) -> str:
+    if not secrets.NAME.fullmatch(name):
+        raise broken("", "HF_TOKEN, or a secret's name that begins with ENDPOINT_, such as ENDPOINT_KEY", name)
+    return name
 
 
 class Endpoint(Part):
@@ -268,11 +285,18 @@ class Endpoint(Part):
         None, description="URL that ends in `/v1`; `null`: Hugging Face's Inference Providers."
     )
     provider: Text = Field("auto", description="The Inference Provider, if `url` is `null`.")
-    secret: Text = Field(
+    secret: Annotated[str, AfterValidator(_secret)] = Field(
         "ENDPOINT_KEY",
-        description="Name of the Space's secret with the server's key; HF_TOKEN for Hugging Face's.",
+        description="Name of the Space's secret with the server's key. It begins with `ENDPOINT_`, or is `HF_TOKEN`, "
+        "which is sent to huggingface.co only.",
     )
     timeout: float = Field(60.0, gt=0, le=600, description="Seconds without data until the request fails.")
+
+    @model_validator(mode="after")
+    def _the_secret_may_go_there(self) -> Self:
+        if not secrets.goes_to(self.secret, self.url):
+            raise broken("secret", "a name such as ENDPOINT_KEY for a server that isn't huggingface.co", self.secret)
+        return self
 
 
 class Config(Part):

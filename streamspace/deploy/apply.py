@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from streamspace.config import secrets
 from streamspace.config.types import Config
 from streamspace.deploy import smoke, watch
 from streamspace.deploy.excerpt import relevant
@@ -30,13 +31,18 @@ class Live:
 
 def secret_values(plan: Plan, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The values of the plan's secrets. Raises UsageError with the names of all missing variables."""
-    missing = [name for name, source in plan.secrets.items() if not environ.get(source)]
+    missing = [name for name, source in plan.secrets.items() if not environ.get(source, "").strip()]
     if missing:  # the variable's name is not printed: it may be a value, passed by mistake
         raise UsageError(
             f"--secret {', '.join(missing)}: expected a value in the environment variable of that name (or of the name "
             "after =), found none. Type it unseen: read -rs NAME; export NAME"
         )
-    return {name: environ[source] for name, source in plan.secrets.items()}
+    return {name: _value(name, environ[source]) for name, source in plan.secrets.items()}
+
+
+def _value(name: str, text: str) -> str:
+    """What the app will read is held to its rule here already; another secret may be anything."""
+    return secrets.value(name, {name: text}) or "" if secrets.NAME.fullmatch(name) else text
 
 
 def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: Say, timeout: float) -> Live:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 from huggingface_hub import AsyncInferenceClient
 
+from streamspace.config import secrets
 from streamspace.config.types import Config, Endpoint
 from streamspace.engines import endpoint_errors, parts
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
@@ -30,7 +30,7 @@ NO_KEY = "none"  # without a key huggingface_hub would send the machine's own Hu
 def build(config: Config, loaded: LoadedModel | None) -> EndpointEngine:
     """See `config/engines.py`. Nothing is loaded here; the key is the secret's value, if there is one."""
     assert config.endpoint
-    key = os.environ.get(config.endpoint.secret)
+    key = secrets.value(config.endpoint.secret)
     return EndpointEngine(config.endpoint, config.model.id, key, config.limits.concurrency)
 
 

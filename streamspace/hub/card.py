@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from streamspace.config.parsing import parse
 from streamspace.config.types import Config, Model
 from streamspace.hub import requirements
 from streamspace.repository import ROOT, is_local
@@ -92,7 +93,7 @@ def read(text: str) -> dict[str, Any] | None:
     """The keys of a README's front matter, or None without valid front matter."""
     match = BLOCK.match(text)
     try:
-        found = yaml.safe_load(match[1]) if match else None
+        found = parse(match[1]) if match else None
     except yaml.YAMLError:
         return None
     return found if isinstance(found, dict) else None

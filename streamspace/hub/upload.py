@@ -1,23 +1,26 @@
-"""The files of a deploy: an allow-list of this repository, and a README with the config's card.
+"""The files of a deploy: what git tracks of an allow-list of this repository, and a README with the config's card.
 
-Only the README differs from the one on disk. `checks` validates the files.
+Outside git it is all of the list. Links, hidden files and what tools leave behind are never among them. `checks`
+validates the files.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from streamspace.config import paths
 from streamspace.config.types import Config
 from streamspace.hub import card
-from streamspace.repository import ROOT, is_local
+from streamspace.repository import ROOT, tracked
 
 ALWAYS = ["app.py", "requirements.txt", "LICENSE", "streamspace", "config"]
 IF_PRESENT = ["packages.txt", "pre-requirements.txt"]  # a Space's build reads these and requirements.txt
 SKIPPED_ENDINGS = (".pyc", ".pyo", ".log", ".tmp", ".orig", ".rej", ".swp", "~")
+LINK, UNTRACKED = "a link", "a file that git doesn't track"
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,15 @@ class File:
 
 def files(config: Config, path: Path, model_files: Sequence[str] = ()) -> list[File]:
     """The sorted files for the config that was read from `path`. `model_files` go into the card."""
-    found = {file.path: file for name in _names(config) for file in _under(ROOT / name)}
+    found = {name: File(name, ROOT / name) for name, reason in _entries(config) if not reason}
     for file in (File(config_path(path), path), File("README.md", readme(config, model_files))):
         found[file.path] = file
     return [found[name] for name in sorted(found)]
+
+
+def left_out(config: Config, path: Path) -> dict[str, str]:
+    """The files of the allow-list that are not uploaded, and why."""
+    return {name: reason for name, reason in _entries(config) if reason and name != config_path(path)}
 
 
 def readme(config: Config, model_files: Sequence[str] = ()) -> bytes:
@@ -69,31 +77,25 @@ def config_path(path: Path) -> str:
     return f"config/{path.name}"
 
 
-def _names(config: Config) -> Iterator[str]:
-    yield from ALWAYS
-    yield from IF_PRESENT
-    if config.page.logo:
-        yield config.page.logo
-    if config.endpoint:
-        return
-    adapter = config.model.adapter
-    for name in (config.model.id, adapter.id if adapter else None, config.model.chat_template):
-        if name and (is_local(name) or name == config.model.chat_template):
-            yield name
+def _entries(config: Config) -> Iterator[tuple[str, str]]:
+    """The files of the allow-list, each with the reason for which it isn't uploaded, or with an empty one."""
+    known = tracked()
+    named = [name for _, name, kind in paths.named(config) if not paths.refusal(name, kind)]
+    for name in (*ALWAYS, *IF_PRESENT, *named):
+        for path in _under(ROOT / name):
+            shown = path.relative_to(ROOT).as_posix()
+            if paths.is_linked(path):
+                yield shown, LINK
+            elif path.is_file():
+                yield shown, "" if known is None or shown in known else UNTRACKED
 
 
-def _under(path: Path) -> Iterator[File]:
-    """The files of a folder, or the file itself, without paths outside the repository."""
-    entries: Iterable[Path] = sorted(path.rglob("*")) if path.is_dir() else [path]
-    for entry in entries:
-        inside = entry.resolve().is_relative_to(ROOT)
-        if entry.is_file() and inside and not _skipped(entry.relative_to(path.parent)):
-            yield File(entry.relative_to(ROOT).as_posix(), entry)
-
-
-def _skipped(path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.parts)
-    return hidden or "__pycache__" in path.parts or path.name.endswith(SKIPPED_ENDINGS)
+def _under(path: Path) -> Iterator[Path]:
+    """A file, or what is in a folder and not hidden, without what tools leave behind."""
+    for entry in sorted(path.rglob("*")) if path.is_dir() and not path.is_symlink() else [path]:
+        below = entry.relative_to(ROOT)
+        if not (paths.is_hidden(below) or "__pycache__" in below.parts or entry.name.endswith(SKIPPED_ENDINGS)):
+            yield entry
 
 
 def _pieces(source: Path | bytes) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from streamspace.config import file as configfile
+from streamspace.config import secrets
 from streamspace.config.types import Config
 from streamspace.errors import StreamspaceError
 from streamspace.prompt.images import MOST_MEGABYTES
@@ -24,7 +25,9 @@ def read_config() -> Config:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("streamspace").setLevel(logging.INFO)
     try:
-        return configfile.read(configfile.chosen())
+        config = configfile.read(configfile.chosen())
+        secrets.check({config.endpoint.secret} if config.endpoint else set())
+        return config
     except StreamspaceError as error:
         raise _leave(error) from None
 

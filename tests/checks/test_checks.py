@@ -153,8 +153,12 @@ def test_an_lfs_pointer_is_not_uploaded_as_if_it_were_the_weights() -> None:
 def test_a_local_model_outside_the_repository_can_not_be_deployed() -> None:
     found = said(files.findings(whole()[:2], config(model__id="../elsewhere"), "a.yaml"))
     assert found == [
-        "a.yaml: model.id: expected *.safetensors inside this repository, found none at '../elsewhere'. Copy the model "
-        "into models/, or name a model of the Hub as owner/name"
+        "a.yaml: model.id: expected a folder with config.json in this repository, got '../elsewhere', which doesn't lie "
+        "inside it. Copy it into the repository, for example into models/, or name a model of the Hub as owner/name"
+    ]
+    assert said(files.findings(whole()[:2], config(), "a.yaml")) == [
+        "a.yaml: model.id: expected *.safetensors inside this repository, found none at './models/tiny'. Copy it into the "
+        "repository, for example into models/, or name a model of the Hub as owner/name"
     ]
 
 

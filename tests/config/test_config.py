@@ -197,11 +197,6 @@ def test_the_environment_chooses_the_file() -> None:
     assert configfile.chosen({"SPACE_CONFIG": "config/cpu.yaml"}).samefile(ROOT / "config/cpu.yaml")
 
 
-@pytest.mark.parametrize("name", ["docs/nope.png", "README.md"])
-def test_a_logo_that_is_no_image_file_is_told(tmp_path: Path, name: str) -> None:
-    assert broken(tmp_path, page__logo=name) == [f": page.logo: expected an image file of the repository, got '{name}'"]
-
-
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

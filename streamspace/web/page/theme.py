@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import mimetypes
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from streamspace.config.file import ROOT
+from streamspace.config import paths
 from streamspace.config.types import Page
+from streamspace.repository import ROOT
 
 HERE = Path(__file__).parent
 SCRIPTS = ("markup.js", "events.js", "page.js", "conversations.js", "accessibility.js")  # each uses those before it
@@ -51,8 +51,9 @@ LATEX: list[dict[str, str | bool]] = [
 
 def logo(name: str) -> str:
     """An image file of the repository as a data URL, so that no path has to be served."""
-    content = base64.b64encode((ROOT / name).read_bytes()).decode()
-    return f"data:{mimetypes.guess_type(name)[0]};base64,{content}"
+    path = ROOT / name
+    assert paths.refusal(name, paths.LOGO) is None, "the config's validation refuses it"
+    return f"data:{paths.image_type(path)};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def theme(page: Page) -> Any:

@@ -1,0 +1,87 @@
+"""Parses YAML as data, within limits of size and depth; what the keys mean is `types`'s."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+MOST_BYTES = 200_000  # ten times the longest system prompt; PyYAML takes a second or two for it
+DEEPEST = 20  # levels of nesting, of which a config has four
+LARGEST = 2**64
+NODES = {yaml.SequenceNode: "a list", yaml.MappingNode: "a mapping"}
+
+
+def parse(text: str) -> Any:
+    """The data in a text. Raises yaml.MarkedYAMLError for everything that can't be read, with its place."""
+    return _read(text, lambda loader: loader.get_single_data())
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The nodes of a text, which know where they stand in it. Raises as `parse` does."""
+    return _read(text, lambda loader: loader.get_single_node())
+
+
+def _read(text: str, read: Any) -> Any:
+    if len(text) > MOST_BYTES:
+        raise _refusal(f"a text of {len(text):,} characters, where {MOST_BYTES:,} are the most", _mark(text, 0))
+    try:
+        return read(_Loader(text))
+    except yaml.reader.ReaderError as error:
+        raise _refusal(f"the character U+{ord(text[error.position]):04X}", _mark(text, error.position)) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what a config has no use for: aliases, dates, keys that aren't text or that stand twice."""
+
+    # 2026-11-25 stays text
+    yaml_implicit_resolvers = {  # noqa: RUF012  PyYAML's own attribute
+        first: [(tag, form) for tag, form in known if not tag.endswith(":timestamp")]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _refusal(f"the alias *{event.anchor}, where the value itself is expected", event.start_mark)
+        if self._depth > DEEPEST:
+            raise _refusal(f"more than {DEEPEST} levels of nesting", event.start_mark)
+        self._depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # `!!set a` is none
+            key = self.construct_object(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+            if not isinstance(key, str):
+                shown = NODES.get(type(key_node)) or repr(key_node.value)
+                raise _refusal(f"{shown} as a key, where text is expected", key_node.start_mark)
+            if key in seen:
+                raise _refusal(f"the key {key!r} a second time", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+        except (ValueError, LookupError, AttributeError, OverflowError):  # what the constructors of PyYAML raise
+            raise _refusal(f"a value that is no valid {node.tag.rpartition(':')[2]}", node.start_mark) from None
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise _refusal("a whole number of more than 64 bits", node.start_mark)
+        return value
+
+
+def _refusal(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(None, None, problem, mark)
+
+
+def _mark(text: str, position: int) -> yaml.Mark:
+    before = text[:position]
+    line, column = before.count("\n"), position - (before.rfind("\n") + 1)
+    return yaml.Mark("", position, line, column, None, 0)  # type: ignore[no-untyped-call]
