@@ -28,6 +28,7 @@ from streamspace.checks.templates import findings as template_findings
 from streamspace.config.types import Config
 from streamspace.hub import card, requirements, upload
 from streamspace.hub.errors import hub_errors
+from streamspace.model import contents
 from streamspace.repository import is_local
 
 HOW_TO_GIVE_IT = "Deploy with --secret HF_TOKEN=VARIABLE, an environment variable that holds a token for reading it"
@@ -53,6 +54,7 @@ def _model(api: HfApi, config: Config, hardware: str, where: str) -> Iterator[Fi
     if info is None:
         return
     yield from _access(info, config, where)
+    yield from _settings(api, info, config, where)
     yield from _weights(info, config, hardware, where, _json(api, info, "config.json"))
     if config.task == "chat" and not config.model.chat_template:
         yield from template_findings(_json(api, info, "tokenizer_config.json"), _text(api, info), where)
@@ -100,6 +102,15 @@ def _access(info: ModelInfo, config: Config, where: str) -> Iterator[Finding]:
     if config.model.trust_remote_code is False and (info.config or {}).get("auto_map"):
         problem = f"model.trust_remote_code: {info.id!r} brings Python code of its own, which isn't run"
         yield Finding("warning", where, problem, "Read the code, pin its commit, then set it to true")
+
+
+def _settings(api: HfApi, info: ModelInfo, config: Config, where: str) -> Iterator[Finding]:
+    """Findings for the settings files, which the app would refuse."""
+    names = sorted(file.rfilename for file in info.siblings or [])
+    for name in (name for name in names if name.endswith(".json") and "/" not in name and name not in contents.DATA):
+        problem = contents.problem(info.id, name, _json(api, info, name), config.model.trust_remote_code)
+        if problem:
+            yield Finding("error", where, problem)
 
 
 def _weights(info: ModelInfo, config: Config, hardware: str, where: str, shape: Mapping[str, Any]) -> Iterator[Finding]:

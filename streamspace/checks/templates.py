@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from streamspace.checks.findings import Finding
 from streamspace.errors import first_line
+from streamspace.model.templates import Endless, trial
 
 USER = {"role": "user", "content": "Hello"}
 REPLY = {"role": "assistant", "content": "Hello!"}
@@ -28,12 +26,16 @@ def findings(tokenizer: Mapping[str, Any], own_file: str | None, where: str) -> 
         problem = "task: expected a model with a chat template for 'chat', and this one has none"
         yield Finding("error", where, problem, "Choose the instruct version of the model, or set task: completion")
         return
-    if (error := _render(source, tokenizer, [USER])) is not None:
-        problem = f"model.chat_template: the model's own can't render one message: {error}"
+    try:
+        error, *refused = trial(source, [[USER], *(messages for messages, _ in CASES.values())], _tokens(tokenizer))
+    except Endless:
+        error, refused = "it takes more time or memory than a template needs", []
+    if error is not None:
+        problem = f"model.chat_template: the model's own can't render one message: {first_line(error)}"
         yield Finding("error", where, problem, "Give one of your own in model.chat_template")
         return
-    for name, (messages, consequence) in CASES.items():
-        if _render(source, tokenizer, messages) is not None:
+    for (name, (_, consequence)), error in zip(CASES.items(), refused, strict=True):
+        if error is not None:
             yield Finding("note", where, f"the model's chat template refuses {name}: {consequence}")
     if "enable_thinking" in source:
         yield Finding("note", where, "the model can think before it answers, and be told not to")
@@ -46,21 +48,6 @@ def _default(template: Any) -> str | None:
     return template
 
 
-def _render(source: str, tokenizer: Mapping[str, Any], messages: list[dict[str, str]]) -> str | None:
-    """None if it renders, else the error message."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.globals.update(raise_exception=_raise, strftime_now=lambda form: "2026-01-01")
-    try:
-        environment.from_string(source).render(
-            messages=messages, add_generation_prompt=True, tools=None, documents=None, **_tokens(tokenizer)
-        )
-    except (jinja2.TemplateError, TypeError, KeyError, ValueError) as error:
-        return first_line(error)
-    return None
-
-
 def _tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:
     """bos_token and the other special tokens as text; the file has text or a mapping."""
     found = {name: value for name, value in tokenizer.items() if name.endswith("_token")}
@@ -69,7 +56,3 @@ def _tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:
         for name, value in found.items()
         if isinstance(value, str | dict)
     }
-
-
-def _raise(message: str) -> None:
-    raise jinja2.TemplateError(message)

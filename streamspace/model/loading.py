@@ -23,6 +23,7 @@ from transformers import (
 
 from streamspace.config.types import Model
 from streamspace.errors import ModelError, first_line
+from streamspace.model import contents, templates
 from streamspace.model import quantization as quantizing
 from streamspace.model.files import fetch, fetch_adapter
 from streamspace.model.generation import generation_config
@@ -53,6 +54,7 @@ def load(
     started = time.monotonic()
     quantizing.check_package(settings, placement)
     folder = fetch(settings.id, settings.revision, code=settings.trust_remote_code, on_progress=on_progress)
+    contents.check(settings.id, folder, settings.trust_remote_code)
     on_progress(f"Loading {settings.id} into memory")
     with _explained(settings.id):
         processor = _processor(settings, folder) if images else None
@@ -124,7 +126,20 @@ def _tokenizer(settings: Model, folder: Path, processor: Any = None) -> Any:
         if not file.is_file():
             raise ModelError(f"model.chat_template: expected a .jinja file, found none at {settings.chat_template!r}")
         tokenizer.chat_template = file.read_text("utf-8")
+    _check_template(tokenizer.chat_template, settings.id)
     return tokenizer
+
+
+def _check_template(found: str | dict[str, str] | None, name: str) -> None:
+    """Tries the templates before anything here renders one. Raises ModelError for one that doesn't come to an end."""
+    for source in found.values() if isinstance(found, dict) else [found] if found else []:
+        try:
+            templates.trial(source)
+        except templates.Endless:
+            raise ModelError(
+                f"model.chat_template: expected one that renders a conversation in milliseconds, got that of {name!r}, "
+                "which takes more time or memory than a template needs. Name a .jinja file of your own"
+            ) from None
 
 
 def _model(settings: Model, folder: Path, placement: Placement, kind: Any) -> Any:
@@ -156,6 +171,12 @@ def _adapted(model: Any, settings: Model) -> Any:
 
     assert settings.adapter
     folder = fetch_adapter(settings.adapter.id, settings.adapter.revision)
+    contents.check(settings.adapter.id, folder, code=False)
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise ModelError(
+            f"model.adapter.id: expected adapter_model.safetensors in {settings.adapter.id!r}, found none. Save it in "
+            "that format: others can run code when they are loaded"
+        )
     adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu")  # ZeroGPU only emulates the other one
     return adapted.merge_and_unload()
 

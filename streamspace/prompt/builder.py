@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from streamspace.engines import forms
@@ -12,6 +13,7 @@ from streamspace.engines.canonical import of_kind
 from streamspace.errors import ModelError, RequestError, first_line
 from streamspace.events import Kind, Message, Part, Request, Tensor
 from streamspace.i18n import t
+from streamspace.model.templates import Endless, limited
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.thinking import Choice, Thinking, find
@@ -150,13 +152,18 @@ class PromptBuilder:
         self, messages: list[dict[str, Any]], choice: Choice | None = None, continued: bool | str = False
     ) -> str:
         """The conversation as the template has it; `continued` names what of the last message is left open."""
-        rendered: str = self._tokenizer.apply_chat_template(
+        render = partial(
+            self._tokenizer.apply_chat_template,
             messages,
             tokenize=False,
             add_generation_prompt=not continued,
             continue_final_message=continued,
             **(choice.variables if choice else {}),
         )
+        try:
+            rendered: str = limited(render)
+        except Endless:
+            raise RequestError(t("error.template_endless")) from None
         return rendered
 
     def _probe(self, choice: Choice) -> str:

@@ -202,3 +202,16 @@ def test_a_gated_and_a_missing_model_are_explained_by_the_app(hub: Hub, tmp_path
     assert fetched(hub, tmp_path, "owner/none").startswith(
         "model.id: expected a model on the Hub, found none called 'owner/none'."
     )
+
+
+def test_a_model_that_would_run_another_repositorys_code_is_an_error(here: Checkout, hub: Hub) -> None:
+    named = {"auto_map": {"AutoConfig": "evil/other--configuration_x.X"}}
+    hub.add_model("owner/llm", {**facts(2_400_000), "processor_config.json": json.dumps(named).encode()})
+    assert "expected code of its own" not in here.run("check", "tiny", "--online").err
+    sha = hub.repos["models/owner/llm"].head.sha
+    here.change("config/tiny.yaml", "revision: null", f"revision: {sha}")
+    here.change("config/tiny.yaml", "trust_remote_code: false", "trust_remote_code: true")
+    assert (
+        "config/tiny.yaml: model.id: 'owner/llm': processor_config.json: expected code of its own, got "
+        "'evil/other--configuration_x.X', that of another repository, which no revision pins. Name another model\n"
+    ) in here.run("check", "tiny", "--online").err

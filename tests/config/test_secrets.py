@@ -16,7 +16,7 @@ from streamspace.config import file as configfile
 from streamspace.config import secrets
 from streamspace.errors import ConfigError
 from tests.running import App, changed
-from tests.standins.chat_server import ChatServer, serve
+from tests.standins.chat_server import ChatServer, serve, words
 from tests.standins.hub.checkout import Checkout
 
 KEY = "sk-abc4711"
@@ -141,6 +141,7 @@ def test_an_app_whose_secret_is_no_key_ends_at_its_start(tmp_path: Path, name: s
 def test_a_key_with_a_line_break_after_it_is_sent_without_and_reaches_no_log(
     start: Callable[..., App], server: ChatServer
 ) -> None:
+    server.answers = [words("Hello")]
     app = start(
         changes={"endpoint": {"url": server.url}, "model.id": "owner/model"},
         env={"ENDPOINT_KEY": f"{KEY}\n", "HF_HUB_OFFLINE": "0"},

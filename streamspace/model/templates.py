@@ -1,0 +1,119 @@
+"""Tries chat templates, which are others' programs, within limits of time and memory; the tokenizer renders them.
+
+A trial is in a process of its own, which can always be ended. A reply's own rendering can be ended between two steps of
+Python only, so a template that hides one endless step from the trial still stops the app.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+TRIAL_SECONDS, RENDER_SECONDS = 30.0, 5.0  # templates take milliseconds
+CPU_SECONDS = 5  # of a trial, most of which is the start of Python
+MEMORY = 2**30  # bytes
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # of the environment: no secret
+LONG = [{"role": role, "content": "Hello " * 100} for _ in range(25) for role in ("user", "assistant")]
+CONVERSATIONS = [LONG[:1], [{"role": "system", "content": "Be brief."}, *LONG[:3]], [*LONG, *LONG[:1]]]
+
+
+class Endless(Exception):
+    """A template takes more time or memory than a template needs."""
+
+
+def trial(
+    source: str, conversations: Sequence[Any] = CONVERSATIONS, tokens: Mapping[str, str] | None = None
+) -> list[str | None]:
+    """For each conversation the template's error, None where it renders. Raises Endless."""
+    job = json.dumps({"source": source, "conversations": list(conversations), "tokens": dict(tokens or {})})
+    environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    try:
+        done = subprocess.run(  # noqa: S603  no shell
+            [sys.executable, "-m", __name__], input=job, capture_output=True, text=True, encoding="utf-8",
+            timeout=TRIAL_SECONDS, cwd=Path(__file__).parents[2], env=environ, check=False,
+        )  # fmt: skip
+        errors: list[str | None] = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, ValueError):  # without an answer it was ended for its memory or time
+        raise Endless from None
+    return errors
+
+
+def limited(work: Callable[[], T], seconds: float = RENDER_SECONDS) -> T:
+    """The result of `work`, done in a thread that is stopped after this time. Raises Endless."""
+    found: list[T] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="template", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if raised:
+        raise raised[0]
+    if not found:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+        raise Endless
+    return found[0]
+
+
+def _main() -> None:
+    """The process of a trial."""
+    try:
+        import resource
+    except ImportError:  # Windows, where the time alone is limited
+        pass
+    else:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    job = json.load(sys.stdin)
+    print(json.dumps([_error(job["source"], each, job["tokens"]) for each in job["conversations"]]))  # noqa: T201
+
+
+def _error(source: str, messages: Any, tokens: Mapping[str, str]) -> str | None:
+    """None if it renders as transformers does it, else what it raises, which may be anything."""
+    import jinja2
+    from jinja2.ext import Extension
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """The tag around a reply, which marks it for training."""
+
+        tags = {"generation"}  # noqa: RUF012
+
+        def parse(self, parser: Any) -> Any:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    def refuse(message: str) -> None:
+        raise jinja2.TemplateError(message)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
+    )
+    environment.globals.update(raise_exception=refuse, strftime_now=lambda form: "2026-01-01")
+    environment.filters["tojson"] = lambda value, **how: json.dumps(value, **{"ensure_ascii": False, **how})
+    try:
+        environment.from_string(source).render(
+            messages=messages, add_generation_prompt=True, tools=None, documents=None, **tokens
+        )
+    except MemoryError:
+        raise
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+if __name__ == "__main__":
+    _main()
