@@ -10,7 +10,7 @@ export UV_TORCH_BACKEND ?= auto
 INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run space test check bench format oldest newest next card model screenshots
+.PHONY: help setup run space test check bench format oldest newest next lock locked packages audit card model screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,24 @@ newest: .venv/dev.done ## Install the newest versions that the requirements allo
 
 next: .venv/dev.done ## Install the newest versions of the main packages, whatever is pinned
 	$(INSTALL) --upgrade gradio transformers spaces huggingface_hub
+
+# torch and what only torch needs are not in requirements.lock: its wheels differ by machine, and so do their hashes.
+TORCH = $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)
+
+lock: .venv/dev.done ## Write requirements.lock: the newest versions that the requirements allow, with their hashes
+	echo torch > .venv/excluded.txt
+	env -u UV_TORCH_BACKEND $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-annotate --excludes .venv/excluded.txt --custom-compile-command "make lock" --output-file requirements.lock requirements-dev.txt
+
+locked: | .venv/bin/python ## Install torch and the versions of requirements.lock, which have to match its hashes, into .venv
+	$(INSTALL) $(TORCH)
+	$(INSTALL) --no-deps --require-hashes -r requirements.lock
+	touch .venv/run.done .venv/dev.done
+
+packages: | .venv/bin/python ## Install the versions of requirements.lock into packages/, which is all that a deploy needs
+	$(INSTALL) --target packages --no-deps --require-hashes -r requirements.lock
+
+audit: .venv/dev.done ## Ask which versions of requirements.lock have known vulnerabilities
+	$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes -r requirements.lock
 
 card: .venv/run.done ## Write the Space card of config/default.yaml into README.md
 	$(BIN)/python -m streamspace card default --write

@@ -10,14 +10,17 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from streamspace.checks.platform import PYTHONS, ZEROGPU_PYTHON
-from streamspace.hub import card
+from streamspace.hub import card, requirements
 from tests.running import ROOT, clean
 from tests.standins.hub.checkout import Checkout
 from tests.standins.hub.server import Hub
@@ -38,12 +41,12 @@ class Step:
     """One `run:` step, with the job that it belongs to."""
 
     file: str
-    job: dict[str, Any]
+    settings: dict[str, Any]
     run: str
 
     @property
     def needs_a_secret(self) -> bool:
-        return "secrets." in str(self.job.get("env", ""))
+        return "secrets." in str(self.settings.get("env", ""))
 
 
 def steps() -> Iterator[Step]:
@@ -51,7 +54,7 @@ def steps() -> Iterator[Step]:
         for job in read(path)["jobs"].values():
             for step in job.get("steps", []):
                 if "run" in step:
-                    yield Step(path.name, job, step["run"])
+                    yield Step(path.name, step, step["run"])
 
 
 def tool(*command: str) -> subprocess.CompletedProcess[str]:
@@ -118,12 +121,58 @@ def test_a_fork_that_configured_nothing_is_told_and_deploys_nothing() -> None:
     jobs = read(FOLDER / "deploy.yml")["jobs"]
     assert jobs["skip"]["if"] == "vars.SPACE == ''"
     assert jobs["deploy"]["if"] == "vars.SPACE != ''"
-    assert jobs["deploy"]["needs"] == "ci"
+    assert jobs["packages"]["if"] == "vars.SPACE != ''"
+    assert jobs["packages"]["needs"] == "ci"
+    assert jobs["deploy"]["needs"] == "packages"
 
 
 def test_a_pull_request_from_a_fork_gets_no_preview() -> None:
-    (job,) = read(FOLDER / "preview.yml")["jobs"].values()
-    assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
+    for job in read(FOLDER / "preview.yml")["jobs"].values():
+        assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_token_reaches_only_the_step_that_uses_it_in_a_job_that_installs_nothing(path: Path) -> None:
+    workflow = read(path)
+    assert "secrets." not in str(workflow.get("env"))
+    for job in workflow["jobs"].values():
+        assert "secrets." not in str({name: value for name, value in job.items() if name != "steps"})
+        steps = job.get("steps", [])
+        using = [step for step in steps if "secrets." in str(step)]
+        for step in using:
+            assert step["run"].startswith("python -m streamspace ")
+            assert "secrets." not in str({name: value for name, value in step.items() if name != "env"})
+        if using or "id-token" in job.get("permissions", {}):
+            assert not [step for step in steps if re.match(r"make|uv|pip", step.get("run", ""))]
+
+
+def locked() -> dict[str, Requirement]:
+    text = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all("--hash=sha256:" in line for line in lines)
+    return {canonicalize_name(each.name): each for each in (Requirement(line.split(" --hash")[0]) for line in lines)}
+
+
+def test_the_lock_has_a_version_with_hashes_of_each_requirement_but_torch() -> None:
+    """Not the newest, which only an index knows: `make lock` writes it again."""
+    found = locked()
+    text = "".join((ROOT / name).read_text("utf-8") for name in ("requirements.txt", "requirements-dev.txt"))
+    wanted = requirements.parse(text.splitlines())
+    assert "torch" not in found
+    assert set(wanted) - {"torch"} <= set(found)
+    for name, requirement in found.items():
+        (pin,) = requirement.specifier
+        assert pin.operator == "=="
+        assert name not in wanted or wanted[name].specifier.contains(pin.version), f"{name}: run make lock"
+
+
+def test_what_a_deploy_installs_is_all_that_it_imports() -> None:
+    """The job that deploys has what is locked, without torch."""
+    code = "import sys, streamspace.__main__, streamspace.deploy.commands; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    brought = metadata.packages_distributions()
+    imported = {canonicalize_name(name) for module in done.stdout.split() for name in brought.get(module, [])}
+    assert imported - {"streamspace", "setuptools"} <= set(locked())
 
 
 def test_every_step_is_one_line_and_takes_nothing_from_an_event_into_a_shell() -> None:
@@ -137,7 +186,7 @@ def test_every_step_is_one_line_and_takes_nothing_from_an_event_into_a_shell() -
 @pytest.fixture
 def here(tmp_path: Path) -> Checkout:
     made = Checkout(tmp_path / "work", None)
-    for name in ("Makefile", "requirements-dev.txt"):
+    for name in ("Makefile", "requirements-dev.txt", "requirements.lock"):
         shutil.copy(ROOT / name, made.folder / name)
     return made
 
@@ -172,6 +221,11 @@ def test_a_step_without_secrets_runs_with_the_programs_replaced_by_ones_that_onl
         assert "python scripts/resolve.py" in noted.splitlines()
     elif step.run == "make test":
         assert noted.splitlines()[-1].strip() == "python -m pytest"
+    elif step.run == "make audit":
+        assert noted.splitlines()[-1].startswith("uv tool run pip-audit==")
+    elif step.run in ("make locked", "make packages"):
+        assert noted.splitlines()[-1].endswith("--no-deps --require-hashes -r requirements.lock")
+        assert ("uv pip install --quiet --python .venv/bin/python torch==" in noted) == (step.run == "make locked")
     else:
         assert "uv pip install" in noted
         assert ("--resolution lowest-direct" in noted) == ("VERSIONS" in step.run)
