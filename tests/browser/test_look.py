@@ -31,3 +31,20 @@ def test_the_model_its_licence_and_the_ways_to_an_own_space_are_visible(
     )[:3]
     assert blue > red > green  # purple
     page.close()
+
+
+def test_a_configs_texts_cannot_draw_over_the_page(start: Callable[..., App], browser: Any) -> None:
+    over = '<div class="over" style="position: fixed; inset: 0; width: 100vw; height: 100vh; z-index: 9999">all of it</div>'
+    page = browser.new_page()
+    page.goto(start(changes={"page.description": over, "page.footer": over}).url)
+    page.wait_for_selector("#heading .over")
+    page.wait_for_selector("#prompt textarea, textarea")
+    covered = page.evaluate(
+        """() => [...document.querySelectorAll("textarea, button")].filter(part => {
+            const {x, y, width, height} = part.getBoundingClientRect();
+            const top = width && document.elementFromPoint(x + width / 2, y + height / 2);
+            return top && top.closest("#heading, #footer");
+        }).length"""
+    )
+    assert covered == 0
+    page.close()
