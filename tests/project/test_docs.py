@@ -67,7 +67,7 @@ def test_the_page_names_hardware_that_there_is_with_the_memory_that_check_reckon
 
 def test_the_docs_link_to_and_name_files_that_there_are() -> None:
     missing = []
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")):
         text = page.read_text("utf-8")
         links = [page.parent / link.split("#")[0] for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)]
         names = re.findall(r"`((?:\w+/)+[\w.]+\.(?:py|js|css|yaml))`", text)
