@@ -26,7 +26,7 @@ def require() -> None:
 
 def is_local(name: str) -> bool:
     """Whether a model's name is a folder rather than a repository of the Hub."""
-    return name.startswith((".", "/", "~")) or (ROOT / name).is_dir()
+    return name.startswith((".", "/", "~")) or os.path.isdir(ROOT / name)  # it takes any name, unlike Path.is_dir
 
 
 def tracked() -> frozenset[str] | None:

@@ -9,6 +9,7 @@ from streamspace.checks import card as cards
 from streamspace.checks import device_fit, files, packages
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import local_weights, oversized
+from streamspace.config import paths
 from streamspace.config.types import Config
 from streamspace.hub import card, requirements, upload
 
@@ -28,7 +29,7 @@ def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
         yield from device_fit.findings(config, hardware, wanted, where)
     yield from files.left_out(upload.left_out(config, path), config)
     yield from files.findings(upload.files(config, path), config, where)
-    if card.loads_from_here(config):
+    if card.loads_from_here(config) and not any(paths.problems(config, uploaded=True)):
         yield from oversized(local_weights(config), hardware, config, where)
 
 

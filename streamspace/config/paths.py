@@ -6,6 +6,7 @@ machine, by its absolute path: it is loaded from there, and never uploaded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -66,7 +67,7 @@ def problems(config: Config, uploaded: bool = False) -> Iterator[str]:
     """
     for key, name, kind in named(config):
         if kind.folder and not uploaded:
-            reason = None if Path(name).expanduser().is_absolute() else _misplaced(name)
+            reason = None if os.path.isabs(os.path.expanduser(name)) else _misplaced(name)
         else:
             reason = refusal(name, kind)
         if reason:
@@ -89,7 +90,7 @@ def refusal(name: str, kind: Kind) -> str | None:
 def is_linked(path: Path) -> bool:
     """Whether a path below the repository's root is a link, or leads through one."""
     parts = path.relative_to(ROOT).parts
-    return any(ROOT.joinpath(*parts[: length + 1]).is_symlink() for length in range(len(parts)))
+    return any(os.path.islink(ROOT.joinpath(*parts[: length + 1])) for length in range(len(parts)))
 
 
 def is_hidden(path: PurePath) -> bool:
@@ -105,6 +106,7 @@ def _misplaced(name: str) -> str | None:
         return "which is hidden"
     if is_linked(ROOT / path):
         return "which is a link, or behind one"
-    if link := next((entry for entry in (ROOT / path).rglob("*") if entry.is_symlink()), None):
+    inside = (ROOT / path).rglob("*") if os.path.isdir(ROOT / path) else ()
+    if link := next((entry for entry in inside if entry.is_symlink()), None):
         return f"which has a link in it: {link.name!r}"
     return None

@@ -18,7 +18,7 @@ from streamspace.hub import card
 from streamspace.repository import ROOT, tracked
 
 ALWAYS = ["app.py", "requirements.txt", "LICENSE", "streamspace", "config"]
-IF_PRESENT = ["packages.txt", "pre-requirements.txt"]  # a Space's build reads these and requirements.txt
+IF_PRESENT = ["README.md", "packages.txt", "pre-requirements.txt"]  # a build reads the last two, and requirements.txt
 SKIPPED_ENDINGS = (".pyc", ".pyo", ".log", ".tmp", ".orig", ".rej", ".swp", "~")
 LINK, UNTRACKED = "a link", "a file that git doesn't track"
 
@@ -68,7 +68,8 @@ def left_out(config: Config, path: Path) -> dict[str, str]:
 
 def readme(config: Config, model_files: Sequence[str] = ()) -> bytes:
     """README.md as it is uploaded."""
-    text = card.README.read_text("utf-8") if card.README.is_file() else f"# {config.card.title}\n"
+    own = card.README.is_file() and not paths.is_linked(card.README)
+    text = card.README.read_text("utf-8") if own else f"# {config.card.title}\n"
     return card.put(text, card.render(config, model_files)).encode()
 
 

@@ -89,6 +89,8 @@ def test_a_file_elsewhere_hidden_or_behind_a_link_is_refused(here: Checkout, key
         ("model.adapter", "./models/tiny", "which is something else"),
         ("model.id", "./models", "which is something else"),
         ("model.id", "/tmp", "which doesn't lie inside it"),
+        ("model.id", "./" + "x" * 300, "which can't be read"),
+        ("model.id", "~nobody-4711/x", "which isn't there"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(here: Checkout, key: str, name: str, reason: str) -> None:

@@ -199,10 +199,10 @@ def test_secrets_come_from_the_environment_and_stay_out_of_sight(here: Checkout,
         mistaken = here.run(*TINY, "--secret", mistake)
         assert mistaken.code == 2
         assert "hf_abc" not in mistaken.out + mistaken.err
-    values = {"MY_KEY": "very-secret", "MODEL_TOKEN": "for reading"}
+    values = {"MY_KEY": "very-secret", "MODEL_TOKEN": "hf_for_reading"}
     said = deployed(here, "--secret", "MY_KEY", "--secret", "HF_TOKEN=MODEL_TOKEN", env=values)
     assert "very-secret" not in said.out
-    assert hub.repos["spaces/owner/demo"].secrets == {"MY_KEY": "very-secret", "HF_TOKEN": "for reading"}
+    assert hub.repos["spaces/owner/demo"].secrets == {"MY_KEY": "very-secret", "HF_TOKEN": "hf_for_reading"}
 
 
 def test_an_upload_that_is_cut_off_can_be_done_again(here: Checkout, hub: Hub) -> None:
