@@ -7,7 +7,7 @@ from typing import Any
 
 from streamspace.checks.findings import Finding
 from streamspace.errors import first_line
-from streamspace.model.templates import Endless, trial
+from streamspace.model.template_trial import Endless, trial
 
 USER = {"role": "user", "content": "Hello"}
 REPLY = {"role": "assistant", "content": "Hello!"}

@@ -23,7 +23,7 @@ from transformers import (
 
 from streamspace.config.types import Model
 from streamspace.errors import ModelError, first_line
-from streamspace.model import contents, templates
+from streamspace.model import contents, template_trial
 from streamspace.model import quantization as quantizing
 from streamspace.model.files import fetch, fetch_adapter
 from streamspace.model.generation import generation_config
@@ -134,8 +134,8 @@ def _check_template(found: str | dict[str, str] | None, name: str) -> None:
     """Tries the templates before anything here renders one. Raises ModelError for one that doesn't come to an end."""
     for source in found.values() if isinstance(found, dict) else [found] if found else []:
         try:
-            templates.trial(source)
-        except templates.Endless:
+            template_trial.trial(source)
+        except template_trial.Endless:
             raise ModelError(
                 f"model.chat_template: expected one that renders a conversation in milliseconds, got that of {name!r}, "
                 "which takes more time or memory than a template needs. Name a .jinja file of your own"

@@ -13,7 +13,7 @@ from streamspace.engines.canonical import of_kind
 from streamspace.errors import ModelError, RequestError, first_line
 from streamspace.events import Kind, Message, Part, Request, Tensor
 from streamspace.i18n import t
-from streamspace.model.templates import Endless, limited
+from streamspace.model.template_trial import Endless, limited
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.thinking import Choice, Thinking, find

@@ -13,7 +13,7 @@ import pytest
 from streamspace.checks import templates as checks
 from streamspace.config.types import Model
 from streamspace.errors import ModelError, RequestError
-from streamspace.model import templates
+from streamspace.model import template_trial as templates
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement
 from streamspace.prompt.builder import PromptBuilder
