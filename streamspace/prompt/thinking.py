@@ -20,7 +20,13 @@ SWITCHES: dict[str, tuple[object, object]] = {
     "thinking_budget": (0, -1),  # Seed-OSS
 }
 EFFORTS = ("reasoning_effort", "thinking_effort", "reasoning_strength")  # gpt-oss, Solar and others; Kimi; Muse
-LEVELS = {"low": ("low",), "medium": ("medium",), "high": ("high", "xhigh"), "max": ("max",), "off": ("none", "no_think")}
+LEVELS = {
+    "low": ("low",),
+    "medium": ("medium",),
+    "high": ("high", "xhigh"),
+    "max": ("max",),
+    "off": ("none", "no_think"),
+}
 NAMED = {"xhigh", "max", "none", "no_think"}  # levels that count only where a template names them: some print any
 INSTRUCTION = "/no_think"  # of templates that look for it in the system prompt: Nemotron Nano v2
 
