@@ -98,7 +98,7 @@ def test_an_address_is_never_fetched_and_no_other_file_is_read(
         {"path": path},
     ):  # with Gradio's mark of a file, and without
         history = [{"role": "user", "content": [{"type": "file", "file": found}, {"type": "text", "text": vision.ASK}]}]
-        assert expected in posted(space, history)
+        assert expected in posted(space, history, *([None] if task == "images" else []))
         if task == "images":
             assert expected in posted(space, [], [found])
     assert site[1] == []

@@ -23,22 +23,16 @@ IN_TURN = settings(max_examples=40, deadline=None, suppress_health_check=[Health
 @pytest.mark.parametrize(
     "text",
     [
-        "<div onclick=x>", "</p>", "<!-- x -->", "<?php", "<br onload=x>", "<https:x>", "1<x", "a \\`<b>`", "```<b>`", "``a`b``<i>``",
-        "```a`b\r<i>", "\\\\`x`<b>`y`", "```\n``` ~\n```~~\n<b>",
+        "<div onclick=x>", "</p>", "<!-- x -->", "<?php", "<br onload=x>", "<https:x>", "<https://a b>", "1<x", "`<b>`", "```\n<b>\n```",
+        "a\u2028<b>",
     ],
 )  # fmt: skip
-def test_a_tag_is_marked(text: str) -> None:
+def test_what_could_begin_a_tag_is_marked_wherever_it_is(text: str) -> None:
     before, _, after = text.rpartition("<")
     assert escape(text) == f"{before}<{MARK}{after}"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "1 < 2", "x <3", "a<br>b<br/>c", "H<sub>2</sub>O", "`<b>`", "``<b>``", "``a`b <i> ``", "```<b", "```html\n<b>\n```\n",
-        "~~~\n<b>\n", "```\r<b>\r```\r", "<https://a.b>",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("text", ["1 < 2", "x <3", "a<br>b<br/>c", "H<sub>2</sub>O", "<https://a.b/?c=1&d>", "<"])
 def test_what_is_no_danger_is_left_alone(text: str) -> None:
     assert escape(text) == text
 
@@ -47,15 +41,10 @@ def test_every_tag_of_a_line_is_marked() -> None:
     assert escape("a<b and c>d</b>") == f"a<{MARK}b and c>d<{MARK}/b>"
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_code_ends_where_its_fence_does(end: str) -> None:
-    text = end.join(["````", "<a>", "```", "<b>", "````", "<c>", ""])
-    assert escape(text) == text.replace("<c", f"<{MARK}c")
-
-
 @given(TEXTS)
-def test_unescape_gives_back_what_was_escaped(text: str) -> None:
-    assert unescape(escape(text)) == text
+def test_unescape_gives_back_what_was_escaped_but_for_its_own_marks(text: str) -> None:
+    assert unescape(escape(text)) == unescape(text)
+    assert escape(escape(text)) == escape(text)
 
 
 def test_unescape_reaches_the_texts_in_a_message() -> None:
@@ -78,7 +67,7 @@ def script(browser: Any) -> Any:
 def test_the_browser_escapes_as_python_does(script: Any, texts: list[str]) -> None:
     code = "texts => texts.map((text) => [streamspace.escape(text), streamspace.unescape(text), "
     code += "streamspace.unescape(streamspace.escape(text))])"
-    assert script.evaluate(code, texts) == [[escape(text), unescape(text), text] for text in texts]
+    assert script.evaluate(code, texts) == [[escape(text), unescape(text), unescape(text)] for text in texts]
 
 
 @pytest.mark.parametrize("value", [None, True, 7, 1.5])

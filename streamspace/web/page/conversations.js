@@ -1,6 +1,6 @@
 // The visitor's conversations, stored in this browser only: they survive a reload and a restart of the server.
 (() => {
-  const { t, textOf, sanitize, boxValue, events } = window.streamspace;
+  const { t, textOf, sanitize, own, boxValue, events } = window.streamspace;
   const KEY = `streamspace:${location.pathname}`;
   const MAX_CONVERSATIONS = 50; // the oldest are deleted first
   const TITLE_LENGTH = 48; // characters of a title that is made from the first question
@@ -40,7 +40,7 @@
   };
 
   const show = (store) => {
-    const list = document.querySelector("#conversations ul");
+    const list = own("#conversations ul")[0];
     if (!list) return;
     const { activeElement } = document;
     const focused = list.contains(activeElement) && { ...activeElement.dataset, ...activeElement.closest("li").dataset };
@@ -59,15 +59,15 @@
 
   // The keyboard's focus stays on the same button, or moves to one that is still there.
   const focus = (id, action) => {
-    const item = document.querySelector(`#conversations [data-id="${CSS.escape(id)}"]`);
-    (item?.querySelector(`[data-action=${action ?? "open"}]`) ?? document.querySelector("#conversations [data-action=create]")).focus();
+    const [item] = own(`#conversations [data-id="${CSS.escape(id)}"]`);
+    (item?.querySelector(`[data-action=${action ?? "open"}]`) ?? own("#conversations [data-action=create]")[0]).focus();
   };
 
   // The chatbot's value is Gradio's: a hidden button's event puts a conversation into it.
   let chosen = [];
   const display = (messages) => {
     chosen = messages;
-    document.querySelector("#open-conversation")?.click();
+    own("#open-conversation")[0]?.click();
   };
 
   const rename = (store, conversation, item) => {
@@ -137,7 +137,7 @@
   };
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.("#conversations [data-action]");
+    const button = own("#conversations [data-action]").find((part) => part.contains(event.target));
     if (!button || document.body.classList.contains("running")) return;
     const store = read();
     const item = button.closest("[data-id]");

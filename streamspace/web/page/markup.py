@@ -1,9 +1,9 @@
 """Escapes text that a model or a visitor wrote, so that Markdown shows all of it and takes nothing in it for a tag.
 
-`a<b and c>d` would lose its middle, and tags would let a reply draw over the page. An invisible character after the
-angle bracket keeps the parser from reading a tag. Code is left alone, and so are a few tags that models write in tables
-and formulas. The chatbot's value is escaped, prompts and copies are not. markup.js follows the same rules in the
-browser, where a property-based test compares the two; what is code is decided as by marked, Gradio's parser.
+An invisible character comes after each angle bracket that could begin a tag, in code as well: nothing here decides what
+is code, so nothing can disagree with the browser's parser about it. markup.js writes texts by the same rule, and takes
+the characters out again where they are shown. A few tags without attributes, which models write in tables and formulas,
+are left alone. The chatbot's value is escaped, prompts and copies are not.
 """
 
 from __future__ import annotations
@@ -12,42 +12,24 @@ import re
 from typing import Any
 
 MARK = "\u2060"  # the word joiner: no width, and no place to break a line
-LINE_START = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")  # Markdown has no other line ends; str.splitlines has
-FENCE = re.compile(r" {0,3}(`{3,}(?![^\r\n]*`)|~{3,})")
-FENCE_END = re.compile(r" {0,3}([`~]+) *[\r\n]*")
-CODE_OR_TAG = re.compile(
-    r"(?P<code>\\[\\`]|(`+)(?!`)[^\r\n]*?(?<!`)\2(?!`)|`+)"
-    r"|<(?=[a-z/!?])(?!/?(?:br|sub|sup|kbd|details|summary)[ \t]*/?>|https?://)",
+# What begins a tag in HTML: see https://html.spec.whatwg.org/multipage/parsing.html#tag-open-state
+TAG = re.compile(
+    r"<(?=[a-z/!?])(?!/?(?:br|sub|sup|kbd|details|summary)[ \t]*/?>|https?://[!#-&(-;=?-_a-~]*>)",
     re.IGNORECASE | re.ASCII,
 )
 
 
 def escape(text: str) -> str:
-    """The text for the chatbot."""
-    lines, fence = [], ""
-    for line in LINE_START.split(text.replace(f"<{MARK}", f"<{MARK}{MARK}")):
-        if fence:
-            lines.append(line)
-            end = FENCE_END.fullmatch(line)
-            fence = "" if end and end[1].startswith(fence) else fence
-        elif start := FENCE.match(line):
-            lines.append(line)
-            fence = start[1]
-        else:
-            lines.append(CODE_OR_TAG.sub(_escape_tag, line))
-    return "".join(lines)
+    """The text for the chatbot; one that is escaped already stays as it is."""
+    return TAG.sub(f"<{MARK}", unescape(text))
 
 
 def unescape(value: Any) -> Any:
-    """The text of which `escape` made this one; in a list or a dict, all its texts."""
+    """The text of which `escape` made this one, without marks of its own; in a list or a dict, all its texts."""
     if isinstance(value, str):
-        return value.replace(f"<{MARK}", "<")
+        return re.sub(f"<{MARK}+", "<", value)
     if isinstance(value, list):
         return [unescape(item) for item in value]
     if isinstance(value, dict):
         return {key: unescape(item) for key, item in value.items()}
     return value
-
-
-def _escape_tag(found: re.Match[str]) -> str:
-    return found[0] if found["code"] else f"{found[0]}{MARK}"

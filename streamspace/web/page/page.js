@@ -1,7 +1,7 @@
 // What happens in the browser before the server is asked for a reply and after it has answered: a function for each
 // event of events.py. A throw ends the event there.
 (() => {
-  const { escape, textOf, events } = window.streamspace;
+  const { escape, textOf, own, events } = window.streamspace;
   const state = { running: false, stopped: false };
 
   // The page's texts in the browser's language, as labels.py hands them to Gradio; {name} is filled in from the values.
@@ -12,11 +12,10 @@
   };
 
   const setRunning = (running) => {
-    const { activeElement } = document;
-    const left = activeElement.closest("#send, #stop, #continue") && activeElement.matches(":focus-visible");
+    const left = own("#send, #stop, #continue").some((button) => button.matches(":focus-visible"));
     state.running = running;
     document.body.classList.toggle("running", running);
-    if (left) document.querySelector(running ? "#stop" : "#message textarea").focus(); // the focused button is hidden now
+    if (left) own(running ? "#stop" : "#message textarea")[0].focus(); // the focused button is hidden now
   };
 
   const start = (allowed) => {
@@ -36,7 +35,7 @@
 
   // A box for images holds {text, files}, the plain one a text; a message holds files as parts of its content.
   const boxContent = (value) => (typeof value === "string" ? { text: value, files: [] } : value ?? { text: "", files: [] });
-  const boxValue = (text, files) => (document.querySelector("#message.multimodal-textbox") ? { text, files } : text);
+  const boxValue = (text, files) => (own("#message.multimodal-textbox").length ? { text, files } : text);
   const filesOf = (message) => (Array.isArray(message.content) ? message.content.flatMap((part) => part.file ?? []) : []);
 
   const save = (messages) => {
@@ -115,8 +114,8 @@
     },
     // Fills in the texts that Python leaves to the browser's language.
     localize() {
-      for (const part of document.querySelectorAll("[data-text]")) part.textContent = t(part.dataset.text);
-      for (const part of document.querySelectorAll("[data-name]")) part.setAttribute("aria-label", t(part.dataset.name));
+      for (const part of own("[data-text]")) part.textContent = t(part.dataset.text);
+      for (const part of own("[data-name]")) part.setAttribute("aria-label", t(part.dataset.name));
     },
   });
 })();

@@ -17,6 +17,7 @@ from streamspace.web.page import theme, visit
 from streamspace.web.page.chat import chat
 from streamspace.web.page.completion import completion
 from streamspace.web.page.events import listener
+from streamspace.web.page.gate import Gate
 from streamspace.web.page.redacting import RedactingBlocks
 
 HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
@@ -33,7 +34,7 @@ def build_page(loader: Loader) -> gr.Blocks:
     config = loader.config
     part, endpoint, name = TASKS[config.task]
     with RedactingBlocks(
-        title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)
+        Gate(config), title=config.page.title, fill_height=True, analytics_enabled=False, delete_cache=(HOUR, DAY)
     ) as page:
         _heading(config.page)
         told = part(loader)

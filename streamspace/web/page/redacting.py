@@ -13,20 +13,30 @@ import gradio as gr
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamspace.errors import redacted_trace, unexpected
+from streamspace.errors import RequestError, redacted_trace, unexpected
 from streamspace.i18n import t
-from streamspace.web.page.uploads import UploadsOnly
+from streamspace.web.page.gate import Gate
 
 log = logging.getLogger(__name__)
 
 
-class RedactingBlocks(UploadsOnly):
-    """A page whose calls fail with gr.Error only, which Gradio sends to the client and doesn't print."""
+class RedactingBlocks(gr.Blocks):
+    """A page whose values pass a gate, and whose calls fail with gr.Error only, which Gradio sends and doesn't print."""
 
-    async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
-        """See `gr.Blocks`: a whole call, from the values sent to those returned."""
+    def __init__(self, gate: Gate, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._gate = gate
+
+    async def process_api(self, block_fn: Any, inputs: Any, *given: Any, **named: Any) -> dict[str, Any]:
+        """See `gr.Blocks`: a whole call, from the values sent to those returned; `iterator` goes on with an earlier one."""
         try:
-            return await super().process_api(*given, **named)
+            if not named.get("iterator"):
+                function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+                inputs = self._gate.values(function, inputs)
+                named["event_data"] = self._gate.event(function, named.get("event_data"))
+            return await super().process_api(block_fn, inputs, *given, **named)
+        except RequestError as error:
+            raise gr.Error(str(error), print_exception=False) from error
         except gr.Error as error:
             error.print_exception = False
             raise
