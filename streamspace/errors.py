@@ -28,8 +28,13 @@ from streamspace.i18n import LazyText, t
 class StreamspaceError(Exception):
     """Its text is written for a person and is safe to show: it holds no prompt, no token and no path of a secret.
 
-    One that a visitor may read is made of a `LazyText`, and can be said in the visitor's language.
+    One that a visitor may read is made of a `LazyText`, and can be said in the visitor's language. `detail` is what
+    another library says, which may name folders or quote a file: it is for the owner's log.
     """
+
+    def __init__(self, *text: str, detail: str = "") -> None:
+        super().__init__(*text)
+        self.detail = detail
 
     def in_language(self, language: str) -> str:
         """The text in a language; in English where there is no other."""

@@ -52,6 +52,7 @@ class Request:
     raw text, and isn't taken apart. `thinking` is what a server with the chat template is told of it, if anything.
     `time_limit` is how long the model may write before it ends with the reason "timeout"; None is no limit.
     `tensors` is what the model takes beside the prompt: nothing in a conversation of text.
+    Replies to one `visitor` may share what the model has read, which shows in their speed; one without shares nothing.
     """
 
     prompt: tuple[int, ...]
@@ -62,6 +63,7 @@ class Request:
     messages: tuple[Message, ...] = ()
     thinking: str = ""
     tensors: tuple[Tensor, ...] = ()
+    visitor: str = ""
 
 
 @dataclass(frozen=True)

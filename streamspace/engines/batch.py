@@ -15,6 +15,7 @@ from transformers import ContinuousBatchingConfig
 from streamspace.engines import transformers_internals as internals
 from streamspace.engines.reply import Reply, explain
 from streamspace.engines.sampler import RequestSampler
+from streamspace.errors import redacted_trace
 
 log = logging.getLogger(__name__)
 PAGE = 32  # tokens; whole pages of a conversation are shared with its next turn instead of being read again
@@ -69,7 +70,7 @@ class Batch:
             use_async_batching=False,  # a reply that has ended must not be in the next pass
             auto_switch_to_flash=False,  # the config file chooses the attention
         )
-        self._manager = internals.start_manager(model, _greedy(model), batching, self._deliver, self._sample)
+        self._manager = internals.start_manager(model, _greedy(model), batching, self._deliver, self._sample, self._salt)
 
     def alive(self) -> bool:
         """Whether the batch computes, or would."""
@@ -91,6 +92,11 @@ class Batch:
         """Ends the thread after its present pass."""
         self._manager.stop(hard_stop=True)
 
+    def _salt(self, name: str) -> str:
+        """What a reply's pages are shared by: its visitor, else nobody has the same."""
+        member = self._members.get(name)
+        return f"visitor {member.reply.request.visitor}" if member and member.reply.request.visitor else f"reply {name}"
+
     def _sample(self, state: Any, scores: torch.Tensor) -> torch.Tensor | None:
         """Called in the batch's thread, in each pass."""
         member = self._members.get(state.request_id)
@@ -107,7 +113,7 @@ class Batch:
         try:
             member.take(output)
         except Exception as error:
-            log.exception("A reply failed")
+            log.error("A reply failed: %s", redacted_trace(error))
             member.reply.fail(explain(error))
         if member.reply.ended:
             self.remove(member)

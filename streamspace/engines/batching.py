@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import sys
 import threading
 from collections.abc import Generator
 from typing import Any
@@ -20,6 +21,7 @@ from streamspace.engines.generate import GenerateEngine, new_reply
 from streamspace.engines.reply import CANCELLED, explain
 from streamspace.engines.sampler import RequestSampler
 from streamspace.engines.slots import Slots
+from streamspace.errors import redacted_trace
 from streamspace.events import Event, Failure, Request
 
 log = logging.getLogger(__name__)
@@ -135,7 +137,8 @@ class BatchingEngine:
 
     def _report(self, message: str) -> None:
         """Logs the exception that is being handled; a trial's goes into the reason for another engine."""
-        log.log(logging.DEBUG if self.on_trial else logging.ERROR, message, exc_info=True)
+        error = sys.exc_info()[1]
+        log.log(logging.DEBUG if self.on_trial else logging.ERROR, "%s: %s", message, error and redacted_trace(error))
 
     def _end_with_the_process(self) -> None:
         """The batch's thread would keep the process alive."""

@@ -18,7 +18,6 @@ from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.forms import Form
 from streamspace.engines.reply import CANCELLED, Reply
 from streamspace.engines.slots import Slots
-from streamspace.errors import first_line
 from streamspace.events import Kind, Reason, Request
 from streamspace.sampling import PARAMETERS
 
@@ -93,7 +92,7 @@ class EndpointEngine:
                 return
             except Exception as error:
                 if pause is None or reply.begun or not endpoint_errors.is_retryable(error):
-                    log.warning("The model's server failed: %s", first_line(error))
+                    log.warning("The model's server failed: %s", endpoint_errors.told(error))
                     explained = endpoint_errors.explain(error, self._model, self._settings)
                     if endpoint_errors.is_server_wide(error):
                         self._recent_failure.set(explained)

@@ -7,7 +7,7 @@ from huggingface_hub import InferenceTimeoutError
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from streamspace.config.types import Endpoint
-from streamspace.errors import first_line
+from streamspace.errors import redacted_trace
 from streamspace.i18n import LazyText, t
 
 RETRYABLE = (408, 429, 500, 502, 503, 504)  # answers that another try may change
@@ -26,6 +26,12 @@ def is_server_wide(error: Exception) -> bool:
     return not (isinstance(error, HfHubHTTPError) and error.response.status_code in REQUEST_ONLY)
 
 
+def told(error: Exception) -> str:
+    """What the log reads: not what the server says, which may quote a prompt."""
+    status = f", HTTP {error.response.status_code}" if isinstance(error, HfHubHTTPError) else ""
+    return f"{redacted_trace(error)}{status}"
+
+
 def explain(error: Exception, model: str, settings: Endpoint) -> LazyText:
     """A sentence for the visitor, without the server's address, which may be private."""
     if isinstance(error, HfHubHTTPError):
@@ -36,7 +42,7 @@ def explain(error: Exception, model: str, settings: Endpoint) -> LazyText:
         return t("error.server_unreachable")
     if isinstance(error, OfflineModeIsEnabled):
         return t("error.server_offline")
-    return t("error.server_broke", reason=first_line(error))
+    return t("error.server_broke")
 
 
 def _refusal(status: int, model: str, secret: str) -> LazyText:

@@ -19,6 +19,7 @@ from streamspace.engines.forms import Form
 from streamspace.engines.reply import CANCELLED, Reply, explain
 from streamspace.engines.slots import Slot, Slots
 from streamspace.engines.tensors import unpack
+from streamspace.errors import redacted_trace
 from streamspace.events import Request
 from streamspace.sampling import PARAMETERS, SamplingParams
 
@@ -85,7 +86,7 @@ class GenerateEngine:
         except _Ended:
             pass
         except Exception as error:
-            log.exception("The model failed while it was answering")
+            log.error("The model failed while it was answering: %s", redacted_trace(error))
             reply.fail(explain(error))
         finally:
             slot.release()

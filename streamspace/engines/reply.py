@@ -172,7 +172,7 @@ class Reply:
 
 
 def explain(error: Exception | str) -> LazyText:
-    """An exception of the model's, in a sentence for the visitor."""
+    """An exception of the model's, in a sentence for the visitor, which doesn't quote it: that is for the log."""
     if "out of memory" in str(error).lower():
         return t("error.model_memory")
     return t("error.model_failed", reason=first_line(error))

@@ -7,6 +7,7 @@ for itself. tests/project/test_private_parts.py names every part, for the day wh
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -20,19 +21,30 @@ from transformers.generation.continuous_batching.requests import FutureRequestSt
 
 Deliver = Callable[[GenerationOutput], None]
 Sample = Callable[[RequestState, torch.Tensor], "torch.Tensor | None"]
+Salt = Callable[[str], str]  # from a request's id
 LOGGER = "ContinuousBatchingLogger"  # what it says, the engine says once
 
 
 def start_manager(
-    model: Any, generation: GenerationConfig, batching: ContinuousBatchingConfig, deliver: Deliver, sample: Sample
+    model: Any,
+    generation: GenerationConfig,
+    batching: ContinuousBatchingConfig,
+    deliver: Deliver,
+    sample: Sample,
+    salt: Salt,
 ) -> ContinuousBatchingManager:
-    """A running batch that calls `deliver` with each output, and `sample` for each reply's scores, in its thread."""
+    """A running batch that calls `deliver` with each output, and `sample` for each reply's scores, in its thread.
+
+    Requests share what the batch has read of equal beginnings if their `salt` is the same.
+    """
     manager: ContinuousBatchingManager = model.init_continuous_batching(
         generation_config=generation, continuous_batching_config=batching
     )
     logging.getLogger(LOGGER).setLevel(logging.CRITICAL)
     manager.output_router = _Router(deliver)
     manager.logit_processor = _Scores(sample)
+    create = manager._create_batch_processor
+    manager._create_batch_processor = lambda: _salted(create(), salt)
     manager.start()
     return manager
 
@@ -56,6 +68,25 @@ def logits_processors(model: Any, config: GenerationConfig, prompt_length: int) 
 def tokens_of(state: RequestState) -> list[int]:
     """The prompt and what has been written, of one request in the batch."""
     return [*state.initial_tokens, *state.generated_tokens]
+
+
+def _salted(processor: Any, salt: Salt) -> Any:
+    """The processor of a batch whose pages have the salt in their hashes: the first page's is in all that follow."""
+
+    def tokens(request_id: str, ids: list[int]) -> list[int]:
+        digest = hashlib.blake2b(salt(request_id).encode()).digest()
+        salts = [int.from_bytes(digest[at : at + 4], "little") >> 1 for at in range(0, len(digest), 4)]
+        return [*(id ^ salt for id, salt in zip(ids, salts, strict=False)), *ids[len(salts) :]]
+
+    cache = processor.cache
+    search = cache.search_prefix_match
+    cache.search_prefix_match = lambda request_id, ids: search(request_id, tokens(request_id, ids))
+    for allocator in cache.cache_allocators.values():
+        mark = allocator.mark_complete_blocks
+        allocator.mark_complete_blocks = lambda request_id, ids, new, mark=mark: mark(
+            request_id, tokens(request_id, ids), new
+        )
+    return processor
 
 
 class _Router(OutputRouter):

@@ -6,6 +6,7 @@ pickled; an exception would arrive as its class name alone and cost the warm wor
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -22,10 +23,11 @@ import httpx
 from streamspace.config.types import Config, Gpu
 from streamspace.engines.budget import MARGIN, Budget
 from streamspace.engines.engine import Events
-from streamspace.errors import GpuError, ModelError
+from streamspace.errors import GpuError, ModelError, first_line, redacted_trace
 from streamspace.events import Failure, Finished, Request
 from streamspace.i18n import LazyText, t
 
+log = logging.getLogger(__name__)
 Call = Callable[[Request], Events]
 
 if TYPE_CHECKING:  # it brings torch, and whether this is ZeroGPU is asked before
@@ -64,7 +66,8 @@ class Worker:
             with closing(self.engine.stream(request, threading.Event())) as events:
                 yield from events
         except Exception as error:
-            yield Failure(t("error.gpu_worker", reason=f"{type(error).__name__}: {str(error)[:300]}"))
+            log.error("The GPU worker failed: %s", redacted_trace(error))
+            yield Failure(t("error.gpu_worker", reason=type(error).__name__))
         finally:
             self.engine.rest()  # the GPU goes back when this returns, so the model must have ended
 
@@ -153,7 +156,8 @@ def explain(message: str) -> LazyText:
     for pattern, key in EXPLAINED:
         if found := re.search(pattern, message):
             return t(key, **found.groupdict())
-    return t("error.gpu_failed", reason=message[:200])
+    log.warning("ZeroGPU said: %s", first_line(message))  # a sentence of its own, or a class name
+    return t("error.gpu_failed")
 
 
 @contextmanager

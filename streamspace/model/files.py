@@ -35,7 +35,7 @@ def fetch(name: str, revision: str | None, code: bool = False, on_progress: Call
         )
         return Path(folder)
     except Exception as error:
-        raise ModelError(_hub_problem(name, revision, error)) from error
+        raise ModelError(_hub_problem(name, revision, error), detail=first_line(error)) from error
 
 
 def fetch_adapter(name: str, revision: str | None) -> Path:
@@ -46,7 +46,7 @@ def fetch_adapter(name: str, revision: str | None) -> Path:
             return local
         return fetch(name, revision)
     except ModelError as error:
-        raise ModelError(str(error).replace("model.", "model.adapter.", 1)) from error
+        raise ModelError(str(error).replace("model.", "model.adapter.", 1), detail=error.detail) from error
 
 
 def _bar(name: str, on_progress: Callable[[str], None]) -> type[tqdm[Any]]:
@@ -106,4 +106,4 @@ def _hub_problem(name: str, revision: str | None, error: Exception) -> str:
             f"model.id: {name!r} isn't in the cache, and the Hub can't be reached from here. Check the network "
             f"(HF_HUB_OFFLINE is {os.environ.get('HF_HUB_OFFLINE', 'not set')}), or use a local folder as model.id"
         )
-    return f"model.id: the Hub refused {name!r}: {first_line(error)}. Try again later, or see {page}"
+    return f"model.id: the Hub refused {name!r}. The log says why. Try again later, or see {page}"

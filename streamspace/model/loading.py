@@ -87,7 +87,7 @@ def _explained(name: str) -> Iterator[None]:
         raise
     except SafetensorError as error:
         raise ModelError(
-            f"model.id: the weights of {name!r} are damaged ({first_line(error)}). Download or copy them again"
+            f"model.id: the weights of {name!r} are damaged. Download or copy them again", detail=first_line(error)
         ) from error
     except torch.OutOfMemoryError as error:
         raise ModelError(
@@ -95,11 +95,13 @@ def _explained(name: str) -> Iterator[None]:
         ) from error
     except ImportError as error:
         raise ModelError(
-            f"model.id: {name!r} needs a package that isn't installed: {first_line(error)}. Add it to requirements.txt"
+            f"model.id: {name!r} needs a package that isn't installed. The log names it: add it to requirements.txt",
+            detail=first_line(error),
         ) from error
     except Exception as error:
         raise ModelError(
-            f"model.id: {name!r} can't be loaded with transformers {transformers.__version__}: {first_line(error)}"
+            f"model.id: {name!r} can't be loaded with transformers {transformers.__version__}. The log says why",
+            detail=first_line(error),
         ) from error
 
 

@@ -201,6 +201,7 @@ def check_template(tokenizer: Any, task: str, model: str) -> None:
         tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True)
     except Exception as error:
         raise ModelError(
-            f"model.chat_template: expected one that renders a conversation, got an error from that of {model!r}: "
-            f"{first_line(error)}. Name a .jinja file that works in model.chat_template"
+            f"model.chat_template: expected one that renders a conversation, got an error from that of {model!r}. "
+            "Name a .jinja file that works in model.chat_template",
+            detail=first_line(error),
         ) from error

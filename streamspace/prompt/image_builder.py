@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from streamspace.engines.tensors import pack
-from streamspace.errors import ModelError, RequestError, first_line
+from streamspace.errors import ModelError, RequestError, first_line, redacted_trace
 from streamspace.events import Part, Tensor
 from streamspace.i18n import t
 from streamspace.prompt.builder import Prompt, PromptBuilder
@@ -19,6 +20,7 @@ from streamspace.prompt.conversation import Turn
 from streamspace.prompt.images import Images
 from streamspace.prompt.thinking import Choice
 
+log = logging.getLogger(__name__)
 IDS = ("input_ids", "attention_mask")  # what the engine has from the prompt itself
 
 
@@ -59,9 +61,9 @@ class ImagePromptBuilder(PromptBuilder):
             found = self._encode("", [Turn("user", "Hi", (picture,))], 0, Choice(), ())
         except Exception as error:  # a template and a processor raise what they like
             raise ModelError(
-                f"model.id: expected a model that reads images, got an error from the processor of {model!r}: "
-                f"{first_line(error)}. "
-                "Choose another vision-language model, or name a .jinja file that works in model.chat_template"
+                f"model.id: expected a model that reads images, got an error from the processor of {model!r}. "
+                "Choose another vision-language model, or name a .jinja file that works in model.chat_template",
+                detail=first_line(error),
             ) from error
         if not any(each.name.startswith("pixel") for each in found.tensors):
             raise ModelError(
@@ -87,7 +89,8 @@ class ImagePromptBuilder(PromptBuilder):
                 return_tensors="pt",
             )
         except ValueError as error:
-            raise RequestError(t("error.image_refused", reason=str(error)[:300])) from error
+            log.warning("A processor refused images: %s", redacted_trace(error))
+            raise RequestError(t("error.image_refused")) from error
         ids: list[int] = found["input_ids"][0].tolist()
         tensors = {name: tensor for name, tensor in found.items() if name not in IDS}
         return ids, tuple(pack(name, self._in_dtype(tensor)) for name, tensor in tensors.items())

@@ -61,7 +61,7 @@ class Loader:
             self.pipeline = self._make(self.config, self._on_progress)
         except StreamspaceError as error:
             self._fail(error.args[0])
-            log.error("%s", error)
+            log.error("%s%s", error, f": {error.detail}" if error.detail else "")
         except Exception:
             self._fail(unexpected())
             log.exception("The model could not be loaded")

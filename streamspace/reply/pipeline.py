@@ -79,11 +79,11 @@ class Pipeline:
 
     def chat(self, request: ChatRequest) -> Replies:
         """Streams the reply. Raises RequestError before the engine is asked, GenerationError when the model fails."""
-        return self._stream(partial(self._chat_job, request), request.begun)
+        return self._stream(partial(self._chat_job, request), request.visitor, request.begun)
 
     def complete(self, request: CompletionRequest) -> Replies:
         """Streams what comes after a text. Raises as `chat` does."""
-        return self._stream(partial(self._completion_job, request))
+        return self._stream(partial(self._completion_job, request), request.visitor)
 
     async def cost(self, request: ChatRequest) -> int | None:
         """The GPU seconds that such a reply would ask for; None where nobody counts them, or it would be refused."""
@@ -94,11 +94,11 @@ class Pipeline:
             return self.budget.seconds(len(prompt.ids), sampling.max_new_tokens)
         return None
 
-    async def _stream(self, prepare: Callable[[], Job], begun: tuple[Part, ...] = ()) -> Replies:
+    async def _stream(self, prepare: Callable[[], Job], visitor: str, begun: tuple[Part, ...] = ()) -> Replies:
         """The whole story of a reply, in call order."""
         yield Progress()  # before any work: a cancel that comes sooner would not be heard
         prompt, sampling = await asyncio.to_thread(prepare)
-        request = prompt.request(sampling)
+        request = replace(prompt.request(sampling), visitor=visitor)
         now = Progress(begun, dropped_messages=prompt.dropped_messages, dropped_images=prompt.dropped_images)
         with self._queue.entry() as entry:
             while position := entry.position:

@@ -16,7 +16,8 @@ class ChatRequest:
 
     `begun` is the reply so far, to continue from; `thinking` a choice by its name, or true or false. `images` are
     uploaded files that come with the message, as Gradio describes them; a `system_prompt` of None is the config's. An
-    `object` can be anything: clients send it.
+    `object` can be anything: clients send it. `visitor` tells one visitor from another; without it nothing is shared
+    with an earlier reply.
     """
 
     message: object
@@ -26,6 +27,7 @@ class ChatRequest:
     begun: tuple[Part, ...] = ()
     images: object = None
     sampling: Values = field(default_factory=dict)
+    visitor: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,3 +36,4 @@ class CompletionRequest:
 
     prompt: object
     sampling: Values = field(default_factory=dict)
+    visitor: str = ""

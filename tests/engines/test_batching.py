@@ -192,7 +192,7 @@ def test_a_reply_that_fails_harms_no_other_and_the_batch_goes_on(
     bad = Request((*ask(tiny, "Hello"), 2000), GREEDY)
     *fine, failed = together(engine, [*good, bad])
     assert [text(events) for events in fine] == expected
-    assert failed[-1] == Failure("The model failed while it was answering: probability tensor contains inf or nan")
+    assert failed[-1] == Failure("The model failed while it was answering. Try again; the Space's log has the details")
     failing.clear()
     assert text(write(engine, good[0])) == expected[0]
 
@@ -217,3 +217,25 @@ def test_the_cache_holds_every_place_to_its_longest_and_no_more(tiny: Any) -> No
     assert batching._batch is not None
     assert batching._batch._manager.continuous_batching_config.num_blocks <= 2 * (100 // PAGE + 2)
     batching.close()
+
+
+def test_only_the_same_visitor_is_spared_the_reading_of_a_prompt(engine: BatchingEngine, tiny: Any) -> None:
+    prompt = (tiny.tokenizer.bos_token_id or 1, *range(100, 100 + 3 * PAGE))
+    read: list[int] = []
+    hook = tiny.model.get_input_embeddings().register_forward_pre_hook(
+        lambda module, inputs: read.append(inputs[0].numel())
+    )
+
+    def tokens_read(visitor: str, more: tuple[int, ...] = ()) -> int:
+        read.clear()
+        write(engine, Request((*prompt, *more), sampling(max_new_tokens=2), visitor=visitor))
+        return sum(read)
+
+    try:
+        whole = tokens_read("ann")
+        assert whole >= len(prompt)
+        assert tokens_read("bob") == tokens_read("") == tokens_read("") == whole
+        assert tokens_read("ann") == whole - 3 * PAGE  # but not another's
+        assert tokens_read("ann", (7,) * 5) == whole + 5 - 3 * PAGE  # nor the next turn's beginning
+    finally:
+        hook.remove()

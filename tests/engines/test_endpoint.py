@@ -227,16 +227,21 @@ def test_a_server_that_failed_is_an_ailment_until_it_answers_or_a_while_has_pass
     assert asking.unavailable_reason() is None
 
 
-def test_a_reply_that_breaks_off_is_not_asked_for_again(server: ChatServer) -> None:
+def test_a_reply_that_breaks_off_is_not_asked_for_again_and_its_error_not_quoted(
+    server: ChatServer, caplog: pytest.LogCaptureFixture
+) -> None:
     def answer(exchange: Exchange) -> None:
         exchange.send(delta("Half a"))
-        exchange.send({"error": "CUDA error: the device is on fire"})
+        exchange.send({"error": "can't answer 'xylophone-4711'"})
 
+    broken = "The model's server failed while it was answering. Try again in a moment"
     server.answers = [answer]
-    half, failure = ask(engine(server))
-    assert (half, type(failure)) == (TextDelta("Half a", 1), Failure)
+    asking = engine(server)
+    assert ask(asking) == [TextDelta("Half a", 1), Failure(broken)]
+    assert asking.unavailable_reason() == broken  # which /health shows
+    assert "xylophone" not in caplog.text
+    assert "The model's server failed: " in caplog.text
     server.answers = [words("Half a", finish=None)]
-    broken = "The model's server failed while it was answering: the connection ended before the reply did"
     assert ask(engine(server)) == [TextDelta("Half a", 1), Failure(broken)]
     assert len(server.asked) == 2
 

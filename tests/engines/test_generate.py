@@ -186,7 +186,7 @@ def test_an_exception_in_the_thread_reaches_the_reader_at_once(engine: GenerateE
 
     with steps(tiny.model, before=fail):
         events = list(engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event()))
-    assert events[-1] == Failure("The model failed while it was answering: probability tensor contains inf or nan")
+    assert events[-1] == Failure("The model failed while it was answering. Try again; the Space's log has the details")
     assert list(engine.stream(Request(ask(tiny, "Hello"), GREEDY), threading.Event()))[-1].reason == "stop"  # type: ignore[union-attr]
 
 

@@ -30,7 +30,7 @@ def test_a_template_that_places_no_image_is_refused_before_a_visitor_comes(
     with pytest.raises(ModelError) as caught:
         vision.builder(blind).check_processor("owner/name")
     assert str(caught.value).startswith(
-        "model.id: expected a model that reads images, got an error from the processor of 'owner/name': "
+        "model.id: expected a model that reads images, got an error from the processor of 'owner/name'. "
     )
     vision.builder(vision_loaded).check_processor("owner/name")
 

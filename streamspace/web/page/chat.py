@@ -18,7 +18,7 @@ from streamspace.reply.pipeline import Progress
 from streamspace.reply.request import ChatRequest
 from streamspace.web.page import bubbles, controls, imagebox, markup, theme
 from streamspace.web.page.events import listener
-from streamspace.web.page.labels import label, visitor_language
+from streamspace.web.page.labels import label, visitor, visitor_language
 from streamspace.web.page.updates import Show, Stopwatch, Updates, updates
 
 PRIVATE: dict[str, Any] = {"queue": False, "api_visibility": "private"}
@@ -113,7 +113,7 @@ def _handler(loader: Loader) -> Callable[..., Updates]:
     async def reply(request: gr.Request, messages: list[Any], system: str, thinking: Any, *values: Any) -> Updates:
         earlier, question, begun = bubbles.last_exchange(messages)
         images = imagebox.files(messages, earlier)
-        chat = ChatRequest(question, earlier, system, thinking, begun, images, controls.asked(values))
+        chat = ChatRequest(question, earlier, system, thinking, begun, images, controls.asked(values), visitor(request))
         show = _show(messages[: len(earlier) + 1], visitor_language(request))
         async with aclosing(updates(loader.chat(chat), show)) as shown:
             async for update in shown:

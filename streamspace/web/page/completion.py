@@ -16,7 +16,7 @@ from streamspace.reply.pipeline import Progress
 from streamspace.reply.request import CompletionRequest
 from streamspace.web.page import bubbles, controls
 from streamspace.web.page.events import listener
-from streamspace.web.page.labels import label, visitor_language
+from streamspace.web.page.labels import label, visitor, visitor_language
 from streamspace.web.page.updates import Updates, updates
 
 
@@ -68,7 +68,7 @@ def _handler(loader: Loader) -> Callable[..., Updates]:
             status = bubbles.status(progress, language)
             return progress.text, bubbles.problem(error.in_language(language)) if error else status
 
-        async with aclosing(updates(loader.complete(CompletionRequest(text, controls.asked(values))), show)) as shown:
+        async with aclosing(updates(loader.complete(CompletionRequest(text, controls.asked(values), visitor(request))), show)) as shown:
             async for update in shown:
                 yield update
 

@@ -1,4 +1,4 @@
-"""Labels, which the browser fills in, and the visitor's language, in which the server writes other texts."""
+"""Labels, which the browser fills in, and the visitor: the language, in which the server writes other texts."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def labels() -> gr.I18n:
 def visitor_language(request: gr.Request) -> str:
     """The visitor's language, by the browser's settings."""
     return i18n.language_of(request.headers.get("accept-language"))
+
+
+def visitor(request: gr.Request) -> str:
+    """What tells one open page from another: Gradio draws it at random."""
+    return request.session_hash or ""
