@@ -16,8 +16,11 @@ from streamspace.errors import StreamspaceError
 from streamspace.prompt.images import MOST_MEGABYTES
 from streamspace.reply.loader import Loader
 from streamspace.web import health
+from streamspace.web.door import Door
 from streamspace.web.page import labels, theme
 from streamspace.web.page.redacting import RedactingMiddleware
+
+SESSIONS = 500  # of which Gradio remembers the last values; a page whose values are forgotten sends them again
 
 
 def read_config() -> Config:
@@ -48,6 +51,7 @@ def _leave(error: StreamspaceError) -> SystemExit:
 
 
 def _launch(page: gr.Blocks, loader: Loader) -> None:
+    middleware = [Middleware(RedactingMiddleware), Middleware(Door, config=loader.config)]
     config, port = loader.config, os.environ.get("GRADIO_SERVER_PORT")
     try:
         page.launch(
@@ -60,8 +64,9 @@ def _launch(page: gr.Blocks, loader: Loader) -> None:
             show_error=False,  # a traceback is not for the visitor
             enable_monitoring=False,  # would be public
             run_history=False,
+            state_session_capacity=SESSIONS,
             max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
-            app_kwargs={"routes": [health.route(loader)], "middleware": [Middleware(RedactingMiddleware)]},
+            app_kwargs={"routes": [health.route(loader)], "middleware": middleware},
         )
     except OSError as error:
         if "port" not in str(error):

@@ -1,4 +1,4 @@
-"""The page's theme, styles, scripts and content security policy, by the config."""
+"""The page's theme, styles and scripts, by the config."""
 
 from __future__ import annotations
 
@@ -16,10 +16,6 @@ HERE = Path(__file__).parent
 SCRIPTS = ("markup.js", "events.js", "page.js", "conversations.js", "accessibility.js")  # each uses those before it
 SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO_FONT = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
-# The browser must not load URLs of a reply by itself: an image's URL could carry the prompt to another server.
-POLICY = (
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; object-src 'none'; form-action 'self'; base-uri 'self'"
-)
 # White on shade 700 has a contrast of at least 4.5 in every hue; on the theme's own 500 it is lower.
 READABLE = {
     "button_primary_background_fill": "*primary_700",
@@ -69,7 +65,6 @@ def head(page: Page) -> str:
     style = (HERE / "page.css").read_text("utf-8")
     script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
     return (
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f"<style>:root {{ --streamspace-width: {page.width}px; }}\n{style}</style>\n"
         f"<script>{script}</script>"
     )
