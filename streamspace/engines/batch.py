@@ -70,7 +70,9 @@ class Batch:
             use_async_batching=False,  # a reply that has ended must not be in the next pass
             auto_switch_to_flash=False,  # the config file chooses the attention
         )
-        self._manager = internals.start_manager(model, _greedy(model), batching, self._deliver, self._sample, self._salt)
+        self._manager = internals.start_manager(
+            model, _greedy(model), batching, self._deliver, self._sample, self._salt
+        )
 
     def alive(self) -> bool:
         """Whether the batch computes, or would."""

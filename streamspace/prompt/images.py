@@ -19,6 +19,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 SUFFIXES = [".jpg", ".jpeg", ".png", ".webp", ".gif"]
 MOST_MEGABYTES = 10  # of an uploaded file
 MOST_PIXELS = 64_000_000  # that are unfolded at all: a file of a few kilobytes can hold gigabytes
+MOST_BYTES = 256_000_000  # that the decoder of one image may take
+STRIP = 256  # rows that are converted at once
 SMALLEST = 8  # pixels a side; processors cut images into patches of about twice that
 UNSEEN = "(an image that is no longer shown)"
 
@@ -68,38 +70,60 @@ class Images:
             raise RequestError(t("error.image_gone", name=name))
         try:
             with Image.open(path, formats=FORMATS) as image:
-                self._check(image.size, name)
+                self._check(image, name)
                 return self._scaled(image)
         except RequestError:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise _too_large(name) from None
+            raise _too_large(name, MOST_PIXELS) from None
         except Image.UnidentifiedImageError:
             raise RequestError(t("error.image_kind", name=name)) from None
         except Exception:  # a broken file makes the decoders raise what they like
             raise RequestError(t("error.image_damaged", name=name)) from None
 
-    def _check(self, size: tuple[int, int], name: str) -> None:
-        width, height = size
-        if width * height > MOST_PIXELS:
-            raise _too_large(name)
-        if min(size) * self._scale(size) < SMALLEST:
+    def _check(self, image: Image.Image, name: str) -> None:
+        width, height = image.size
+        most = min(MOST_PIXELS, MOST_BYTES // _bytes_a_pixel(image))
+        if width * height > most:
+            raise _too_large(name, most)
+        if min(image.size) * self._scale(image.size) < SMALLEST:
             raise RequestError(t("error.image_narrow", name=name, width=width, height=height, least=SMALLEST))
 
     def _scaled(self, image: Image.Image) -> Image.Image:
         """Upright, in RGB on white, and within the config's pixels."""
         longest = int(max(image.size) * self._scale(image.size))
         image.draft("RGB", (longest, longest))  # a JPEG can be read at an eighth of its size, which spares the memory
-        upright = ImageOps.exif_transpose(image)
-        if upright.has_transparency_data:
-            upright = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-        picture = upright.convert("RGB")
+        picture = _reduced(image, max(1, max(image.size) // (2 * longest)))
         picture.thumbnail((longest, longest))
-        return picture
+        picture.getexif().update(image.getexif())
+        return ImageOps.exif_transpose(picture)
 
     def _scale(self, size: tuple[int, int]) -> float:
         return min(1.0, (self._pixels / (size[0] * size[1])) ** 0.5)
+
+
+def _bytes_a_pixel(image: Image.Image) -> int:
+    """What its decoder keeps of each pixel at the same time, at most."""
+    if image.format == "WEBP":
+        return 12  # two frames, and the copy of one
+    if image.format == "JPEG":
+        return 6 if image.info.get("progressive") else 3  # the coefficients of all scans
+    return len(image.getbands())
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """In RGB on white and `factor` times smaller, a strip at a time: the whole of it never exists twice."""
+    width, height = image.size
+    reduced = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    rows = factor * -(-STRIP // factor)
+    image.load()
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        if strip.has_transparency_data:
+            strip = strip.convert("RGBA")
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+        reduced.paste(strip.convert("RGB").reduce(factor), (0, top // factor))
+    return reduced
 
 
 def _is_upload(path: str) -> bool:
@@ -109,5 +133,5 @@ def _is_upload(path: str) -> bool:
         return False
 
 
-def _too_large(name: str) -> RequestError:
-    return RequestError(t("error.image_large", name=name, most=MOST_PIXELS // 10**6))
+def _too_large(name: str, most: int) -> RequestError:
+    return RequestError(t("error.image_large", name=name, most=most // 10**6))

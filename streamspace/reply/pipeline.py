@@ -57,6 +57,8 @@ class Progress:
 
 Replies = AsyncGenerator[Progress, None]
 Job = tuple[Prompt, SamplingParams]
+Build = Callable[[], Job]
+CHARACTERS = 32  # of a token, at most, in any text that is worth reading
 
 
 class Pipeline:
@@ -70,6 +72,7 @@ class Pipeline:
         self.builder = builder
         self.budget = budget
         """What a reply costs, where GPU seconds are counted."""
+        self._decoding = asyncio.Lock()  # images: one reply's at a time
         self._queue = RequestQueue(min(config.limits.concurrency, engine.capacity), config.limits.queue)
 
     @property
@@ -90,43 +93,85 @@ class Pipeline:
         if not self.budget:
             return None
         with contextlib.suppress(RequestError):
-            prompt, sampling = await asyncio.to_thread(self._chat_job, request, unsent=True)
+            build = await asyncio.to_thread(self._chat_job, request, unsent=True)
+            prompt, sampling = await self._alone(build)
             return self.budget.seconds(len(prompt.ids), sampling.max_new_tokens)
         return None
 
-    async def _stream(self, prepare: Callable[[], Job], visitor: str, begun: tuple[Part, ...] = ()) -> Replies:
+    async def _stream(self, check: Callable[[], Build], visitor: str, begun: tuple[Part, ...] = ()) -> Replies:
         """The whole story of a reply, in call order."""
         yield Progress()  # before any work: a cancel that comes sooner would not be heard
-        prompt, sampling = await asyncio.to_thread(prepare)
-        request = replace(prompt.request(sampling), visitor=visitor)
-        now = Progress(begun, dropped_messages=prompt.dropped_messages, dropped_images=prompt.dropped_images)
+        build = await asyncio.to_thread(check)
+        job = None if self.config.task == "image-chat" else await asyncio.to_thread(build)
         with self._queue.entry() as entry:
             while position := entry.position:
                 yield Progress(position=position)
                 await entry.move()
-            yield now
-            open_stream = partial(self.engine.stream, request)
-            batches = bridge(open_stream, lambda: update_interval(now.length) if now.tokens else 0.0)
-            async with aclosing(batches):
-                async for events in batches:
-                    for event in events:
-                        if isinstance(event, Failure):
-                            yield now  # with what came before it
-                            raise GenerationError(event.message)
-                        now = _after(now, event)
-                    yield now
+            # Images are large, and those of the replies that wait would all be there.
+            prompt, sampling = job or await self._alone(build)
+            request = replace(prompt.request(sampling), visitor=visitor)
+            now = Progress(begun, dropped_messages=prompt.dropped_messages, dropped_images=prompt.dropped_images)
+            async with aclosing(self._written(request, now)) as replies:
+                async for progress in replies:
+                    yield progress
 
-    def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Job:
-        """The checked prompt and sampling. Raises RequestError; not for an empty message that is still `unsent`."""
+    async def _alone(self, build: Build) -> Job:
+        """What `build` returns, which runs when no other does, also none whose visitor has gone."""
+        await self._decoding.acquire()
+        building = asyncio.ensure_future(asyncio.to_thread(build))
+
+        def release(built: asyncio.Future[Job]) -> None:
+            self._decoding.release()
+            built.exception()  # else asyncio would log one that nobody waits for
+
+        building.add_done_callback(release)
+        return await asyncio.shield(building)
+
+    async def _written(self, request: Request, now: Progress) -> Replies:
+        """The reply to a request whose turn it is, after what there is of it `now`."""
+        yield now
+        open_stream = partial(self.engine.stream, request)
+        batches = bridge(open_stream, lambda: update_interval(now.length) if now.tokens else 0.0)
+        async with aclosing(batches):
+            async for events in batches:
+                for event in events:
+                    if isinstance(event, Failure):
+                        yield now  # with what came before it
+                        raise GenerationError(event.message)
+                    now = _after(now, event)
+                yield now
+
+    def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Build:
+        """Builds the prompt of a request that is checked. Raises RequestError; not for an empty, `unsent` message."""
         sampling = parameters.choose(self.config.sampling, request.sampling)
         message = self._message(request.message or "" if unsent else request.message, unsent or bool(request.images))
-        turns = self._turns(request, message)
+        turns, dropped = self._recent(self._turns(request, message), request.begun)
         system, most = self._system(request.system_prompt), sampling.max_new_tokens
-        return self.builder.chat(system, turns, most, request.thinking, request.begun), sampling
 
-    def _completion_job(self, request: CompletionRequest) -> Job:
+        def build() -> Job:
+            prompt = self.builder.chat(system, turns, most, request.thinking, request.begun)
+            return replace(prompt, dropped_messages=prompt.dropped_messages + dropped), sampling
+
+        return build
+
+    def _completion_job(self, request: CompletionRequest) -> Build:
         sampling = parameters.choose(self.config.sampling, request.sampling)
-        return self.builder.text(self._message(request.prompt), sampling.max_new_tokens), sampling
+        text = self._message(request.prompt)
+        return lambda: (self.builder.text(text, sampling.max_new_tokens), sampling)
+
+    def _recent(self, turns: list[Turn], begun: tuple[Part, ...]) -> tuple[list[Turn], int]:
+        """The newest turns that could fit by their characters, since counting tokens takes long, and how many others."""
+        most, length = self.config.limits.prompt_tokens * CHARACTERS, sum(len(part.text) for part in begun)
+        if length > most:
+            raise RequestError(t("error.too_many_characters", characters=length, most=most))
+        start = len(turns) - 1
+        left = most - length - len(turns[start].text)
+        for index in range(start - 1, -1, -1):
+            left -= len(turns[index].text)
+            if left < 0:
+                break
+            start = index if turns[index].role == "user" else start
+        return turns[start:], start
 
     def _turns(self, request: ChatRequest, message: str) -> list[Turn]:
         turns = conversation.read(request.history, message, self.config.limits.turns, request.images)

@@ -128,7 +128,10 @@ def test_a_batch_whose_every_pass_fails_is_ill_until_a_reply_is_written(batching
     assert batching.unavailable_reason() is None
     with steps(tiny.model, before=fail):
         assert isinstance(write(batching, hello)[-1], Failure)
-    assert batching.unavailable_reason() == "The model failed while it was answering. Try again; the Space's log has the details"
+    assert (
+        batching.unavailable_reason()
+        == "The model failed while it was answering. Try again; the Space's log has the details"
+    )
     assert text(write(batching, hello))
     assert batching.unavailable_reason() is None
 

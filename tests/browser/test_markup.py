@@ -22,7 +22,12 @@ PIECES = [
     "    ", "  ", "\t", " ", "a", "1", "\n", "\n\n", "\r\n", "\r", "\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\xa0", "\ufeff", "😀",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=24).map("".join)
-FEW = settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 MARKDOWN = (
     "p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del a img table thead tbody tr th td input "
     "sub sup kbd details summary span div button svg"
@@ -104,7 +109,9 @@ def test_html_in_code_is_coloured_as_html(visitor: Visitor) -> None:
     assert visitor.page.locator("#conversation code .token.attr-name").all_text_contents() == ["id"]
 
 
-@pytest.mark.parametrize("text", ["a<b and c>d", "List<String> x", "<form><input name=password></form>", "</p>\u2028<b>"])
+@pytest.mark.parametrize(
+    "text", ["a<b and c>d", "List<String> x", "<form><input name=password></form>", "</p>\u2028<b>"]
+)
 def test_what_looks_like_a_tag_is_shown(visitor: Visitor, text: str) -> None:
     show(visitor, [text])
     assert visitor.page.locator("#conversation [data-testid=user] .prose").all_text_contents()[0].strip() == text
@@ -124,6 +131,8 @@ def test_a_diagram_is_drawn_from_what_was_written(visitor: Visitor) -> None:
 )
 def test_a_diagram_holds_no_form_and_none_of_the_pages_names(visitor: Visitor, diagram: str) -> None:
     show(visitor, [f"```mermaid\n{diagram}\n```\n"])
-    visitor.page.wait_for_selector("#conversation svg[id^=mermaid] text, #conversation svg[id^=mermaid] foreignObject i")
+    visitor.page.wait_for_selector(
+        "#conversation svg[id^=mermaid] text, #conversation svg[id^=mermaid] foreignObject i"
+    )
     assert visitor.page.locator("#conversation .mermaid :is(form, input, button)").count() == 0
     assert visitor.page.locator("#conversation .mermaid [id]:not([id^=mermaid])").count() == 0

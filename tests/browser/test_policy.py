@@ -34,6 +34,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     context = browser.new_context()
+    context.grant_permissions(["local-network-access"])  # to frame the loopback from a site
     context.add_init_script(NOTING)
     yield context.new_page()
     context.close()
@@ -67,7 +68,9 @@ def frame(page: Any, space: App, origin: str) -> Any:
 def test_the_page_works_in_the_frame_of_the_hub(page: Any, space: App) -> None:
     framed = frame(page, space, "https://huggingface.co")
     assert_all_is_drawn(framed)
-    page.evaluate("addEventListener('message', ({ data, ports }) => { window.asked = data; ports[0]?.postMessage('quota'); })")
+    page.evaluate(
+        "addEventListener('message', ({ data, ports }) => { window.asked = data; ports[0]?.postMessage('quota'); })"
+    )
     answer = framed.evaluate(  # as Gradio's client asks for the headers that carry a visitor's quota
         """() => new Promise((answered) => {
           const channel = new MessageChannel();
@@ -79,9 +82,12 @@ def test_the_page_works_in_the_frame_of_the_hub(page: Any, space: App) -> None:
 
 
 def test_the_page_is_not_framed_by_anyone_else(page: Any, space: App) -> None:
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text))
     framed = frame(page, space, "https://evil.example")
     page.wait_for_timeout(500)
     assert framed.url == "chrome-error://chromewebdata/"
+    assert "frame-ancestors" in told[0]
 
 
 ATTEMPTS = {
@@ -108,4 +114,9 @@ def test_each_directive_stops_what_it_is_for(page: Any, space: App, directive: s
     assert page.evaluate("violations") == []
     page.evaluate(f"() => {{ {ATTEMPTS[directive]} }}")
     page.wait_for_function("violations.length")
-    assert page.evaluate("violations")[0] in (directive, f"{directive}-elem", f"{directive.split('-')[0]}-src-elem", "prefetch-src")
+    assert page.evaluate("violations")[0] in (
+        directive,
+        f"{directive}-elem",
+        f"{directive.split('-')[0]}-src-elem",
+        "prefetch-src",
+    )

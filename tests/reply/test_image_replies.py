@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from streamspace.config.types import Config
+from streamspace.config.types import Config, Limits
 from streamspace.engines.generate import GenerateEngine
 from streamspace.errors import RequestError
-from streamspace.events import Event, Finished, Part, TextDelta
+from streamspace.events import Event, Finished, Heartbeat, Part, TextDelta
 from streamspace.model.loading import Loaded
 from streamspace.prompt.builder import Prompt, PromptBuilder
 from streamspace.prompt.conversation import Turn
+from streamspace.prompt.image_builder import ImagePromptBuilder
+from streamspace.prompt.images import Images
 from streamspace.reply.pipeline import Pipeline, Progress
 from streamspace.reply.request import ChatRequest
 from streamspace.sampling import SamplingParams
@@ -123,3 +127,36 @@ async def test_what_is_no_list_of_files_is_refused(pipeline: Pipeline, images: A
     assert (
         str(caught.value) == "images: expected a list of uploaded files, each as gradio_client's handle_file gives it"
     )
+
+
+class Counted(Images):
+    """Counts how many replies' images are read, at once and in all."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits)
+        self.reading = self.most = self.all = 0
+
+    def read(self, turns: Any) -> Any:
+        self.reading, self.all = self.reading + 1, self.all + 1
+        self.most = max(self.most, self.reading)
+        time.sleep(0.05)
+        self.reading -= 1
+        return super().read(turns)
+
+
+async def test_images_are_read_in_their_turn_and_one_replys_at_a_time(
+    config: Config, vision_loaded: Loaded, uploads_folder: Path
+) -> None:
+    images = Counted(config.limits)
+    prompts = ImagePromptBuilder(vision_loaded.processor, 2048, 1024, images, vision_loaded.model.dtype)
+    pipeline = Pipeline(config, Scripted(*[Heartbeat("decode")] * 40, Finished("stop", 0, 0, 0)), prompts)
+    files = [vision.upload(vision.picture(uploads_folder))]
+    replies = [asyncio.create_task(told(pipeline, vision.ASK, images=files)) for _ in range(6)]
+    while sum(pipeline.busy) < 6:
+        await asyncio.sleep(0.01)
+    assert images.all <= 2  # those whose turn it is
+    replies[0].cancel()
+    replies[2].cancel()
+    await asyncio.gather(*replies, return_exceptions=True)
+    assert images.most == 1
+    assert images.all == 5

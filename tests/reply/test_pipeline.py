@@ -19,7 +19,8 @@ from streamspace.engines.generate import GenerateEngine
 from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
 from streamspace.prompt.builder import PromptBuilder
-from streamspace.reply.pipeline import Pipeline, Progress, Replies
+from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.reply.pipeline import CHARACTERS, Pipeline, Progress, Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 from tests.engines.test_generate import LONG, steps
 from tests.running import ROOT
@@ -205,3 +206,23 @@ async def test_a_begun_reply_goes_on_to_the_same_end(pipeline: Pipeline) -> None
     assert half.end.reason == "length"
     rest = (await read(pipeline.chat(ChatRequest(LONG, begun=half.parts, sampling={"max_new_tokens": 100}))))[-1]
     assert rest.text == whole.text
+
+
+@pytest.mark.parametrize("turns", [2, 4, 5000])
+async def test_a_long_history_is_cut_by_characters_before_its_tokens_are_counted(turns: int) -> None:
+    engine, most = Scripted(Finished("stop", 0, 0, 0)), CONFIG.limits.prompt_tokens * CHARACTERS
+    config = CONFIG.model_copy(update={"limits": CONFIG.limits.model_copy(update={"turns": 1000})})
+    history = [
+        {"role": role, "content": "x" * (most // 3)} for _ in range(turns // 2) for role in ("user", "assistant")
+    ]
+    last = (await read(Pipeline(config, engine, MessageBuilder(10**9)).chat(ChatRequest("hi", history))))[-1]
+    written = [message.content for message in engine.asked[0].messages if message.role != "system"]
+    assert len(written) == 3
+    assert sum(map(len, written)) <= most
+    assert last.dropped_messages == min(turns, 1000) - 2
+
+
+async def test_the_beginning_of_a_reply_is_no_way_around_the_limit(builder: PromptBuilder) -> None:
+    pipeline = Pipeline(CONFIG, Scripted(), builder)
+    with pytest.raises(RequestError, match=r"^This message is too long: 4,000,000 characters, and this Space takes "):
+        await read(pipeline.chat(ChatRequest("hi", prefix="x" * 4_000_000)))

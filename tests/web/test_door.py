@@ -56,7 +56,11 @@ async def test_a_server_for_others_answers_to_any_name(monkeypatch: pytest.Monke
 
 
 async def test_only_the_spaces_own_name_is_taken_from_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    foreign = {"X-Forwarded-Host": "evil.example", "X-Gradio-Server": "http://evil.example", "X-Forwarded-Proto": "https"}
+    foreign = {
+        "X-Forwarded-Host": "evil.example",
+        "X-Gradio-Server": "http://evil.example",
+        "X-Forwarded-Proto": "https",
+    }
     passed = (await ask(headers=foreign)).json()["headers"]
     assert passed["x-forwarded-proto"] == "https"
     assert not {"x-forwarded-host", "x-gradio-server"} & set(passed)

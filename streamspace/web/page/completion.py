@@ -68,7 +68,9 @@ def _handler(loader: Loader) -> Callable[..., Updates]:
             status = bubbles.status(progress, language)
             return progress.text, bubbles.problem(error.in_language(language)) if error else status
 
-        async with aclosing(updates(loader.complete(CompletionRequest(text, controls.asked(values), visitor(request))), show)) as shown:
+        async with aclosing(
+            updates(loader.complete(CompletionRequest(text, controls.asked(values), visitor(request))), show)
+        ) as shown:
             async for update in shown:
                 yield update
 

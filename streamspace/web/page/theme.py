@@ -64,7 +64,4 @@ def head(page: Page) -> str:
     """The content of the page's <head>. The styles are here because Gradio scopes those it gets as `css`."""
     style = (HERE / "page.css").read_text("utf-8")
     script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
-    return (
-        f"<style>:root {{ --streamspace-width: {page.width}px; }}\n{style}</style>\n"
-        f"<script>{script}</script>"
-    )
+    return f"<style>:root {{ --streamspace-width: {page.width}px; }}\n{style}</style>\n<script>{script}</script>"
