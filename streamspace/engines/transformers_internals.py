@@ -44,7 +44,7 @@ def start_manager(
     manager.output_router = _Router(deliver)
     manager.logit_processor = _Scores(sample)
     create = manager._create_batch_processor
-    manager._create_batch_processor = lambda: _salted(create(), salt)
+    manager._create_batch_processor = lambda: _salted(create(), salt)  # type: ignore[method-assign]
     manager.start()
     return manager
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
 from streamspace.web.door import POLICY
-from tests.browser.test_browser import Visitor
 from tests.running import App
 
 AWAY = "http://127.0.0.1:9"  # another origin
