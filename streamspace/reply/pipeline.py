@@ -14,7 +14,7 @@ from streamspace.engines import canonical
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Engine
 from streamspace.errors import GenerationError, RequestError
-from streamspace.events import Failure, Finished, Heartbeat, Part, Phase, Reclassified, TextDelta
+from streamspace.events import Failure, Finished, Heartbeat, Part, Phase, Reclassified, Request, TextDelta
 from streamspace.i18n import t
 from streamspace.prompt import conversation
 from streamspace.prompt.builder import Prompt, PromptBuilder
@@ -160,7 +160,7 @@ class Pipeline:
         return lambda: (self.builder.text(text, sampling.max_new_tokens), sampling)
 
     def _recent(self, turns: list[Turn], begun: tuple[Part, ...]) -> tuple[list[Turn], int]:
-        """The newest turns that could fit by their characters, since counting tokens takes long, and how many others."""
+        """The newest turns, of a length that could fit, since counting tokens takes long, and how many others."""
         most, length = self.config.limits.prompt_tokens * CHARACTERS, sum(len(part.text) for part in begun)
         if length > most:
             raise RequestError(t("error.too_many_characters", characters=length, most=most))

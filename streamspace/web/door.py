@@ -81,7 +81,8 @@ class Door:
         if not self._local or _name(host) in LOCAL:
             return None
         return PlainTextResponse(
-            f"Host: expected localhost or 127.0.0.1, got {host[:80]!r}. To serve others, set GRADIO_SERVER_NAME=0.0.0.0\n",
+            f"Host: expected localhost or 127.0.0.1, got {host[:80]!r}. "
+            "To serve others, set GRADIO_SERVER_NAME=0.0.0.0\n",
             421,
         )
 

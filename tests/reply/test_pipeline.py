@@ -17,7 +17,7 @@ from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Events
 from streamspace.engines.generate import GenerateEngine
 from streamspace.errors import GenerationError, RequestError
-from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
+from streamspace.events import Failure, Finished, Heartbeat, Part, Request, TextDelta
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply.pipeline import CHARACTERS, Pipeline, Progress, Replies
@@ -225,4 +225,4 @@ async def test_a_long_history_is_cut_by_characters_before_its_tokens_are_counted
 async def test_the_beginning_of_a_reply_is_no_way_around_the_limit(builder: PromptBuilder) -> None:
     pipeline = Pipeline(CONFIG, Scripted(), builder)
     with pytest.raises(RequestError, match=r"^This message is too long: 4,000,000 characters, and this Space takes "):
-        await read(pipeline.chat(ChatRequest("hi", prefix="x" * 4_000_000)))
+        await read(pipeline.chat(ChatRequest("hi", begun=(Part("answer", "x" * 4_000_000),))))

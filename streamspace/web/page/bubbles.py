@@ -44,7 +44,9 @@ def _part(part: Part, growing: bool, seconds: float, language: str) -> Message:
     if part.kind == "answer":
         return text(markup.escape(part.text))
     if part.kind == "tool_call":
-        return text(f"```\n{part.text}\n```", id=TOOL_CALL, title=t("reply.tool_call").in_language(language))
+        return text(
+            markup.escape(f"```\n{part.text}\n```"), id=TOOL_CALL, title=t("reply.tool_call").in_language(language)
+        )
     if growing:
         return text(markup.escape(part.text), title=t("reply.thinking").in_language(language), status="pending")
     title = t("reply.reasoning").in_language(language)

@@ -113,9 +113,7 @@ def _handler(loader: Loader) -> Callable[..., Updates]:
     async def reply(request: gr.Request, messages: list[Any], system: str, thinking: Any, *values: Any) -> Updates:
         earlier, question, begun = bubbles.last_exchange(messages)
         images = imagebox.files(messages, earlier)
-        chat = ChatRequest(
-            question, earlier, system, thinking, begun, images, controls.asked(values), visitor(request)
-        )
+        chat = ChatRequest(question, earlier, system, thinking, begun, images, controls.asked(values), visitor(request))
         show = _show(messages[: len(earlier) + 1], visitor_language(request))
         async with aclosing(updates(loader.chat(chat), show)) as shown:
             async for update in shown:

@@ -1,7 +1,7 @@
 """What a client may send: one schema for each kind of component, which every value passes before anything reads it.
 
-Gradio builds components, opens files and fetches addresses that are named in a value, and every event of the page can be
-called by anyone. What a value means is for those who take it to check, such as `parameters` and `conversation`.
+Gradio builds components, opens files and fetches addresses that are named in a value, and anyone can call every event
+of the page. What a value means is for those who take it to check, such as `parameters` and `conversation`.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ STRICT = ConfigDict(strict=True)
 SCHEMAS: dict[type, TypeAdapter[Any]] = {
     gr.Chatbot: _adapter(list[Message]),
     gr.Textbox: _adapter(str),
+    gr.Radio: _adapter(str),
     gr.MultimodalTextbox: _adapter(Box),
     gr.Checkbox: _adapter(bool),
     gr.Slider: _adapter(Number),

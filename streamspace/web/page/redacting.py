@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 
 class RedactingBlocks(gr.Blocks):
-    """A page whose values pass a gate, and whose calls fail with gr.Error only, which Gradio sends and doesn't print."""
+    """A page whose values pass a gate, and whose calls fail with gr.Error only, which Gradio doesn't print."""
 
     def __init__(self, gate: Gate, **settings: Any) -> None:
         super().__init__(**settings)
         self._gate = gate
 
     async def process_api(self, block_fn: Any, inputs: Any, *given: Any, **named: Any) -> dict[str, Any]:
-        """See `gr.Blocks`: a whole call, from the values sent to those returned; `iterator` goes on with an earlier one."""
+        """See `gr.Blocks`: a whole call, from the values sent to those returned, or the next step of one."""
         try:
             if not named.get("iterator"):
                 function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn

@@ -1,0 +1,161 @@
+"""What anyone may post to the real app, past its page: it builds, opens, fetches and serves nothing that isn't its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamspace.web.page.gate import SCHEMAS
+from tests.app.test_image_api import site
+from tests.app.test_redacting import WRONG_VALUES, functions, page_call
+from tests.running import ROOT, App
+from tests.standins import vision
+
+__all__ = ["site"]  # a fixture
+TEXT = {"type": "text", "text": "hi"}
+PARTS: list[Any] = [
+    {"type": "component", "component": "video", "value": None, "props": {}, "constructor_args": {"value": "/etc/passwd"}},
+    {"type": "component", "component": "image", "value": {"path": "SITE"}, "props": {}, "constructor_args": {}},
+    {"type": "component", "component": "button", "value": "x", "props": {}, "constructor_args": {"icon": "SITE"}},
+    {**TEXT, "component": "video"}, {**TEXT, "text": None}, {"type": "file", "file": "SITE"}, {"type": "file"}, "hi", None, [TEXT],
+]  # fmt: skip
+MESSAGES: list[Any] = [
+    *({"role": "user", "content": [part]} for part in PARTS),
+    {"role": "system", "content": [TEXT]}, {"role": "user", "content": TEXT}, {"role": "user", "content": "hi"},
+    {"role": "user", "content": [TEXT], "metadata": {"title": ["x"]}}, {"role": "user", "content": [TEXT], "more": 1},
+    {"role": "user", "content": [TEXT], "options": [{"value": "x"}]}, {"role": "user", "content": [TEXT], "metadata": {"duration": math.nan}},
+]  # fmt: skip
+
+
+def asked(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str]:
+    request = urllib.request.Request(url, data, {name.replace("_", "-"): value for name, value in headers.items()})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode("utf-8", "replace")
+
+
+def with_chatbot(app: App) -> list[tuple[int, int, int]]:
+    """The functions with a handler that take the chatbot's value: the id, its place among the values, their number."""
+    with urllib.request.urlopen(f"{app.url}/config", timeout=20) as answer:
+        config = json.load(answer)
+    (chatbot,) = (each["id"] for each in config["components"] if each["type"] == "chatbot")
+    return [
+        (each["id"], each["inputs"].index(chatbot), len(each["inputs"]))
+        for each in config["dependencies"]
+        if each["backend_fn"] and chatbot in each["inputs"]
+    ]
+
+
+@pytest.mark.parametrize("space", ["scripted", "image_space"])
+def test_a_part_that_is_no_text_and_no_upload_is_refused_by_each_function(
+    request: pytest.FixtureRequest, site: tuple[str, list[str]], space: str
+) -> None:
+    app = request.getfixturevalue(space)
+    found = with_chatbot(app)
+    assert len(found) >= 7
+    for number, (function, place, count) in enumerate(found):
+        for message in MESSAGES if number == 0 else MESSAGES[:2]:
+            values: list[Any] = [None] * count
+            values[place] = json.loads(json.dumps([message]).replace("SITE", site[0]))
+            answer = page_call(app, function, values, event_data={"index": 0, "value": "x"})
+            assert answer["output"].get("error") == WRONG_VALUES, message
+    assert site[1] == []
+
+
+def test_a_file_in_a_chat_of_text_is_refused(scripted: App) -> None:
+    function, place, count = with_chatbot(scripted)[0]
+    values: list[Any] = [None] * count
+    values[place] = [{"role": "user", "content": [{"type": "file", "file": vision.upload(Path("/etc/passwd"))}]}]
+    answer = page_call(scripted, function, values, event_data={"index": 0, "value": "x"})
+    assert answer["output"]["error"] == "This Space's model reads text only. Leave the images out"
+
+
+def test_the_address_of_an_uploaded_file_is_never_the_clients(
+    image_space: App, site: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    boundary, content = "x", vision.picture(tmp_path).read_bytes()
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="cat.png"\r\n\r\n'.encode()
+    body = head + content + f"\r\n--{boundary}--\r\n".encode()
+    status, told = asked(
+        f"{image_space.url}/gradio_api/upload", body, Content_Type=f"multipart/form-data; boundary={boundary}"
+    )
+    assert status == 200
+    file = {**vision.upload(Path(json.loads(told)[0])), "url": site[0], "size": 9, "mime_type": "image/png"}
+    edited = next(each["id"] for each in functions(image_space) if each["api_name"] == "_edited")
+    messages = [{"role": "user", "content": [{"type": "file", "file": file}]}, {"role": "user", "content": [TEXT]}]
+    answer = page_call(image_space, edited, [messages], event_data={"index": 1, "previous_value": "hi", "value": "ho"})
+    assert answer["success"]
+    assert "cat.png" in json.dumps(answer)
+    assert site[0] not in json.dumps(answer)
+    assert site[1] == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 10**400, True, "7", [7]])
+def test_a_slider_takes_numbers_only(scripted: App, value: Any) -> None:
+    function, place, count = next(each for each in with_chatbot(scripted) if each[2] > 5)
+    values: list[Any] = [None] * count
+    values[place], values[1], values[3] = [{"role": "user", "content": [TEXT]}], "", value
+    assert page_call(scripted, function, values)["output"]["error"] == WRONG_VALUES
+
+
+def test_a_function_of_the_browser_alone_is_not_called(scripted: App) -> None:
+    (function, *_) = (each for each in functions(scripted) if not each["backend_fn"] and each["inputs"])
+    answer = page_call(scripted, function["id"], [None] * len(function["inputs"]))
+    assert answer["output"]["error"] == WRONG_VALUES
+
+
+@pytest.mark.parametrize("task", ["chat", "image-chat", "completion"])
+def test_every_component_that_a_function_reads_has_a_schema(request: pytest.FixtureRequest, task: str) -> None:
+    if task == "completion":
+        app = request.getfixturevalue("start")(changes={"task": task}, script="tests/standins/apps/scripted_app.py")
+    else:
+        app = request.getfixturevalue("scripted" if task == "chat" else "image_space")
+    types = {each["id"]: each["type"] for each in json.loads(asked(f"{app.url}/config")[1])["components"]}
+    read = {types[block] for each in functions(app) if each["backend_fn"] for block in each["inputs"]}
+    assert len(read) > 4
+    assert read - {kind.__name__.lower() for kind in SCHEMAS} == {"api"}
+
+
+def test_a_text_chat_takes_no_uploads_and_no_huge_bodies(scripted: App) -> None:
+    told = asked(f"{scripted.url}/gradio_api/upload", b"x", Content_Type="multipart/form-data; boundary=x")
+    assert told == (403, "This Space's model reads text only. Leave the images out")
+    told = asked(f"{scripted.url}/gradio_api/run/chat", b"x", Content_Length="9000000")
+    assert told[0] == 413
+
+
+def test_no_client_names_the_root_of_the_page_and_no_other_site_the_server(scripted: App) -> None:
+    status, told = asked(f"{scripted.url}/config", X_Forwarded_Host="evil.example")
+    assert (status, json.loads(told)["root"]) == (200, scripted.url)
+    assert asked(f"{scripted.url}/config", Host="evil.example")[0] == 421
+
+
+@pytest.mark.parametrize("route", ["file=", "file/", "proxy=", "stream/", "../", "static/", "assets/", "svelte/"])
+def test_no_route_serves_a_file_of_the_servers(scripted: App, route: str) -> None:
+    for path in (
+        "/etc/passwd",
+        "../../etc/passwd",
+        f"{ROOT}/app.py",
+        "app.py",
+        "%2e%2e/app.py",
+        "http://127.0.0.1:9/x",
+    ):
+        for prefix in ("gradio_api/", ""):
+            status, told = asked(f"{scripted.url}/{prefix}{route}{path}")
+            assert status != 200 or "root:" not in told
+            assert "import spaces" not in told
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_another_origin_reads_no_answer(scripted: App, origin: str) -> None:
+    request = urllib.request.Request(f"{scripted.url}/config", headers={"Origin": origin})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] is None
