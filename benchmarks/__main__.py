@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
-from benchmarks.measurements import forward_pass, overhead, startup
+from benchmarks.measurements import forward_pass, images, overhead, startup
 from benchmarks.measurements.serving import Row, rows
 from benchmarks.report import record
 from benchmarks.systems.processes import BASELINE, KERNELS, SERVER, Load, running
@@ -33,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.start:
         print(startup.lines(startup.seconds(Load(TINY, MESSAGE, tokens=16), rounds=3)))
+        return 0
+    if options.images:
+        with TemporaryDirectory() as folder:
+            os.environ["GRADIO_TEMP_DIR"] = folder
+            print("\n".join(images.lines(Path(folder))))
         return 0
     conditions = record.conditions()
     if options.full:
@@ -77,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--full", action="store_true", help="all systems, a model of 115M parameters, many clients")
     parser.add_argument("--overhead", action="store_true", help="the time of forward passes, and what streaming adds")
     parser.add_argument("--start", action="store_true", help="the time until the page, and until the first token")
+    parser.add_argument("--images", action="store_true", help="the memory that large images take")
     parser.add_argument(
         "--concurrency",
         type=int,

@@ -19,7 +19,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 SUFFIXES = [".jpg", ".jpeg", ".png", ".webp", ".gif"]
 MOST_MEGABYTES = 10  # of an uploaded file
 MOST_PIXELS = 64_000_000  # that are unfolded at all: a file of a few kilobytes can hold gigabytes
-MOST_BYTES = 256_000_000  # that the decoder of one image may take
+MOST_BYTES = 200_000_000  # that the decoder of one image may take
 STRIP = 256  # rows that are converted at once
 SMALLEST = 8  # pixels a side; processors cut images into patches of about twice that
 UNSEEN = "(an image that is no longer shown)"
@@ -105,10 +105,10 @@ class Images:
 def _bytes_a_pixel(image: Image.Image) -> int:
     """What its decoder keeps of each pixel at the same time, at most."""
     if image.format == "WEBP":
-        return 12  # two frames, and the copy of one
+        return 16  # the decoder's two frames, their copy, and the image
     if image.format == "JPEG":
         return 6 if image.info.get("progressive") else 3  # the coefficients of all scans
-    return len(image.getbands())
+    return {"1": 1, "L": 1, "P": 1, "I;16": 2}.get(image.mode, 4)  # Pillow keeps RGB in four
 
 
 def _reduced(image: Image.Image, factor: int) -> Image.Image:
