@@ -16,6 +16,7 @@ from streamspace.engines.engine import Engine
 from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Failure, Finished, Heartbeat, Part, Phase, Reclassified, TextDelta
 from streamspace.i18n import t
+from streamspace.model.context import Fit
 from streamspace.prompt import conversation
 from streamspace.prompt.builder import Prompt, PromptBuilder
 from streamspace.prompt.conversation import Turn
@@ -23,7 +24,7 @@ from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply import parameters
 from streamspace.reply.bridge import bridge, update_interval
 from streamspace.reply.queue import RequestQueue
-from streamspace.reply.request import ChatRequest, CompletionRequest
+from streamspace.reply.request import ChatRequest, CompletionRequest, Values
 from streamspace.sampling import SamplingParams
 
 
@@ -63,13 +64,20 @@ class Pipeline:
     """Writes replies with one model, by one config."""
 
     def __init__(
-        self, config: Config, engine: Engine, builder: PromptBuilder | MessageBuilder, budget: Budget | None = None
+        self,
+        config: Config,
+        engine: Engine,
+        builder: PromptBuilder | MessageBuilder,
+        budget: Budget | None = None,
+        fit: Fit | None = None,
     ) -> None:
         self.config = config
         self.engine = engine
         self.builder = builder
         self.budget = budget
         """What a reply costs, where GPU seconds are counted."""
+        self.fit = fit
+        """What of the config's limits fits a model on this machine."""
         self._queue = RequestQueue(min(config.limits.concurrency, engine.capacity), config.limits.queue)
 
     @property
@@ -118,15 +126,21 @@ class Pipeline:
 
     def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Job:
         """The checked prompt and sampling. Raises RequestError; not for an empty message that is still `unsent`."""
-        sampling = parameters.choose(self.config.sampling, request.sampling)
+        sampling = self._sampling(request.sampling)
         message = self._message(request.message or "" if unsent else request.message, unsent or bool(request.images))
         turns = self._turns(request, message)
         system, most = self._system(request.system_prompt), sampling.max_new_tokens
         return self.builder.chat(system, turns, most, request.thinking, request.begun), sampling
 
     def _completion_job(self, request: CompletionRequest) -> Job:
-        sampling = parameters.choose(self.config.sampling, request.sampling)
+        sampling = self._sampling(request.sampling)
         return self.builder.text(self._message(request.prompt), sampling.max_new_tokens), sampling
+
+    def _sampling(self, asked: Values) -> SamplingParams:
+        """Within the config's bounds, and within what fits the model: a reply is rather shorter than refused."""
+        sampling = parameters.choose(self.config.sampling, asked)
+        most = self.fit.max if self.fit else sampling.max_new_tokens
+        return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, most))
 
     def _turns(self, request: ChatRequest, message: str) -> list[Turn]:
         turns = conversation.read(request.history, message, self.config.limits.turns, request.images)
