@@ -87,7 +87,8 @@ class ImagePromptBuilder(PromptBuilder):
                 return_tensors="pt",
             )
         except ValueError as error:
-            raise RequestError(t("error.image_refused", reason=str(error)[:300])) from error
+            refused = t("error.image_refused", reason=str(error)[:300]) if pictures else t("error.image_needed")
+            raise RequestError(refused) from error
         ids: list[int] = found["input_ids"][0].tolist()
         tensors = {name: tensor for name, tensor in found.items() if name not in IDS}
         return ids, tuple(pack(name, self._in_dtype(tensor)) for name, tensor in tensors.items())
