@@ -10,7 +10,7 @@ export UV_TORCH_BACKEND ?= auto
 INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run space test check bench format oldest newest next lock locked packages audit card model screenshots
+.PHONY: help setup run space test check bench format oldest newest next lock locked packages audit card model models screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ card: .venv/run.done ## Write the Space card of config/default.yaml into README.
 
 model: .venv/dev.done ## Retrain the embedded model from its corpus (minutes)
 	$(BIN)/python scripts/tiny/train.py
+
+models: .venv/dev.done ## Try models of every kind, and compare with docs/models.md (an hour); ARGS=--write updates it
+	$(BIN)/python -m scripts.models $(ARGS)
 
 screenshots: .venv/dev.done ## Retake the screenshots in docs/ (minutes)
 	$(BIN)/python scripts/screenshots.py $(ARGS)

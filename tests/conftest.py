@@ -157,7 +157,7 @@ def vision_loaded(vision_model: Path) -> Any:
     from streamspace.model.loading import load
     from streamspace.model.placement import Placement
 
-    return load(Model(id=str(vision_model)), Placement("cpu", "float32", "a test"), images=True)
+    return load(Model(id=str(vision_model)), Placement("cpu", "float32", "a test"), task="image-chat")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "int4": 0.52}  # 
 BINARY = {" GiB": 2**30, " MiB": 2**20}
 DECIMAL = {" GB": 10**9, " MB": 10**6}
 PARAMETERS = {"B": 10**9, "M": 10**6}
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")  # names in config.json
+EXPERT_SIZES = ("moe_intermediate_size", "expert_ffn_hidden_size", "intermediate_size")
+DENSE_LAYERS = ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
 OVERHEAD = 1.2  # activations, the allocator and the CUDA context; a rule of thumb
 
 
@@ -57,13 +60,44 @@ def loaded_dtype(config: Config, hardware: str) -> str:
 
 
 def weight_bytes(count: int, shape: Mapping[str, Any], config: Config, hardware: str) -> int:
-    """Bytes of `count` weights. Embeddings and output layer aren't quantized (on a CPU int8 does the output layer)."""
+    """Bytes of `count` weights, of which quantization takes the linear layers.
+
+    Embeddings, output layer (but not of int8 on a CPU) and experts keep the number format.
+    """
     whole = BYTES[loaded_dtype(config, hardware)]
     if config.model.quantization == "none":
         return int(count * whole)
     kept = shape.get("vocab_size", 0) * shape.get("hidden_size", 0) * (1 if shape.get("tie_word_embeddings") else 2)
-    kept = min(kept, count)
+    kept = min(kept + expert_weights(shape), count)
     return int(kept * whole + (count - kept) * BYTES[config.model.quantization])
+
+
+def expert_weights(shape: Mapping[str, Any]) -> int:
+    """The number of weights in the experts of a mixture, which transformers keeps in one tensor for all of a layer.
+
+    Three matrices, hidden by intermediate size, for each expert of each layer that has some, by config.json.
+    """
+    shape = shape.get("text_config") or shape
+    experts, size = (_first(shape, names) for names in (EXPERTS, EXPERT_SIZES))
+    layers = shape.get("num_hidden_layers") or 0
+    if kinds := shape.get("mlp_layer_types"):
+        layers = kinds.count("sparse")
+    else:
+        layers -= min(_first(shape, DENSE_LAYERS), layers)
+        layers //= shape.get("decoder_sparse_step") or 1
+    return int(3 * layers * experts * size * (shape.get("hidden_size") or 0))
+
+
+def experts_left(shape: Mapping[str, Any], config: Config, where: str) -> Iterator[Finding]:
+    """A finding where quantization leaves experts as they are."""
+    if config.model.quantization != "none" and (count := expert_weights(shape)):
+        size = shown(count, PARAMETERS)
+        problem = f"model.quantization: {config.model.quantization} leaves the experts as they are, {size} of weights"
+        yield Finding("warning", where, problem, "Choose weights that are quantized already, with quantization: none")
+
+
+def _first(shape: Mapping[str, Any], names: Sequence[str]) -> int:
+    return next((shape[name] for name in names if isinstance(shape.get(name), int)), 0)
 
 
 def loading_bytes(count: int, weights: int, config: Config, hardware: str) -> int:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from streamspace.checks import card as cards
-from streamspace.checks import device_fit, files, packages
+from streamspace.checks import description, device_fit, files, packages
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import local_weights, oversized
 from streamspace.config import paths
 from streamspace.config.types import Config
 from streamspace.hub import card, requirements, upload
+from streamspace.repository import ROOT
 
 
 def findings(config: Config, path: Path, hardware: str | None = None) -> list[Finding]:
@@ -31,6 +33,12 @@ def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
     yield from files.findings(upload.files(config, path), config, where)
     if card.loads_from_here(config) and not any(paths.problems(config, uploaded=True)):
         yield from oversized(local_weights(config), hardware, config, where)
+        told = description.findings(config, partial(_file, ROOT / config.model.id), wanted, where)
+        yield from (finding for finding in told if finding.severity != "note")
+
+
+def _file(folder: Path, name: str) -> str | None:
+    return (folder / name).read_text("utf-8") if (folder / name).is_file() else None
 
 
 def committed_card(config: Config) -> list[Finding]:

@@ -1,9 +1,9 @@
-"""Checks a config's model on the Hub: existence, access, memory, chat template and licence."""
+"""Checks a config's model on the Hub: existence, access, memory and licence; its small files are `description`'s."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub import errors as hub
 from huggingface_hub.utils import disable_progress_bars
 
+from streamspace.checks import description
+from streamspace.checks.description import mapping
 from streamspace.checks.device_fit import ready
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import (
@@ -24,11 +26,11 @@ from streamspace.checks.memory import (
     shown,
     weight_bytes,
 )
-from streamspace.checks.templates import findings as template_findings
-from streamspace.config.types import Config
+from streamspace.config.types import Adapter, Config
 from streamspace.hub import card, requirements, upload
 from streamspace.hub.errors import hub_errors
 from streamspace.model import contents
+from streamspace.model.adapter import other_base
 from streamspace.repository import is_local
 
 HOW_TO_GIVE_IT = "Deploy with --secret HF_TOKEN=VARIABLE, an environment variable that holds a token for reading it"
@@ -44,7 +46,7 @@ def findings(config: Config, path: Path, hardware: str | None = None, api: HfApi
         found += _model(asked, config, hardware or config.card.hardware, where)
     adapter = config.model.adapter
     if adapter and not config.endpoint and not is_local(adapter.id):
-        found += _there(asked, adapter.id, adapter.revision, "model.adapter", where)[1]
+        found += _adapter(asked, config.model.id, adapter, where)
     return found
 
 
@@ -55,9 +57,17 @@ def _model(api: HfApi, config: Config, hardware: str, where: str) -> Iterator[Fi
         return
     yield from _access(info, config, where)
     yield from _settings(api, info, config, where)
-    yield from _weights(info, config, hardware, where, _json(api, info, "config.json"))
-    if config.task == "chat" and not config.model.chat_template:
-        yield from template_findings(_json(api, info, "tokenizer_config.json"), _text(api, info), where)
+    read = partial(_file, api, info)
+    yield from _weights(info, config, hardware, where, mapping(read, "config.json"))
+    yield from description.findings(config, read, requirements.read(), where)
+
+
+def _adapter(api: HfApi, base: str, adapter: Adapter, where: str) -> Iterator[Finding]:
+    info, refused = _there(api, adapter.id, adapter.revision, "model.adapter", where)
+    yield from refused
+    described = _file(api, info, "adapter_config.json") if info else None
+    if described and (warning := other_base(described, base, adapter.id)):
+        yield Finding("warning", where, warning, "Name the model that the adapter was made for in model.id")
 
 
 def _there(api: HfApi, name: str, revision: str | None, key: str, where: str) -> tuple[ModelInfo | None, list[Finding]]:
@@ -108,7 +118,9 @@ def _settings(api: HfApi, info: ModelInfo, config: Config, where: str) -> Iterat
     """Findings for the settings files, which the app would refuse."""
     names = sorted(file.rfilename for file in info.siblings or [])
     for name in (name for name in names if name.endswith(".json") and "/" not in name and name not in contents.DATA):
-        problem = contents.problem(info.id, name, _json(api, info, name), config.model.trust_remote_code)
+        problem = contents.problem(
+            info.id, name, mapping(partial(_file, api, info), name), config.model.trust_remote_code
+        )
         if problem:
             yield Finding("error", where, problem)
 
@@ -132,16 +144,6 @@ def _weights(info: ModelInfo, config: Config, hardware: str, where: str, shape: 
         yield Finding("note", where, f"{shown(count, PARAMETERS)} parameters, {shown(safe, DECIMAL)} to download")
     yield from fits_disk(safe, weights, hardware, where)
     yield from fits(Need(weights, cache_bytes(text, config, hardware), loading), hardware, config, where)
-
-
-def _json(api: HfApi, info: ModelInfo, name: str) -> dict[str, Any]:
-    """A small JSON file of the model, or an empty mapping."""
-    text = _file(api, info, name)
-    return json.loads(text) if text else {}
-
-
-def _text(api: HfApi, info: ModelInfo) -> str | None:
-    return _file(api, info, "chat_template.jinja")
 
 
 def _file(api: HfApi, info: ModelInfo, name: str) -> str | None:

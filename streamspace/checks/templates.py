@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from streamspace.checks.findings import Finding
-from streamspace.errors import first_line
 from streamspace.model.template_trial import Endless, trial
+from streamspace.model.templates import MARK, OWN, Messages, obstacle
 
 USER = {"role": "user", "content": "Hello"}
 REPLY = {"role": "assistant", "content": "Hello!"}
@@ -27,12 +28,13 @@ def findings(tokenizer: Mapping[str, Any], own_file: str | None, where: str) -> 
         yield Finding("error", where, problem, "Choose the instruct version of the model, or set task: completion")
         return
     try:
-        error, *refused = trial(source, [[USER], *(messages for messages, _ in CASES.values())], _tokens(tokenizer))
+        found = obstacle(partial(_failure, source, _tokens(tokenizer)))
+        refused = trial(source, [messages for messages, _ in CASES.values()], _tokens(tokenizer))
     except Endless:
-        error, refused = "it takes more time or memory than a template needs", []
-    if error is not None:
-        problem = f"model.chat_template: the model's own can't render one message: {first_line(error)}"
-        yield Finding("error", where, problem, "Give one of your own in model.chat_template")
+        found, refused = ("which takes more time or memory than a template needs", OWN), []
+    if found:
+        said, hint = found
+        yield Finding("error", where, f"model.chat_template: expected one that renders a message, got one {said}", hint)
         return
     for (name, (_, consequence)), error in zip(CASES.items(), refused, strict=True):
         if error is not None:
@@ -46,6 +48,11 @@ def _default(template: Any) -> str | None:
     if isinstance(template, list):
         return next((each["template"] for each in template if each.get("name") == "default"), None)
     return template
+
+
+def _failure(source: str, tokens: Mapping[str, str], messages: Messages, tools: Sequence[dict[str, Any]]) -> str | None:
+    (error,) = trial(source, [messages], tokens, tools, MARK)
+    return error
 
 
 def _tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:

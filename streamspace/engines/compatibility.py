@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from streamspace.engines.engine import Engine
+from streamspace.engines.reply import without_introduction
 from streamspace.errors import first_line
 from streamspace.events import Event, Failure, Request, TextDelta
-from streamspace.i18n import LazyText
 from streamspace.sampling import SamplingParams
 
 TOKENS = 8  # the first comes from the prompt's pass alone, the others show that what was read is remembered
@@ -31,14 +31,14 @@ def incompatibility(
         for request in requests:
             alone.append(_events(engine, request))
             if isinstance(alone[-1][-1], Failure):
-                return _reason(alone[-1][-1].message)
+                return without_introduction(alone[-1][-1].message)
         with ThreadPoolExecutor(len(requests)) as pool:
             together = list(pool.map(lambda request: _events(engine, request), requests))
     except Exception as error:  # whatever a model that it wasn't made for brings about
         return first_line(f"{type(error).__name__}: {error}")
     for events in together:
         if isinstance(events[-1], Failure):
-            return _reason(events[-1].message)
+            return without_introduction(events[-1].message)
     compared = [alone, together] if exact else [alone]
     if any([_text(events) for events in answered] != expected for answered in compared):
         return "its text is not the one that generate writes"
@@ -47,11 +47,6 @@ def incompatibility(
 
 def _events(engine: Engine, request: Request) -> list[Event]:
     return list(engine.stream(request, threading.Event()))
-
-
-def _reason(message: str) -> str:
-    """What the model raised, without the sentence that a visitor reads around it."""
-    return str(message.values.get("reason", message)) if isinstance(message, LazyText) else message
 
 
 def _text(events: list[Event]) -> str:

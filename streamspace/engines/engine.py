@@ -57,20 +57,27 @@ class Incompatible(Exception):
 
 
 class RecentFailure:
-    """What an engine last failed of, for as long as that says something of the next reply."""
+    """What an engine last failed of, for as long as that says something of the next reply.
 
-    def __init__(self) -> None:
-        self._reason: str | None = None
+    `after` is how many replies must have failed one after the other before it does.
+    """
+
+    def __init__(self, after: int = 1) -> None:
+        self._after = after
+        self._failed = 0
+        self._reason = ""
         self._since = 0.0
 
     def set(self, reason: str) -> None:
         """A reply has failed, and not by its own fault."""
+        self._failed += 1
         self._reason, self._since = reason, time.monotonic()
 
     def clear(self) -> None:
         """A reply was written."""
-        self._reason = None
+        self._failed = 0
 
     def get(self) -> str | None:
         """See `Engine.unavailable_reason`."""
-        return self._reason if time.monotonic() - self._since < STALE else None
+        told = self._failed >= self._after and time.monotonic() - self._since < STALE
+        return self._reason if told else None

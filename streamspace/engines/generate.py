@@ -8,27 +8,38 @@ import threading
 from typing import Any
 
 import torch
+import transformers
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
 from streamspace.config.types import Config
 from streamspace.engines import forms, parts
 from streamspace.engines.decode import Decoder
-from streamspace.engines.engine import Events, LoadedModel
+from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.forms import Form
-from streamspace.engines.reply import CANCELLED, Reply, explain
+from streamspace.engines.reply import CANCELLED, Reply, explain, without_introduction
 from streamspace.engines.slots import Slot, Slots
 from streamspace.engines.tensors import unpack
-from streamspace.errors import redacted_trace
-from streamspace.events import Request
+from streamspace.errors import ModelError, redacted_trace
+from streamspace.events import Failure, Request
 from streamspace.sampling import PARAMETERS, SamplingParams
 
 log = logging.getLogger(__name__)
+FIRST = SamplingParams(max_new_tokens=2, temperature=0, seed=0)
 
 
 def build(config: Config, loaded: LoadedModel) -> GenerateEngine:
-    """See `config/engines.py`."""
-    return GenerateEngine(loaded.model, loaded.tokenizer)
+    """See `config/engines.py`. Raises ModelError where the model fails at a first token."""
+    engine = GenerateEngine(loaded.model, loaded.tokenizer)
+    if config.task != "image-chat":  # some of those need an image
+        *_, last = engine.stream(Request((0, 0), FIRST), threading.Event())
+        if isinstance(last, Failure):
+            raise ModelError(
+                f"model.id: {config.model.id!r} can't write with transformers {transformers.__version__}: "
+                f"{without_introduction(last.message)}. Choose another model, or a version of transformers that its "
+                "makers name"
+            )
+    return engine
 
 
 class GenerateEngine:
@@ -46,6 +57,7 @@ class GenerateEngine:
         self._tokenizer = tokenizer
         self._form = forms.of(tokenizer)
         self._slots = Slots(1)
+        self._recent_failure = RecentFailure(after=2)  # one reply may fail by its length alone
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`. The thread that runs the model holds the place until the model has really ended."""
@@ -60,8 +72,9 @@ class GenerateEngine:
         finally:
             stop.set()  # however it ended, the thread is not left waiting for a reader
 
-    def unavailable_reason(self) -> None:
-        """See `Engine.unavailable_reason`. Each reply has the model to itself: a failure says nothing of the next."""
+    def unavailable_reason(self) -> str | None:
+        """See `Engine.unavailable_reason`."""
+        return self._recent_failure.get()
 
     def close(self) -> None:
         """See `Engine.close`. Nothing runs between replies."""
@@ -83,11 +96,13 @@ class GenerateEngine:
                 generation_config=generation_config(self._model.generation_config, request.sampling),
                 streamer=Streamer(reply),
             )
+            self._recent_failure.clear()
         except _Ended:
-            pass
+            self._recent_failure.clear()
         except Exception as error:
             log.error("The model failed while it was answering: %s", redacted_trace(error))
-            reply.fail(explain(error))
+            reply.fail(reason := explain(error))
+            self._recent_failure.set(reason)
         finally:
             slot.release()
             reply.leave()

@@ -171,6 +171,11 @@ class Reply:
         return time.monotonic() - self._started
 
 
+def without_introduction(message: str) -> str:
+    """What the model raised, without the sentence of `explain` that a visitor reads around it."""
+    return str(message.values.get("reason", message)) if isinstance(message, LazyText) else message
+
+
 def explain(error: Exception | str) -> LazyText:
     """An exception of the model's, in a sentence for the visitor, which doesn't quote it: that is for the log."""
     if "out of memory" in str(error).lower():

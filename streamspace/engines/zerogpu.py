@@ -22,7 +22,7 @@ import httpx
 
 from streamspace.config.types import Config, Gpu
 from streamspace.engines.budget import MARGIN, Budget
-from streamspace.engines.engine import Events
+from streamspace.engines.engine import Events, RecentFailure
 from streamspace.errors import GpuError, ModelError, first_line, redacted_trace
 from streamspace.events import Failure, Finished, Request
 from streamspace.i18n import LazyText, t
@@ -81,6 +81,7 @@ class ZeroGpuEngine:
         self.capacity = config.limits.concurrency
         self._call = call
         self._budget = budget
+        self._recent_failure = RecentFailure(after=2)
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`. The model ends a little before the GPU's time does. Raises GpuError."""
@@ -90,14 +91,18 @@ class ZeroGpuEngine:
             for event in events:
                 if isinstance(event, Finished):
                     self._budget.learn(event)
+                    self._recent_failure.clear()
+                elif isinstance(event, Failure):
+                    self._recent_failure.set(event.message)
                 yield event
                 # Closing at the last event, rather than reading on, also spares us the hang that a failed release is.
                 if stop.is_set() or isinstance(event, Finished | Failure):
                     return
             raise GpuError(t("error.gpu_lost"))
 
-    def unavailable_reason(self) -> None:
-        """See `Engine.unavailable_reason`. Each reply has a worker and a quota of its own."""
+    def unavailable_reason(self) -> str | None:
+        """See `Engine.unavailable_reason`. A visitor's quota says nothing of the next one's; the model does."""
+        return self._recent_failure.get()
 
     def close(self) -> None:
         """See `Engine.close`. The workers are the platform's."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub import errors as hub
-from huggingface_hub import snapshot_download
 from tqdm.auto import tqdm
 
 from streamspace.errors import ModelError, first_line
@@ -19,16 +19,56 @@ from streamspace.repository import ROOT, is_local
 
 log = logging.getLogger(__name__)
 # The files of a causal language model; no pickled weights, and no code unless the config trusts it.
-WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+DESCRIPTION = ["*.json", "*.jinja", "*.model", "*.txt"]
+WEIGHTS = "*.safetensors"
+WANTED = [*DESCRIPTION, WEIGHTS]
 UNWANTED = ["*/*", "consolidated*"]  # copies in other formats, which would double the download
+SAFE = "Choose a repository that has them, or convert it: https://huggingface.co/spaces/safetensors/convert"
 
 
-def fetch(name: str, revision: str | None, code: bool = False, on_progress: Callable[[str], None] = log.info) -> Path:
-    """The local folder of a model: `name` itself if it is a folder, else a download. Raises ModelError."""
+def fetch(
+    name: str,
+    revision: str | None,
+    code: bool = False,
+    on_progress: Callable[[str], None] = log.info,
+    weights: bool = True,
+) -> Path:
+    """The local folder of a model: `name` itself if it is a folder, else a download. Raises ModelError.
+
+    Without `weights` it has what describes the model: config, tokenizer, chat template.
+    """
     if is_local(name):
-        return _local(name)
-    on_progress(t("status.finding", name=name))
-    wanted = [*WANTED, "*.py"] if code else WANTED
+        folder = _local(name)
+    else:
+        on_progress(t("status.finding", name=name))
+        wanted = [*(WANTED if weights else DESCRIPTION), *(["*.py"] if code else [])]
+        folder = _downloaded(name, revision, wanted, on_progress)
+    if not (folder / "config.json").is_file() or (weights and not any(folder.glob(WEIGHTS))):
+        raise ModelError(_no_model(name, _files(folder) if is_local(name) else _listed(name, revision)))
+    return folder
+
+
+def fetch_adapter(name: str, revision: str | None) -> Path:
+    """The local folder of a LoRA adapter, found as in `fetch`. Raises ModelError about `model.adapter`."""
+    try:
+        local = (ROOT / Path(name).expanduser()).resolve()
+        folder = local if local.is_dir() else _downloaded(name, revision, WANTED, log.info)
+    except ModelError as error:
+        raise ModelError(str(error.args[0]).replace("model.", "model.adapter.", 1), detail=error.detail) from error
+    if not (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            f"model.adapter.id: expected a LoRA adapter as peft saves it, got {name!r}, which has no "
+            "adapter_config.json. Correct the name"
+        )
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise ModelError(
+            f"model.adapter.id: expected adapter_model.safetensors in {name!r}, found none. Save it in that format: "
+            "others can run code when they are loaded"
+        )
+    return folder
+
+
+def _downloaded(name: str, revision: str | None, wanted: list[str], on_progress: Callable[[str], None]) -> Path:
     try:
         folder = snapshot_download(
             name, revision=revision, allow_patterns=wanted, ignore_patterns=UNWANTED, tqdm_class=_bar(name, on_progress)
@@ -38,15 +78,30 @@ def fetch(name: str, revision: str | None, code: bool = False, on_progress: Call
         raise ModelError(_hub_problem(name, revision, error), detail=first_line(error)) from error
 
 
-def fetch_adapter(name: str, revision: str | None) -> Path:
-    """The local folder of a LoRA adapter, found as in `fetch`. Raises ModelError about `model.adapter`."""
+def _files(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()] if folder.is_dir() else []
+
+
+def _listed(name: str, revision: str | None) -> list[str]:
     try:
-        local = (ROOT / name).resolve()
-        if (local / "adapter_config.json").is_file():
-            return local
-        return fetch(name, revision)
-    except ModelError as error:
-        raise ModelError(str(error).replace("model.", "model.adapter.", 1), detail=error.detail) from error
+        return HfApi().list_repo_files(name, revision=revision)
+    except Exception as error:
+        raise ModelError(_hub_problem(name, revision, error), detail=first_line(error)) from error
+
+
+def _no_model(name: str, files: list[str]) -> str:
+    """What a repository or a folder has in place of a model in safetensors."""
+    if "adapter_config.json" in files:
+        return (
+            f"model.id: expected a whole model, got {name!r}, a LoRA adapter. Name it in model.adapter, and the model "
+            "that it was made for in model.id"
+        )
+    expected = f"model.id: expected safetensors in {name!r}"
+    if gguf := sorted(file for file in files if file.endswith(".gguf")):
+        return f"{expected}, got GGUF files, for example {gguf[0]!r}. Name one of them in model.file"
+    if pickled := sorted(file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt"))):
+        return f"{expected}, got {pickled[0]!r}, a format that can run code when it is loaded. {SAFE}"
+    return f"{expected}, found no weights. {SAFE.partition(',')[0]}"
 
 
 def _bar(name: str, on_progress: Callable[[str], None]) -> type[tqdm[Any]]:
@@ -67,13 +122,14 @@ def _bar(name: str, on_progress: Callable[[str], None]) -> type[tqdm[Any]]:
 
 def _local(name: str) -> Path:
     folder = (ROOT / Path(name).expanduser()).resolve()
-    if not (folder / "config.json").is_file():
+    files = _files(folder)
+    if not any(file.endswith((".json", ".gguf")) for file in files):
         found = "a folder without config.json" if folder.is_dir() else "no such folder"
         raise ModelError(
             f"model.id: expected a folder with a model, got {name!r}, {found}. "
             "Correct the path, which starts at the repository's root, or name a model of the Hub as owner/name"
         )
-    for file in folder.glob("*.safetensors"):
+    for file in folder.glob(WEIGHTS):
         if file.stat().st_size < 1024 and file.read_bytes().startswith(b"version https://git-lfs"):
             raise ModelError(
                 f"model.id: expected weights in {file.name!r} of {name!r}, got a Git LFS pointer. Run: git lfs pull"

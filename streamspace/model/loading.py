@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +18,31 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
-    AutoProcessor,
-    AutoTokenizer,
 )
 
 from streamspace.config.types import Model
 from streamspace.errors import ModelError, first_line
-from streamspace.model import contents, template_trial
+from streamspace.model import contents, context, suitability, tokenizers
 from streamspace.model import quantization as quantizing
-from streamspace.model.files import fetch, fetch_adapter
+from streamspace.model.adapter import merged
+from streamspace.model.files import fetch
 from streamspace.model.generation import generation_config
 from streamspace.model.packing import pack
 from streamspace.model.placement import Placement
-from streamspace.repository import ROOT
 
 log = logging.getLogger(__name__)
+PACKAGES = (  # where transformers, in its various sentences, has the name of a package that is missing
+    r"pip install (?:-U )?['`]?([\w-]+)", r"requires the (?:Python )?[`']?([\w-]+)", r"module named '(\w+)",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A loaded model with its tokenizer. `context_window` is in tokens; `processor` is for images."""
+    """A loaded model with its tokenizer. `context_window` is in tokens, see `context`; `processor` is for images."""
 
     model: Any
     tokenizer: Any
@@ -45,37 +51,60 @@ class Loaded:
 
 
 def load(
-    settings: Model, placement: Placement, on_progress: Callable[[str], None] = log.info, *, images: bool = False
+    settings: Model, placement: Placement, on_progress: Callable[[str], None] = log.info, *, task: str = "chat"
 ) -> Loaded:
     """The config's model, on the placement's device, ready to generate. Raises ModelError.
 
-    `images` loads a model that reads images, with its processor.
+    For `task: image-chat` a model that reads images, with its processor. What the small files tell is looked at before
+    the weights are downloaded.
     """
     started = time.monotonic()
     quantizing.check_package(settings, placement)
-    folder = fetch(settings.id, settings.revision, code=settings.trust_remote_code, on_progress=on_progress)
+    fetched = partial(fetch, settings.id, settings.revision, settings.trust_remote_code, on_progress)
+    folder = fetched(weights=False)
     contents.check(settings.id, folder, settings.trust_remote_code)
+    with _explained(settings.id):
+        _check_suitable(folder, settings, task)
+        config = _config(settings, folder)
+        processor = tokenizers.processor(settings, folder) if task == "image-chat" else None
+        tokenizer = tokenizers.tokenizer(settings, folder, processor)
+    folder = fetched()
     on_progress(f"Loading {settings.id} into memory")
     with _explained(settings.id):
-        processor = _processor(settings, folder) if images else None
-        tokenizer = _tokenizer(settings, folder, processor)
-        model = _model(settings, folder, placement, AutoModelForImageTextToText if images else AutoModelForCausalLM)
+        model = _model(settings, folder, config, placement, processor)
         if settings.adapter:
-            model = _adapted(model, settings)
+            model = merged(model, settings.id, settings.adapter)
         parameters = model.num_parameters()
-        model = model.eval()
-        if settings.quantization == "int8" and placement.device == "cpu":
-            model = quantizing.dynamic(model)
-        elif placement.device == "cpu" and not images and not getattr(model, "is_quantized", False):
-            model = pack(model)
-        model = model.to(placement.device)
-    model.generation_config = generation_config(model, tokenizer)
-    window = _context_window(model, tokenizer)
+        model = _in_place(model, settings, placement, tokenizer)
+    window = context.window(config.get_text_config().to_dict(), tokenizer.model_max_length)
     log.info(
-        "Model %s: %.1fM parameters, context window %d tokens, ready after %.1f s",
-        settings.id, parameters / 1e6, window, time.monotonic() - started,
+        "Model %s: %.1fM parameters, context window %s, ready after %.1f s", settings.id, parameters / 1e6,
+        f"{window} tokens" if window < context.UNBOUNDED else "without end", time.monotonic() - started,
     )  # fmt: skip
     return Loaded(model, tokenizer, window, processor)
+
+
+def _check_suitable(folder: Path, settings: Model, task: str) -> None:
+    """Raises ModelError where config.json tells that the model can't do the task, or needs a package."""
+    shape = json.loads((folder / "config.json").read_text("utf-8"))
+    if found := suitability.obstacle(shape, settings.id, task, tables=True):
+        raise ModelError(". ".join(found))
+    if (kind := shape.get("model_type")) not in CONFIG_MAPPING and not shape.get("auto_map"):
+        raise ModelError(_too_new("model_type", kind, settings.id))
+    for package in suitability.packages(shape, task):
+        if not importlib.util.find_spec(package):
+            raise ModelError(suitability.missing(settings.id, package))
+
+
+def _in_place(model: Any, settings: Model, placement: Placement, tokenizer: Any) -> Any:
+    """The model on its device, with its layers as they are computed there."""
+    model = model.eval()
+    model.generation_config = generation_config(model, tokenizer)
+    if settings.quantization == "int8" and placement.device == "cpu":
+        model = quantizing.dynamic(model, settings.id)
+    elif placement.device == "cpu" and not getattr(model, "is_quantized", False):
+        model = pack(model)
+    return model.to(placement.device)
 
 
 @contextlib.contextmanager
@@ -94,61 +123,40 @@ def _explained(name: str) -> Iterator[None]:
             f"model.id: {name!r} doesn't fit into the GPU's memory. Choose a smaller model, or larger hardware"
         ) from error
     except ImportError as error:
+        named = (found[1].lower() for pattern in PACKAGES if (found := re.search(pattern, str(error))))
+        if package := next(named, None):
+            raise ModelError(suitability.missing(name, package)) from error
         raise ModelError(
             f"model.id: {name!r} needs a package that isn't installed. The log names it: add it to requirements.txt",
             detail=first_line(error),
         ) from error
     except Exception as error:
+        said = f"{type(error).__name__}: {first_line(error)}" if isinstance(error, KeyError) else first_line(error)
         raise ModelError(
             f"model.id: {name!r} can't be loaded with transformers {transformers.__version__}. The log says why",
-            detail=first_line(error),
+            detail=said,
         ) from error
 
 
-def _processor(settings: Model, folder: Path) -> Any:
-    auto: Any = AutoProcessor
-    processor = auto.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
-    if not hasattr(processor, "image_processor"):
-        raise ModelError(
-            f"model.id: expected a model that reads images for task: image-chat, got {settings.id!r}, which has no "
-            "image processor. Set task: chat, or choose a vision-language model"
-        )
-    return processor
-
-
-def _tokenizer(settings: Model, folder: Path, processor: Any = None) -> Any:
-    """The tokenizer, with the config's chat template, else the processor's, else its own."""
-    if processor:
-        tokenizer = processor.tokenizer
-        tokenizer.chat_template = processor.chat_template or tokenizer.chat_template
-    else:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
-    if settings.chat_template:
-        file = ROOT / settings.chat_template
-        if not file.is_file():
-            raise ModelError(f"model.chat_template: expected a .jinja file, found none at {settings.chat_template!r}")
-        tokenizer.chat_template = file.read_text("utf-8")
-    _check_template(tokenizer.chat_template, settings.id)
-    return tokenizer
-
-
-def _check_template(found: str | dict[str, str] | None, name: str) -> None:
-    """Tries the templates before anything here renders one. Raises ModelError for one that doesn't come to an end."""
-    for source in found.values() if isinstance(found, dict) else [found] if found else []:
-        try:
-            template_trial.trial(source)
-        except template_trial.Endless:
-            raise ModelError(
-                f"model.chat_template: expected one that renders a conversation in milliseconds, got that of {name!r}, "
-                "which takes more time or memory than a template needs. Name a .jinja file of your own"
-            ) from None
-
-
-def _model(settings: Model, folder: Path, placement: Placement, kind: Any) -> Any:
-    """The model, on the CPU unless it is quantized: quantized weights are made, or read, on the device."""
+def _config(settings: Model, folder: Path) -> Any:
     config = AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
     quantizing.check_weights(settings, config)
-    loaded: Any = kind.from_pretrained(
+    if rope := suitability.unknown_rope_type(config):
+        raise ModelError(_too_new("rope_type", rope, settings.id))
+    return config
+
+
+def _too_new(key: str, found: object, name: str) -> str:
+    return (
+        f"model.id: expected a {key} that transformers {transformers.__version__} knows, got {found!r} in config.json "
+        f"of {name!r}. Take a newer transformers in requirements.txt, or another model"
+    )
+
+
+def _model(settings: Model, folder: Path, config: Any, placement: Placement, processor: Any) -> Any:
+    """The model, on the CPU unless it is quantized: quantized weights are made, or read, on the device."""
+    kind: Any = AutoModelForImageTextToText if processor else AutoModelForCausalLM
+    loaded = kind.from_pretrained(
         folder,
         config=config,
         dtype=getattr(torch, placement.dtype),
@@ -156,34 +164,23 @@ def _model(settings: Model, folder: Path, placement: Placement, kind: Any) -> An
         use_safetensors=True,
         trust_remote_code=settings.trust_remote_code,
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are told below
         **quantizing.options(settings, placement),
     )
     model, report = loaded
-    if missing := sorted(report["missing_keys"]):
-        raise ModelError(
-            f"model.id: the weights of {settings.id!r} lack {len(missing)} tensors, for example {missing[0]!r}. "
-            "Is it an adapter (then name it in model.adapter), or an incomplete copy?"
-        )
+    _check_complete(settings.id, report)
     return model
 
 
-def _adapted(model: Any, settings: Model) -> Any:
-    """The model with the adapter's weights merged into it, which adds no cost per token."""
-    from peft import PeftModel
-
-    assert settings.adapter
-    folder = fetch_adapter(settings.adapter.id, settings.adapter.revision)
-    contents.check(settings.adapter.id, folder, code=False)
-    if not (folder / "adapter_model.safetensors").is_file():
+def _check_complete(name: str, report: dict[str, Any]) -> None:
+    """Raises ModelError where tensors are missing or of another shape, by what transformers says of the files."""
+    for tensor, stored, expected in sorted(report["mismatched_keys"]):
         raise ModelError(
-            f"model.adapter.id: expected adapter_model.safetensors in {settings.adapter.id!r}, found none. Save it in "
-            "that format: others can run code when they are loaded"
+            f"model.id: expected weights of the shapes that config.json of {name!r} says, got {tensor!r} of "
+            f"{tuple(stored)} instead of {tuple(expected)}. Take both from the same repository"
         )
-    adapted = PeftModel.from_pretrained(model, str(folder), torch_device="cpu")  # ZeroGPU only emulates the other one
-    return adapted.merge_and_unload()
-
-
-def _context_window(model: Any, tokenizer: Any) -> int:
-    """The maximum number of prompt and reply tokens, by the model's config, else by its tokenizer."""
-    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or tokenizer.model_max_length
-    return int(limit) if limit < 10**9 else 32_768
+    if missing := sorted(report["missing_keys"]):
+        raise ModelError(
+            f"model.id: the weights of {name!r} lack {len(missing)} tensors, for example {missing[0]!r}. "
+            "Is it an incomplete copy, or a model without an output layer for text?"
+        )

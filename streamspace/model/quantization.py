@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections import Counter
 from typing import Any
 
 import torch
@@ -15,7 +16,12 @@ from transformers import BitsAndBytesConfig
 from streamspace.config.types import Model
 from streamspace.errors import ModelError
 from streamspace.model import torch_internals as internals
+from streamspace.model.layers import replace
 from streamspace.model.placement import BITSANDBYTES, Placement, needs_bitsandbytes
+
+log = logging.getLogger(__name__)
+EMBEDDINGS = "embeddings"
+WORTH = 0.1  # of the weights beside the embeddings; with less in int8, nothing would be gained
 
 
 def check_package(settings: Model, placement: Placement) -> None:
@@ -54,6 +60,46 @@ def options(settings: Model, placement: Placement) -> dict[str, Any]:
     return {"quantization_config": wanted, "device_map": placement.device}
 
 
-def dynamic(model: Any) -> Any:
-    """The model with int8 linear layers (torch's dynamic quantization; CPU only)."""
-    return internals.quantize_linear_layers(model)
+def dynamic(model: Any, name: str) -> Any:
+    """The model with int8 linear layers (torch's dynamic quantization; CPU only), where its code allows it.
+
+    Raises ModelError where they hold too little of the model to be worth it.
+    """
+    replace(model, internals.quantize_linear)
+    taken, left = _bytes(model)
+    if taken < WORTH * (taken + left.total() - left[EMBEDDINGS]):
+        raise ModelError(
+            f"model.quantization: expected 'none' for {name!r} on a CPU, where int8 can take only {_shown(taken)} of "
+            f"its weights ({_told(left)} would stay in float32), got 'int8'. Set quantization: none"
+        )
+    log.info("Quantization: %s of weights in int8 now; in float32 stay %s", _shown(taken), _told(left))
+    return model
+
+
+def _bytes(model: Any) -> tuple[int, Counter[str]]:
+    """Bytes, as they are in float32, of what is in int8, and of each part that is not."""
+    taken, left = 0, Counter[str]()
+    for module in model.modules():
+        if internals.is_quantized_linear(module):
+            taken += 4 * module.in_features * module.out_features
+        for parameter in module.parameters(recurse=False):
+            left[_part(module, parameter)] += parameter.numel() * parameter.element_size()
+    return taken, left
+
+
+def _part(module: Any, parameter: torch.Tensor) -> str:
+    if isinstance(module, torch.nn.Embedding):
+        return EMBEDDINGS
+    if parameter.dim() == 3 and "Conv" not in type(module).__name__:
+        return "experts"
+    return "layers that can't be replaced" if parameter.dim() == 2 else "norms and the like"
+
+
+def _told(left: Counter[str]) -> str:
+    """What is left, the most first, without what is next to nothing."""
+    parts = [(part, size) for part, size in left.most_common() if size > left.total() / 100]
+    return ", ".join(f"{part} ({_shown(size)})" for part, size in parts)
+
+
+def _shown(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

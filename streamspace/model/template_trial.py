@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+OUT = "it leaves the message out"
 TRIAL_SECONDS, RENDER_SECONDS = 30.0, 5.0  # templates take milliseconds
 CPU_SECONDS = 5  # of a trial, most of which is the start of Python
 MEMORY = 2**30  # bytes
@@ -30,10 +31,17 @@ class Endless(Exception):
 
 
 def trial(
-    source: str, conversations: Sequence[Any] = CONVERSATIONS, tokens: Mapping[str, str] | None = None
+    source: str,
+    conversations: Sequence[Any] = CONVERSATIONS,
+    tokens: Mapping[str, str] | None = None,
+    tools: Sequence[Any] = (),
+    expected: str = "",
 ) -> list[str | None]:
-    """For each conversation the template's error, None where it renders. Raises Endless."""
-    job = json.dumps({"source": source, "conversations": list(conversations), "tokens": dict(tokens or {})})
+    """For each conversation the template's error, None where it renders with `expected` in it. Raises Endless."""
+    variables = {"tools": list(tools) or None, **(tokens or {})}
+    job = json.dumps(
+        {"source": source, "conversations": list(conversations), "variables": variables, "expected": expected}
+    )
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
         done = subprocess.run(  # noqa: S603  no shell
@@ -78,10 +86,11 @@ def _main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     job = json.load(sys.stdin)
-    print(json.dumps([_error(job["source"], each, job["tokens"]) for each in job["conversations"]]))  # noqa: T201
+    errors = [_error(job["source"], each, job["variables"], job["expected"]) for each in job["conversations"]]
+    print(json.dumps(errors))  # noqa: T201
 
 
-def _error(source: str, messages: Any, tokens: Mapping[str, str]) -> str | None:
+def _error(source: str, messages: Any, variables: Mapping[str, Any], expected: str) -> str | None:
     """None if it renders as transformers does it, else what it raises, which may be anything."""
     import jinja2
     from jinja2.ext import Extension
@@ -105,14 +114,14 @@ def _error(source: str, messages: Any, tokens: Mapping[str, str]) -> str | None:
     environment.globals.update(raise_exception=refuse, strftime_now=lambda form: "2026-01-01")
     environment.filters["tojson"] = lambda value, **how: json.dumps(value, **{"ensure_ascii": False, **how})
     try:
-        environment.from_string(source).render(
-            messages=messages, add_generation_prompt=True, tools=None, documents=None, **tokens
+        rendered = environment.from_string(source).render(
+            messages=messages, add_generation_prompt=True, documents=None, **variables
         )
     except MemoryError:
         raise
     except Exception as error:
         return str(error) or type(error).__name__
-    return None
+    return None if expected in rendered else OUT
 
 
 if __name__ == "__main__":

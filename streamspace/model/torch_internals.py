@@ -18,10 +18,13 @@ def computes_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def has_packed_linear() -> bool:
-    """Whether torch was built with oneDNN, whose layout `pack_weight` makes."""
+def has_packed_linear(dtype: torch.dtype) -> bool:
+    """Whether `pack_weight` works: torch has oneDNN, and the CPU what that needs for the number format."""
     has_onednn: Any = torch.backends.mkldnn.is_available
-    return bool(has_onednn())
+    try:
+        return bool(has_onednn() and pack_weight(torch.zeros(ROWS, ROWS, dtype=dtype)) is not None)
+    except RuntimeError:
+        return False
 
 
 def pack_weight(weight: torch.Tensor) -> torch.Tensor:
@@ -36,9 +39,15 @@ def packed_linear(inputs: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor
     return outputs
 
 
-def quantize_linear_layers(model: Any) -> Any:
-    """The model with linear layers in int8 and activations quantized as they come; on a CPU only."""
+def quantize_linear(linear: torch.nn.Linear) -> torch.nn.Module:
+    """The layer in int8, with activations quantized as they come; on a CPU only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated in favour of a package that would be one more to install
         quantize: Any = torch.ao.quantization.quantize_dynamic
-        return quantize(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
+        made: torch.nn.Module = quantize(torch.nn.Sequential(linear), {torch.nn.Linear}, dtype=torch.qint8)[0]
+        return made
+
+
+def is_quantized_linear(module: torch.nn.Module) -> bool:
+    """Whether `quantize_linear` has made it."""
+    return isinstance(module, torch.ao.nn.quantized.dynamic.Linear)

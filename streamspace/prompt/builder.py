@@ -13,7 +13,8 @@ from streamspace.engines.canonical import of_kind
 from streamspace.errors import ModelError, RequestError, first_line
 from streamspace.events import Kind, Message, Part, Request, Tensor
 from streamspace.i18n import t
-from streamspace.model.template_trial import Endless, limited
+from streamspace.model.template_trial import OUT, Endless, limited
+from streamspace.model.templates import MARK, Messages, obstacle
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.thinking import Choice, Thinking, find
@@ -197,11 +198,24 @@ def check_template(tokenizer: Any, task: str, model: str) -> None:
             f"model.id: expected a model with a chat template for task: {task}, got {model!r}, which has none. "
             "Set task: completion for a base model, or name a .jinja file in model.chat_template"
         )
-    try:
-        tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True)
-    except Exception as error:
+    if task == "image-chat":
+        return  # `ImagePromptBuilder.check_processor` tries it
+
+    refusals: list[str] = []  # in the template's own words, which are for the log
+
+    def failure(messages: Messages, tools: Sequence[dict[str, Any]]) -> str | None:
+        try:
+            rendered = tokenizer.apply_chat_template(
+                messages, tools=list(tools) or None, tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:  # a template raises what it likes
+            refusals.append(first_line(error))
+            return "the log says why"
+        return None if MARK in rendered else OUT
+
+    if found := obstacle(failure):
+        said, next_step = found
         raise ModelError(
-            f"model.chat_template: expected one that renders a conversation, got an error from that of {model!r}. "
-            "Name a .jinja file that works in model.chat_template",
-            detail=first_line(error),
-        ) from error
+            f"model.chat_template: expected one that renders a message, got that of {model!r}, {said}. {next_step}",
+            detail=refusals[0] if refusals else "",
+        )

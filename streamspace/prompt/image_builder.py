@@ -90,7 +90,7 @@ class ImagePromptBuilder(PromptBuilder):
             )
         except ValueError as error:
             log.warning("A processor refused images: %s", redacted_trace(error))
-            raise RequestError(t("error.image_refused")) from error
+            raise RequestError(t("error.image_refused" if pictures else "error.image_needed")) from error
         ids: list[int] = found["input_ids"][0].tolist()
         tensors = {name: tensor for name, tensor in found.items() if name not in IDS}
         return ids, tuple(pack(name, self._in_dtype(tensor)) for name, tensor in tensors.items())

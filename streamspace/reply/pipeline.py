@@ -16,6 +16,7 @@ from streamspace.engines.engine import Engine
 from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Failure, Finished, Heartbeat, Part, Phase, Reclassified, Request, TextDelta
 from streamspace.i18n import t
+from streamspace.model.context import Fit
 from streamspace.prompt import conversation
 from streamspace.prompt.builder import Prompt, PromptBuilder
 from streamspace.prompt.conversation import Turn
@@ -23,7 +24,7 @@ from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply import parameters
 from streamspace.reply.bridge import bridge, update_interval
 from streamspace.reply.queue import RequestQueue
-from streamspace.reply.request import ChatRequest, CompletionRequest
+from streamspace.reply.request import ChatRequest, CompletionRequest, Values
 from streamspace.sampling import SamplingParams
 
 
@@ -65,7 +66,12 @@ class Pipeline:
     """Writes replies with one model, by one config."""
 
     def __init__(
-        self, config: Config, engine: Engine, builder: PromptBuilder | MessageBuilder, budget: Budget | None = None
+        self,
+        config: Config,
+        engine: Engine,
+        builder: PromptBuilder | MessageBuilder,
+        budget: Budget | None = None,
+        fit: Fit | None = None,
     ) -> None:
         self.config = config
         self.engine = engine
@@ -73,6 +79,8 @@ class Pipeline:
         self.budget = budget
         """What a reply costs, where GPU seconds are counted."""
         self._decoding = asyncio.Lock()  # images: one reply's at a time
+        self.fit = fit
+        """What of the config's limits fits a model on this machine."""
         self._queue = RequestQueue(min(config.limits.concurrency, engine.capacity), config.limits.queue)
 
     @property
@@ -143,7 +151,7 @@ class Pipeline:
 
     def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Build:
         """Builds the prompt of a request that is checked. Raises RequestError; not for an empty, `unsent` message."""
-        sampling = parameters.choose(self.config.sampling, request.sampling)
+        sampling = self._sampling(request.sampling)
         message = self._message(request.message or "" if unsent else request.message, unsent or bool(request.images))
         turns, dropped = self._recent(self._turns(request, message), request.begun)
         system, most = self._system(request.system_prompt), sampling.max_new_tokens
@@ -155,7 +163,7 @@ class Pipeline:
         return build
 
     def _completion_job(self, request: CompletionRequest) -> Build:
-        sampling = parameters.choose(self.config.sampling, request.sampling)
+        sampling = self._sampling(request.sampling)
         text = self._message(request.prompt)
         return lambda: (self.builder.text(text, sampling.max_new_tokens), sampling)
 
@@ -172,6 +180,12 @@ class Pipeline:
                 break
             start = index if turns[index].role == "user" else start
         return turns[start:], start
+
+    def _sampling(self, asked: Values) -> SamplingParams:
+        """Within the config's bounds, and within what fits the model: a reply is rather shorter than refused."""
+        sampling = parameters.choose(self.config.sampling, asked)
+        most = self.fit.max if self.fit else sampling.max_new_tokens
+        return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, most))
 
     def _turns(self, request: ChatRequest, message: str) -> list[Turn]:
         turns = conversation.read(request.history, message, self.config.limits.turns, request.images)

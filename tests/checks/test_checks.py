@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import SpaceHardware
 
 from streamspace.checks import card as cards
-from streamspace.checks import device_fit, files, memory, packages, platform, templates
+from streamspace.checks import description, device_fit, files, memory, packages, platform, templates
 from streamspace.checks.findings import Finding
 from streamspace.hub import card, requirements
 from streamspace.hub.upload import File
@@ -299,6 +299,99 @@ def test_ready_quantized_weights_need_no_quantization_and_their_package() -> Non
     assert said(device_fit.ready(config(), {"quantization_config": {"quant_method": "fp8"}}, WANTED, "a.yaml")) == []
 
 
+EXPERTS = [  # config.json and the weights of its experts: three matrices for each, in each layer that has some
+    ({"num_local_experts": 8, "intermediate_size": 14336, "hidden_size": 4096, "num_hidden_layers": 32},
+     3 * 32 * 8 * 14336 * 4096),
+    ({"n_routed_experts": 64, "moe_intermediate_size": 1408, "intermediate_size": 10944, "hidden_size": 2048,
+      "num_hidden_layers": 27, "first_k_dense_replace": 1}, 3 * 26 * 64 * 1408 * 2048),
+    ({"num_experts": 60, "moe_intermediate_size": 1408, "hidden_size": 2048, "num_hidden_layers": 24,
+      "decoder_sparse_step": 2}, 3 * 12 * 60 * 1408 * 2048),
+    ({"num_experts": 4, "moe_intermediate_size": 8, "hidden_size": 2, "num_hidden_layers": 3,
+      "mlp_layer_types": ["dense", "sparse", "sparse"]}, 3 * 2 * 4 * 8 * 2),
+    ({"text_config": {"num_experts": 4, "moe_intermediate_size": 8, "hidden_size": 2, "num_hidden_layers": 3}},
+     3 * 3 * 4 * 8 * 2),
+    ({"intermediate_size": 14336, "hidden_size": 4096, "num_hidden_layers": 32}, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "weights"), EXPERTS)
+def test_experts_are_counted_by_config_json(shape: dict[str, Any], weights: int) -> None:
+    assert memory.expert_weights(shape) == weights
+
+
+def test_experts_keep_their_number_format_when_the_rest_is_quantized() -> None:
+    shape, experts = EXPERTS[0]
+    count = experts + 1_600_000_000
+    int8 = config(model__dtype="auto", model__quantization="int8")
+    assert memory.weight_bytes(count, shape, int8, "cpu-basic") == 4 * experts + 1_600_000_000
+    int4 = config(model__dtype="auto", model__quantization="int4", device="auto")
+    assert memory.weight_bytes(count, shape, int4, "a10g-small") == int(2 * experts + 1_600_000_000 * 0.52)
+    assert said(memory.experts_left(shape, int8, "a.yaml")) == [
+        "warning: a.yaml: model.quantization: int8 leaves the experts as they are, 45.1B of weights. Choose weights that "
+        "are quantized already, with quantization: none"
+    ]
+    assert said(memory.experts_left(shape, config(), "a.yaml")) == []
+    assert said(memory.experts_left(EXPERTS[-1][0], int8, "a.yaml")) == []
+
+
+def described(shape: dict[str, Any], wanted: Any = WANTED, template: str | None = None, **changes: Any) -> list[str]:
+    """What is told by the small files of a model."""
+    texts = {"config.json": json.dumps(shape), "chat_template.jinja": template or "{{ messages[0].content }}"}
+    found = description.findings(config(**changes), texts.get, wanted, "a.yaml")
+    return [each for each in said(found) if not each.startswith("note: ")]
+
+
+LLAMA = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "max_position_embeddings": 2048}
+
+
+def test_limits_beyond_the_context_window_are_an_error_with_the_numbers_to_write() -> None:
+    assert described(LLAMA) == []
+    assert described({**LLAMA, "max_position_embeddings": 1536}) == [
+        "a.yaml: limits.prompt_tokens and sampling.max_new_tokens: expected 1536 tokens at most together, the context "
+        "window of './models/tiny', got 1024 + 1024. Write prompt_tokens: 768 and max_new_tokens: {default: 768, min: 16, "
+        "max: 768}"
+    ]
+    assert described({"model_type": "mamba", "architectures": ["MambaForCausalLM"]}) == []
+    assert list(description.findings(config(), lambda name: "[" * 100_000, WANTED, "a.yaml")) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "task", "problem"),
+    [
+        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}, "chat",
+         "model.id: expected a causal language model, got './models/tiny', an encoder-decoder (t5). Choose a causal "
+         "language model, as the Hub lists them under Text Generation"),
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "completion",
+         "model.id: expected a causal language model, got './models/tiny', whose class BertForMaskedLM writes no text. "
+         "Choose a causal language model, as the Hub lists them under Text Generation"),
+        ({"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "vision_config": {}}, "chat",
+         "task: expected image-chat for './models/tiny', a model that reads images (llava). Set task: image-chat"),
+        (LLAMA, "image-chat",
+         "model.id: expected a model that reads images for task: image-chat, got './models/tiny', which doesn't. Set "
+         "task: chat, or choose a vision-language model"),
+    ],
+)  # fmt: skip
+def test_a_model_that_cannot_do_the_task_is_told_by_its_config(shape: dict[str, Any], task: str, problem: str) -> None:
+    assert described(shape, task=task) == [f"a.yaml: {problem}"]
+
+
+def test_a_model_that_reads_images_and_writes_text_alone_too_may_chat() -> None:
+    shape = {"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], "vision_config": {}}
+    assert described(shape) == []
+    assert described({**shape, "model_type": "own", "auto_map": {"AutoModelForCausalLM": "a.B"}}) == []
+
+
+def test_packages_that_a_model_with_images_needs_have_to_be_required() -> None:
+    shape = {"model_type": "smolvlm", "architectures": ["SmolVLMForConditionalGeneration"], "vision_config": {}}
+    ask = {"task": "image-chat"}
+    assert described(shape, **ask) == [
+        "requirements.txt: num2words: expected a version, which './models/tiny' needs, got none. Add a line: num2words",
+        "requirements.txt: torchvision: expected a version, which './models/tiny' needs, got none. Add a line: torchvision",
+    ]
+    assert described(shape, [*WANTED, "num2words", "torchvision"], **ask) == []
+    assert described({**shape, "model_type": "llava"}, **ask) == []
+
+
 STRICT = (
     "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
     "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('take turns') }}{% endif %}{{ m.content }}{% endfor %}"
@@ -323,7 +416,7 @@ def test_a_model_without_a_template_can_not_chat() -> None:
 def test_a_template_that_renders_nothing_is_an_error_and_can_not_reach_out() -> None:
     (found,) = templates.findings({}, "{{ ''.__class__.__mro__[1].__subclasses__() }}{{ x.y.z }}", "a.yaml")
     assert found.severity == "error"
-    assert "can't render one message" in found.problem
+    assert found.problem.startswith("model.chat_template: expected one that renders a message, got one which doesn't: ")
 
 
 def test_a_thinking_template_is_recognised() -> None:
@@ -426,7 +519,10 @@ def test_a_template_is_given_messages_and_tokens_as_the_app_gives_them() -> None
 
 
 def test_of_several_templates_the_default_is_checked() -> None:
-    several = [{"name": "tool_use", "template": "{{ 1 + 'x' }}"}, {"name": "default", "template": "{{ messages }}"}]
+    several = [
+        {"name": "tool_use", "template": "{{ 1 + 'x' }}"},
+        {"name": "default", "template": "{{ messages[0].content }}"},
+    ]
     assert said(templates.findings({"chat_template": several}, None, "a.yaml")) == []
     assert said(templates.findings({"chat_template": several[:1]}, None, "a.yaml")) == [
         "a.yaml: task: expected a model with a chat template for 'chat', and this one has none. Choose the instruct version "
@@ -435,10 +531,32 @@ def test_of_several_templates_the_default_is_checked() -> None:
 
 
 def test_a_template_that_fails_says_what_to_give_instead() -> None:
-    assert said(templates.findings({}, "{{ raise_exception('no') }}", "a.yaml")) == [
-        "a.yaml: model.chat_template: the model's own can't render one message: no. Give one of your own in "
-        "model.chat_template"
-    ]
+    begin, own = (
+        "a.yaml: model.chat_template: expected one that renders a message, got one which",
+        "model.chat_template",
+    )
+    for template, problem in (
+        ("{{ raise_exception('no') }}", f"doesn't: no. Name a .jinja file that works in {own}"),
+        ("Hello", f"doesn't: it leaves the message out. Name a .jinja file that works in {own}"),
+        (
+            "{% if not tools %}{{ raise_exception('tools!') }}{% endif %}{{ messages[0].content }}",
+            f"needs tools, and this app offers none. Name a .jinja file that works in {own}",
+        ),
+        (
+            "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}",
+            "takes a message only as a list of parts, as models that read images do. Set task: image-chat if the model "
+            f"reads images. Otherwise: name a .jinja file that works in {own}",
+        ),
+    ):
+        assert said(templates.findings({}, template, "a.yaml")) == [f"{begin} {problem}"]
+
+
+def test_a_template_that_marks_what_to_train_on_renders() -> None:
+    template = (
+        "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}"
+        "{% else %}{{ m.content }}{% endif %}{% endfor %}"
+    )
+    assert said(templates.findings({}, template, "a.yaml")) == []
 
 
 def test_a_card_without_its_required_keys_and_with_wrong_values_is_refused() -> None:

@@ -194,7 +194,7 @@ def test_a_model_is_loaded_by_branch_and_by_revision(hub: Hub, tmp_path: Path) -
 
 
 def test_a_gated_and_a_missing_model_are_explained_by_the_app(hub: Hub, tmp_path: Path) -> None:
-    hub.add_model("owner/gated", {"config.json": b"{}"}, readers=("owner",))
+    hub.add_model("owner/gated", {"config.json": b"{}", "model.safetensors": b"w"}, readers=("owner",))
     assert fetched(hub, tmp_path, "owner/gated").startswith(
         "model.id: 'owner/gated' is gated, and this Space may not read it yet."
     )

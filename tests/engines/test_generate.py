@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
-from streamspace.engines.generate import GenerateEngine, end_tokens
+from streamspace.config import file as configfile
+from streamspace.engines.generate import GenerateEngine, build, end_tokens
+from streamspace.errors import ModelError
 from streamspace.events import Event, Failure, Finished, Heartbeat, Request, TextDelta
 from streamspace.sampling import SamplingParams
+from tests.running import ROOT
 
 GREEDY = SamplingParams(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)
+CONFIG = configfile.read(ROOT / "config/tiny.yaml")
 LONG = "Count to two hundred"
 
 
@@ -234,3 +239,30 @@ def test_a_reply_goes_on_from_where_it_was_cut(engine: GenerateEngine, tiny: Any
     ids = tuple(tiny.tokenizer(begun, add_special_tokens=False)["input_ids"])
     rest = list(engine.stream(Request((*prompt, *ids), sampling(max_new_tokens=60), continues=True), threading.Event()))
     assert begun + text(rest) == whole
+
+
+def test_an_engine_whose_last_replies_all_failed_says_so_until_one_succeeds(engine: GenerateEngine, tiny: Any) -> None:
+    def fail(step: int) -> None:
+        raise RuntimeError("the device is lost")
+
+    hello = Request(ask(tiny, "Hello"), sampling(max_new_tokens=4))
+    with steps(tiny.model, before=fail):
+        list(engine.stream(hello, threading.Event()))
+        assert engine.unavailable_reason() is None  # it may have been that reply's own fault
+        list(engine.stream(hello, threading.Event()))
+    assert engine.unavailable_reason() == "The model failed while it was answering: the device is lost"
+    list(engine.stream(hello, threading.Event()))
+    assert engine.unavailable_reason() is None
+
+
+def test_a_model_that_fails_at_its_first_token_is_refused_when_the_engine_is_built(tiny: Any) -> None:
+    def fail(step: int) -> None:
+        raise AttributeError("'BltConfig' object has no attribute 'num_hidden_layers'")
+
+    with steps(tiny.model, before=fail), pytest.raises(ModelError) as caught:
+        build(CONFIG, tiny)
+    assert str(caught.value) == (
+        f"model.id: './models/tiny' can't write with transformers {transformers.__version__}: 'BltConfig' object has no "
+        "attribute 'num_hidden_layers'. Choose another model, or a version of transformers that its makers name"
+    )
+    assert build(CONFIG, tiny).unavailable_reason() is None

@@ -15,7 +15,7 @@ from streamspace.engines import zerogpu
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Events
 from streamspace.errors import GpuError
-from streamspace.events import Event, Finished, Request, TextDelta
+from streamspace.events import Event, Failure, Finished, Request, TextDelta
 from streamspace.sampling import SamplingParams
 from tests.reply.test_pipeline import CONFIG
 
@@ -123,3 +123,23 @@ def test_the_next_reply_asks_for_what_the_last_one_took() -> None:
     budget = Budget(Gpu())
     list(zerogpu.ZeroGpuEngine(call, CONFIG, budget).stream(Request((1,), SAMPLING), threading.Event()))
     assert budget.seconds(0, 400) == 11
+
+
+def test_replies_that_all_fail_say_that_the_space_does_and_a_spent_quota_does_not() -> None:
+    ends: list[Any] = [gr.Error("You have exceeded your daily runs limit")] * 3
+
+    def call(request: Request) -> Any:
+        end = ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        yield end
+
+    engine = zerogpu.ZeroGpuEngine(call, CONFIG, Budget(Gpu()))
+    for _ in range(3):
+        with pytest.raises(GpuError):
+            list(engine.stream(Request((1,), SAMPLING), threading.Event()))
+    assert engine.unavailable_reason() is None
+    ends += [Failure("The model failed"), Failure("The model failed"), Finished("stop", 1, 0.1, 0.1)]
+    for expected in (None, "The model failed", None):
+        list(engine.stream(Request((1,), SAMPLING), threading.Event()))
+        assert engine.unavailable_reason() == expected

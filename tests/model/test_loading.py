@@ -13,11 +13,13 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from streamspace.config.types import Adapter, Model
+from streamspace.config.types import Model
 from streamspace.errors import ModelError
 from streamspace.model.generation import end_tokens
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement
+from streamspace.prompt.builder import PromptBuilder, check_template
+from streamspace.prompt.conversation import Turn
 from tests.running import ROOT
 from tests.standins import vision
 
@@ -76,7 +78,7 @@ def test_weights_that_lack_tensors_are_refused(copied: Path) -> None:
     )
     assert problem(str(copied)) == (
         f"model.id: the weights of '{copied}' lack {len(gone)} tensors, for example '{gone[0]}'. "
-        "Is it an adapter (then name it in model.adapter), or an incomplete copy?"
+        "Is it an incomplete copy, or a model without an output layer for text?"
     )
 
 
@@ -119,27 +121,6 @@ def test_a_chat_template_file_replaces_the_models_own(tmp_path: Path) -> None:
     file.write_text("{{ messages[0].content }}")
     loaded = load(Model(id="./models/tiny", chat_template=str(file)), CPU)
     assert loaded.tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False) == "Hi"
-
-
-def test_an_adapter_changes_the_model_and_costs_nothing_per_token(tiny: Any, tmp_path: Path) -> None:
-    peft = pytest.importorskip("peft")
-    torch.manual_seed(1)
-    base = transformers.AutoModelForCausalLM.from_pretrained(ROOT / "models/tiny", dtype=torch.float32)
-    lora = peft.get_peft_model(base, peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False))
-    lora.save_pretrained(tmp_path)
-    ids = torch.tensor([[5, 6, 7, 8]])
-    adapted = load(Model(id="./models/tiny", adapter=Adapter(id=str(tmp_path))), CPU).model
-    with torch.no_grad():
-        expected = lora(ids).logits
-        assert torch.allclose(adapted(ids).logits, expected, atol=1e-3)
-        assert not torch.allclose(tiny.model(ids).logits, expected, atol=1e-1)
-    assert type(adapted) is type(tiny.model)
-
-
-def test_a_missing_adapter_is_told_as_one() -> None:
-    assert problem("./models/tiny", adapter=Adapter(id="owner/lora")).startswith(
-        "model.adapter.id: 'owner/lora' isn't in the cache"
-    )
 
 
 def test_int8_answers_as_the_full_model_does(tiny: Any) -> None:
@@ -212,8 +193,24 @@ def test_a_model_that_reads_images_is_loaded_with_its_processor(vision_loaded: A
 
 def test_a_model_of_text_is_refused_for_images() -> None:
     with pytest.raises(ModelError) as caught:
-        load(Model(id="./models/tiny"), CPU, images=True)
+        load(Model(id="./models/tiny"), CPU, task="image-chat")
     assert str(caught.value) == (
-        "model.id: expected a model that reads images for task: image-chat, got './models/tiny', which has no image "
-        "processor. Set task: chat, or choose a vision-language model"
+        "model.id: expected a model that reads images for task: image-chat, got './models/tiny', which doesn't. "
+        "Set task: chat, or choose a vision-language model"
     )
+
+
+def test_a_tokenizer_in_mistrals_own_format_renders_as_mistrals_own_package_does(tmp_path: Path) -> None:
+    data = pytest.importorskip("mistral_common", reason="mistral-common isn't installed")
+    config = transformers.MistralConfig(
+        vocab_size=131_072, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    shutil.copy(Path(data.__file__).parent / "data/tekken_240911.json", tmp_path / "tekken.json")
+    loaded = load(Model(id=str(tmp_path)), CPU)
+    check_template(loaded.tokenizer, "chat", "owner/mistral")
+    prompt = PromptBuilder(loaded.tokenizer, 4096, 1024).chat("Be brief.", [Turn("user", "Hello, café!")], 10)
+    own = transformers.MistralCommonBackend.from_pretrained(tmp_path)
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello, café!"}]
+    assert list(prompt.ids) == own.apply_chat_template(messages)["input_ids"]

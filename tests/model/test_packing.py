@@ -11,6 +11,7 @@ from torch.nn import Linear
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from streamspace.model.packing import PackedLinear, pack
+from streamspace.model.torch_internals import has_packed_linear
 from tests.engines.test_batching import SHAPES, SMALL
 
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
@@ -40,28 +41,42 @@ def test_a_packed_model_computes_what_it_did_before(shape: str) -> None:
 
 @needs_onednn
 @torch.no_grad()
-def test_bfloat16_is_packed_too() -> None:
+def test_bfloat16_is_packed_where_the_cpu_can() -> None:
     plain = model("llama", torch.bfloat16)
     packed = pack(copy.deepcopy(plain))
     ids = torch.arange(9)[None]
-    assert kinds(packed) == {PackedLinear}
+    assert kinds(packed) == {PackedLinear if has_packed_linear(torch.bfloat16) else Linear}  # not on every CPU
     torch.testing.assert_close(packed(ids).logits, plain(ids).logits, rtol=0.05, atol=0.5)
 
 
+@needs_onednn
 @torch.no_grad()
-def test_a_model_that_reads_its_layers_weights_by_itself_is_left_alone() -> None:
-    class Nosy(torch.nn.Module):
+def test_a_layer_whose_weights_the_models_code_reads_is_left_and_the_others_are_packed() -> None:
+    config = CONFIG_MAPPING["mamba"](vocab_size=2048, hidden_size=32, num_hidden_layers=2, state_size=4)
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    packed = pack(copy.deepcopy(plain))
+    left = {name.rpartition(".")[2] for name, module in packed.named_modules() if type(module) is Linear}
+    assert left == {"dt_proj", "lm_head"}
+    ids = torch.arange(9)[None]
+    torch.testing.assert_close(packed(ids).logits, plain(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+@needs_onednn
+def test_each_expert_is_packed_also_where_the_first_tokens_need_few_of_them() -> None:
+    class Experts(torch.nn.Module):
+        """Each in a layer of its own, as models with code of their own have them."""
+
+        dtype = torch.float32
+
         def __init__(self) -> None:
             super().__init__()
-            self.embedding = torch.nn.Embedding(10, 4)
-            self.layer = Linear(4, 4)
+            self.experts = torch.nn.ModuleList(Linear(4, 4) for _ in range(8))
 
-        def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            return torch.nn.functional.linear(self.embedding(ids), self.layer.weight)
+        def generate(self, prompt: torch.Tensor, **asked: Any) -> Any:
+            return self.experts[3](torch.zeros(1, 4))
 
-    nosy = pack(Nosy())
-    assert kinds(nosy) == {Linear}
-    assert nosy(torch.tensor([[1]])).shape == (1, 1, 4)
+    packed = pack(Experts())
+    assert kinds(packed) == {PackedLinear}
 
 
 @needs_onednn

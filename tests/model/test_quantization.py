@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +17,11 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from torch.nn import Linear
+from transformers import AutoModelForCausalLM
+from transformers.pytorch_utils import Conv1D
 
+from scripts.models import shapes
 from streamspace.config.types import Model
 from streamspace.errors import ModelError
 from streamspace.model.loading import load
@@ -26,6 +32,7 @@ from tests.standins.zerogpu.harness import zero_space
 from tests.standins.zerogpu.rules import visitor_token
 
 CPU = Placement("cpu", "bfloat16", "a test")
+FLOAT = Placement("cpu", "float32", "a test")
 CUDA = Placement("cuda", "bfloat16", "a test")
 STANDINS = str(ROOT / "tests/standins/packages")
 REPLY = "ZeroGPU is shared hardware for Spaces: a GPU is lent to your app only while a decorated function runs"
@@ -88,6 +95,63 @@ def test_a_package_that_ready_quantized_weights_need_is_named(copied: Path, meth
     said = problem(CPU, id=name)
     assert said.startswith(f"model.id: '{name}' needs a package that isn't installed. The log names it: ")
     assert package in said
+    assert re.search(r"\. Add a line to requirements.txt: [\w-]+$", said)
+
+
+def random_model(folder: Path, kind: str, **sizes: Any) -> str:
+    """The name of a tiny random model with the embedded model's tokenizer."""
+    torch.manual_seed(1)
+    config = shapes.config(kind, 2048)
+    config.update(sizes)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    for file in (ROOT / "models/tiny").glob("*token*"):
+        shutil.copy(file, folder)
+    return str(folder)
+
+
+KINDS = [  # a type, the layers that stay as they are, and the parts that the log names
+    ("gpt2", set(), {"embeddings"}),  # its Conv1D layers are linear ones
+    ("mamba", {"dt_proj", "lm_head"}, {"embeddings", "layers that can't be replaced"}),  # reads their weights itself
+    ("mixtral", set(), {"embeddings", "experts"}),
+    ("hunyuan_v1_moe", {"wg"}, {"embeddings", "experts"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "left", "told"), KINDS, ids=[kind[0] for kind in KINDS])
+def test_int8_on_a_cpu_takes_what_it_can_and_the_log_says_what_it_leaves(
+    kind: str, left: set[str], told: set[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    name = random_model(tmp_path, kind)
+    whole = AutoModelForCausalLM.from_pretrained(name).eval()
+    small = load(Model(id=name, quantization="int8"), FLOAT).model
+    assert {name.rpartition(".")[2] for name, each in small.named_modules() if type(each) is Linear} == left
+    assert not any(type(each) is Conv1D for each in small.modules())
+    (said,) = [message for message in caplog.messages if message.startswith("Quantization: ")]
+    taken, rest = re.fullmatch(r"Quantization: (.+) MB of weights in int8 now; in float32 stay (.+)", said).groups()  # type: ignore[union-attr]
+    parts = {part: float(size) for part, size in re.findall(r"([a-z' ]+?) \(([\d.]+) MB\)", rest)}
+    assert {part.strip() for part in parts} - {"norms and the like"} == told
+    assert float(taken) + sum(parts.values()) == pytest.approx(4e-6 * weights(whole), rel=0.2)
+    prompt = torch.arange(5, 12)[None]
+    exact, rounded = whole(prompt).logits.flatten(), small(prompt).logits.flatten()
+    assert torch.nn.functional.cosine_similarity(exact, rounded, dim=0) > 0.8  # rounding may take another expert
+
+
+def weights(model: Any) -> int:
+    """Weights of all layers, those of an output layer counted by itself where it shares the embeddings'."""
+    shared = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    return sum(each.numel() for each in model.parameters()) + shared * model.get_input_embeddings().weight.numel()
+
+
+def test_int8_is_refused_where_it_would_take_next_to_nothing(tmp_path: Path) -> None:
+    name = random_model(tmp_path, "mixtral", num_local_experts=64, vocab_size=2048)
+    said = problem(FLOAT, id=name, quantization="int8")
+    assert re.fullmatch(
+        f"model.quantization: expected 'none' for '{name}' on a CPU, where int8 can take only 0.7 MB of its weights "
+        r"\(experts \(18.9 MB\), embeddings \(0.5 MB\)(, .+)? would stay in float32\), got 'int8'. "
+        "Set quantization: none",
+        said,
+    )
 
 
 def test_int8_and_int4_are_made_on_the_gpu_and_torch_makes_its_own() -> None:

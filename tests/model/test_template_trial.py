@@ -40,8 +40,8 @@ def test_a_template_without_an_end_is_ended(source: str) -> None:
 def test_check_says_that_a_template_does_not_come_to_an_end() -> None:
     (found,) = checks.findings({}, LOOPS, "a.yaml")
     assert str(found) == (
-        "a.yaml: model.chat_template: the model's own can't render one message: it takes more time or memory than a "
-        "template needs. Give one of your own in model.chat_template"
+        "a.yaml: model.chat_template: expected one that renders a message, got one which takes more time or memory than a "
+        "template needs. Name a .jinja file that works in model.chat_template"
     )
 
 

@@ -193,7 +193,7 @@ def test_a_chat_template_that_fails_says_what_to_do(tiny: Any) -> None:
     with pytest.raises(ModelError) as caught:
         check_template(tokenizer, "chat", "owner/odd")
     assert str(caught.value) == (
-        "model.chat_template: expected one that renders a conversation, got an error from that of 'owner/odd'. "
+        "model.chat_template: expected one that renders a message, got that of 'owner/odd', which doesn't: the log says why. "
         "Name a .jinja file that works in model.chat_template"
     )
     assert caught.value.detail == "no tools"

@@ -25,7 +25,7 @@ from tests.standins import vision
 def test_a_template_that_places_no_image_is_refused_before_a_visitor_comes(
     vision_loaded: Loaded, vision_model: Path
 ) -> None:
-    blind = load(Model(id=str(vision_model)), Placement("cpu", "float32", "a test"), images=True)
+    blind = load(Model(id=str(vision_model)), Placement("cpu", "float32", "a test"), task="image-chat")
     blind.tokenizer.chat_template = "{% for message in messages %}{{ message['content'][-1]['text'] }}{% endfor %}"
     with pytest.raises(ModelError) as caught:
         vision.builder(blind).check_processor("owner/name")

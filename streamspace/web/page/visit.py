@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from streamspace.errors import StreamspaceError
+from streamspace.i18n import t
 from streamspace.reply.loader import Loader
-from streamspace.reply.pipeline import Progress
+from streamspace.reply.pipeline import Pipeline, Progress
 from streamspace.web.page import bubbles
 from streamspace.web.page.labels import visitor_language
 
@@ -30,9 +31,17 @@ def opened(loader: Loader) -> Callable[[gr.Request], AsyncGenerator[Any, None]]:
         thinking = loader.pipeline.builder.thinking
         # The styles show the choices: a component that Gradio makes visible would reset its neighbours' values.
         shown = f'<span data-thinks="{" ".join(thinking.choices)}"></span>' if thinking.choices else ""
-        yield values("", shown, thinking.default or gr.skip())
+        yield values("", shown + reduced(loader.pipeline, language), thinking.default or gr.skip())
 
     def values(*all_: Any) -> tuple[Any, ...]:
         return all_ if chats else all_[:2]
 
     return opened
+
+
+def reduced(pipeline: Pipeline, language: str) -> str:
+    """A line where the model takes less than the config asks for."""
+    fit = pipeline.fit
+    if not fit or not fit.problem:
+        return ""
+    return bubbles.line(t("status.window", window=fit.window, prompt=fit.prompt, reply=fit.max).in_language(language))

@@ -1,0 +1,178 @@
+"""Tries every type of text model that transformers has: a tiny random one, through this project's config and pipeline.
+
+Each is tried in a process of its own: as it is with `generate`, with `engine: auto`, and in int8 on a CPU.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 600  # for one type, on two busy cores
+QUESTIONS = ("Hello", "What is ZeroGPU, and how long does a visitor have to wait for it?", "Show me a table")
+RUNS = {  # the columns of the table, with what the config says
+    "chat": {"engine": "generate"},
+    "batching": {"engine": "auto"},
+    "int8 on a CPU": {"engine": "auto", "model.quantization": "int8"},
+}
+Row = dict[str, str]
+
+
+def rows() -> Iterator[tuple[str, Row]]:
+    """A row for each type."""
+    return sweep(types())
+
+
+def types() -> list[str]:
+    """The model types that transformers takes for text models."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+
+
+def sweep(names: list[str]) -> Iterator[tuple[str, Row]]:
+    """The row of each type. A process that takes too long is ended."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["streamspace.reply.local", "transformers.models.auto.modeling_auto"])
+    for name in names:
+        reader, writer = context.Pipe(duplex=False)
+        process = context.Process(target=_row, args=(name, writer))
+        process.start()
+        writer.close()
+        process.join(SECONDS)
+        process.kill()
+        try:
+            yield name, reader.recv() if reader.poll() else {"chat": "no answer in time"}
+        except EOFError:
+            yield name, {"chat": "the process ended"}
+
+
+def _row(name: str, writer: Connection) -> None:
+    """Runs in the type's process."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    logging.disable(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
+        for output in (1, 2):
+            os.dup2(nowhere.fileno(), output)  # progress bars, and warnings at each token
+        writer.send(tried(name, Path(folder)))
+
+
+def tried(name: str, folder: Path) -> Row:
+    """The row of one type: what became of each run, or why no tiny model of it can be made."""
+    try:
+        expected = _make(name, folder)
+    except Exception as error:  # its config class or its model refuses the small sizes
+        return {"chat": f"not tried: {type(error).__name__}: {_short(error)}"}
+    found: Row = {}
+    for column, changes in RUNS.items():
+        found[column] = _run(folder, changes, expected if column != "int8 on a CPU" else None)
+        if found["chat"] != "yes":
+            break
+    return found
+
+
+def _make(name: str, folder: Path) -> list[str]:
+    """Writes a tiny model with the embedded model's tokenizer; returns what transformers alone answers."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    from scripts.models import shapes
+
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/tiny")
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(shapes.config(name, len(tokenizer)), dtype=torch.float32).eval()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
+    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ends[0], max_new_tokens=16)
+    try:
+        return [_alone(model, tokenizer, question) for question in QUESTIONS]
+    except Exception:  # such a model can't write by itself: what this project says of it is of interest
+        return []
+
+
+def _alone(model: Any, tokenizer: Any, question: str) -> str:
+    """What transformers alone answers."""
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], add_generation_prompt=True, return_tensors="pt"
+    )
+    output = model.generate(**ids)
+    return str(tokenizer.decode(output[0, ids["input_ids"].shape[1] :], skip_special_tokens=True))
+
+
+def _run(folder: Path, changes: dict[str, Any], expected: list[str] | None) -> str:
+    """What becomes of three replies at once, under a config."""
+    from streamspace.errors import StreamspaceError
+    from streamspace.reply import build
+
+    try:
+        pipeline = build.pipeline(_config(folder, changes), lambda progress: None)
+    except StreamspaceError as error:
+        return f"refused: {_reason(str(error).replace(str(folder), 'it'))}"
+    except Exception as error:
+        return f"crashes while loading: {type(error).__name__}: {_short(error)}"
+    try:
+        answers = asyncio.run(_answers(pipeline))
+    except Exception as error:
+        return f"crashes in replies: {type(error).__name__}: {_short(error)}"
+    finally:
+        pipeline.engine.close()
+    if expected is not None and answers != expected:
+        return "other text"
+    if changes["engine"] == "auto" and pipeline.engine.name == "generate":
+        return "one at a time"
+    return "yes"
+
+
+def _config(folder: Path, changes: dict[str, Any]) -> Any:
+    from streamspace.config.types import Config
+
+    data = yaml.safe_load((ROOT / "config/tiny.yaml").read_text("utf-8"))
+    data["system_prompt"], data["device"] = "", "cpu"
+    data["limits"]["prompt_tokens"], data["sampling"]["max_new_tokens"] = 128, {"default": 16, "min": 16, "max": 16}
+    for key, value in {"model.id": str(folder), **changes}.items():
+        *parents, last = key.split(".")
+        place = data
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    return Config.model_validate(data)
+
+
+async def _answers(pipeline: Any) -> list[str]:
+    from streamspace.reply.request import ChatRequest
+
+    async def answer(question: str) -> str:
+        text = ""
+        async for progress in pipeline.chat(ChatRequest(question, [])):
+            text = progress.text
+        return text
+
+    return list(await asyncio.gather(*map(answer, QUESTIONS)))
+
+
+def _reason(said: str) -> str:
+    """What is wrong with the model, without what was expected and what to do."""
+    found = re.search(r"(?:got 'it', (?:whose |which )?|transformers [\d.]+: |for 'it' )(.+?)\. ", said)
+    return found[1] if found else said
+
+
+def _short(error: Exception | str) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:160]
+
+
+if __name__ == "__main__":
+    for model_type, row in sweep(sys.argv[1:] or types()):
+        print(f"{model_type}: {row}", flush=True)

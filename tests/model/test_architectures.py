@@ -1,0 +1,63 @@
+"""One model type of each kind, as `make models` tries them all: what becomes of it, in one word, and never a crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.models import page
+from scripts.models.architectures import tried
+
+ALL = {"chat": "yes", "batching": "yes", "int8 on a CPU": "yes"}
+ALONE = {"chat": "yes", "batching": "one at a time", "int8 on a CPU": "one at a time"}
+KINDS = {
+    "gemma3_text": ALL,  # sliding windows beside full attention
+    "gpt2": ALL,  # layers that are the other way round
+    "mixtral": ALL,  # experts
+    "stablelm": ALONE,  # fails at each decode step of a batch
+    "mamba": ALONE,  # no attention, and code that reads the weights of its layers
+    "deepseek_v32": ALONE,  # code that asks a layer for its number format
+    "bert": {"chat": "refused: an encoder (bert)"},
+    "blt": {"chat": "refused: 'BltConfig' object has no attribute 'num_hidden_layers'"},  # its code fails
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_of_each_kind_writes_or_is_refused_in_words(kind: str, tmp_path: Path) -> None:
+    assert tried(kind, tmp_path) == KINDS[kind]
+
+
+def test_a_table_is_read_as_it_was_written_and_compared_cell_by_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "PAGE", tmp_path / "models.md")
+    page.PAGE.write_text("Before\n<!-- Architectures -->\n<!-- / -->\nAfter\n")
+    table = {
+        "llama": ALL,
+        "mamba": ALONE,
+        "bert": KINDS["bert"],
+        "x": {"forged tokens": "1 of 9", "continue": "2 of 3"},
+    }
+    page.write("Architectures", table)
+    page.write("Architectures", table)
+    assert page.read("Architectures") == table
+    assert page.read("Templates") == {}
+    assert page.PAGE.read_text().startswith("Before\n")
+    assert page.PAGE.read_text().endswith("After\n")
+    assert list(page.behind(table, table)) == []
+    now = {
+        "llama": {**ALL, "batching": "one at a time"},
+        "mamba": {**ALONE, "int8 on a CPU": "yes"},
+        "bert": {"chat": "other text"},
+        "x": {"forged tokens": "2 of 9", "continue": "1 of 3"},
+        "new": {"chat": "crashes in replies: ValueError"},
+    }
+    assert list(page.behind(table, now)) == [
+        "llama, batching: one at a time, and it was yes",
+        "bert, chat: other text, and it was refused: an encoder (bert)",
+        "x, forged tokens: 2 of 9, and it was 1 of 9",
+        "x, continue: 1 of 3, and it was 2 of 3",
+        "new, chat: crashes in replies: ValueError, and it was not there",
+    ]
+    assert list(page.behind(table, {"llama": ALL, "mamba": ALONE, "bert": KINDS["bert"]})) == ["x: not there any more"]
