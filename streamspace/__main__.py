@@ -13,7 +13,7 @@ from typing import TextIO
 import streamspace
 from streamspace import repository
 from streamspace.checks import findings, offline, packages
-from streamspace.checks.findings import Finding
+from streamspace.checks.findings import Finding, Severity
 from streamspace.config import file as configfile
 from streamspace.config import generated, secrets
 from streamspace.errors import ConfigError, StreamspaceError, UsageError
@@ -51,7 +51,9 @@ def say(text: object, file: TextIO | None = None) -> None:
 def check(options: argparse.Namespace) -> int:
     """Prints every finding about the named config files (all of config/ without a name), and what is out of date."""
     names = options.files or configfile.names()
-    found = [finding for name in names for finding in _about(name, options.online)]
+    found = [
+        finding for name in names for finding in _about(name, options.online, "error" if options.files else "warning")
+    ]
     if options.build:
         found += packages.resolved(_hardware(names))
     if not options.files:
@@ -88,13 +90,13 @@ def show_card(options: argparse.Namespace) -> int:
     return 0
 
 
-def _about(name: str, online: bool) -> list[Finding]:
+def _about(name: str, online: bool, lacking: Severity) -> list[Finding]:
     try:
         path = configfile.locate(name)
         config = configfile.read(path)
     except ConfigError as error:
         return [Finding("error", *problem.split(": ", 1)) for problem in error.problems]
-    found = offline.findings(config, path)
+    found = offline.findings(config, path, lacking=lacking)
     if path.name == "default.yaml":
         found += offline.committed_card(config)
     if online:

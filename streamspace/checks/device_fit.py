@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from streamspace.checks.findings import Finding
+from streamspace.checks import gguf_files
+from streamspace.checks.findings import Finding, Severity
 from streamspace.checks.packages import WHERE
 from streamspace.checks.platform import machine
 from streamspace.config.types import Config
 from streamspace.errors import DeviceError
-from streamspace.model.placement import BITSANDBYTES, choose, needs_bitsandbytes
+from streamspace.model.placement import BITSANDBYTES, check_gguf, choose, needs_bitsandbytes
 
 COSTS = {  # a note for each, with a reference
     ("int8", "cpu"): (
@@ -35,17 +36,26 @@ PACKAGES = {  # the packages that transformers 5.23 needs for quantized weights,
 }
 
 
-def findings(config: Config, hardware: str, wanted: Collection[str], where: str) -> Iterator[Finding]:
-    """Findings for a model that runs in the Space; `wanted` are the packages of requirements.txt."""
+def findings(
+    config: Config, hardware: str, wanted: Collection[str], where: str, lacking: Severity = "error"
+) -> Iterator[Finding]:
+    """Findings for a model that runs in the Space; `wanted` are the packages of requirements.txt.
+
+    `lacking` is how much it matters that one is missing.
+    """
     quantization = config.model.quantization
     try:
         placed = choose(machine(hardware), config.device, config.model.dtype, quantization)
+        if file := config.model.gguf:
+            check_gguf(machine(hardware), config.device, file)
     except DeviceError as error:
         yield Finding("error", where, str(error))
         return
+    if config.model.gguf:
+        yield from gguf_files.package(config, hardware, placed.device, wanted, lacking)
     if needs_bitsandbytes(quantization, placed.device) and "bitsandbytes" not in wanted:
         problem = f"bitsandbytes: expected a version, for model.quantization: {quantization} on {hardware}, got none"
-        yield Finding("error", WHERE, problem, f"Add a line: {BITSANDBYTES}")
+        yield Finding(lacking, WHERE, problem, f"Add a line: {BITSANDBYTES}")
     if (quantization, placed.device) in COSTS:
         problem, hint = COSTS[quantization, placed.device]
         yield Finding("note", where, f"model.quantization: {problem}", hint)

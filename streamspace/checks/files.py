@@ -35,8 +35,9 @@ def findings(files: Sequence[File], config: Config, where: str) -> Iterator[Find
     for name in ("app.py", "requirements.txt"):
         if name not in there:
             yield Finding("error", name, "expected this file, found none", "A Space can't run without it")
-    if not misplaced and card.loads_from_here(config) and not any(path.endswith(".safetensors") for path in there):
-        problem = f"model.id: expected *.safetensors inside this repository, found none at {config.model.id!r}"
+    weights = ".gguf" if config.model.gguf else ".safetensors"
+    if not misplaced and card.loads_from_here(config) and not any(path.endswith(weights) for path in there):
+        problem = f"model.id: expected *{weights} inside this repository, found none at {config.model.id!r}"
         yield Finding("error", where, problem, HINT)
     for file in files:
         yield from _in_one(file)

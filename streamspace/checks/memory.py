@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from streamspace import gguf
 from streamspace.checks.findings import Finding
 from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB, XLARGE_GB, ZEROGPU, ZEROGPU_DISK_GB, machine
 from streamspace.config.types import Config
@@ -48,7 +49,11 @@ def shown(count: float, units: Mapping[str, int]) -> str:
 
 
 def local_weights(config: Config) -> int:
-    """Bytes of the safetensors files of a local model."""
+    """Bytes of the weights of a local model."""
+    if name := config.model.gguf:
+        local = ROOT / config.model.id
+        folder = local.parent if local.is_file() else local
+        return sum(file.stat().st_size for part in gguf.parts(name) if (file := folder / part).is_file())
     return sum(file.stat().st_size for file in (ROOT / config.model.id).glob("*.safetensors"))
 
 
@@ -116,7 +121,8 @@ def cache_bytes(shape: Mapping[str, Any], config: Config, hardware: str) -> int:
     tokens = config.limits.prompt_tokens + int(config.sampling.max_new_tokens.max)
     tokens = min(tokens, shape.get("max_position_embeddings") or tokens)
     at_once = 1 if hardware == ZEROGPU else config.limits.concurrency  # each ZeroGPU reply has a GPU share of its own
-    return int(2 * layers * keys * head * tokens * at_once * BYTES[loaded_dtype(config, hardware)])
+    dtype = "float16" if config.model.gguf else loaded_dtype(config, hardware)  # llama.cpp's own choice
+    return int(2 * layers * keys * head * tokens * at_once * BYTES[dtype])
 
 
 def oversized(weights: int, hardware: str, config: Config, where: str) -> Iterator[Finding]:
@@ -147,17 +153,26 @@ def fits_disk(stored: int, weights: int, hardware: str, where: str) -> Iterator[
 def fits(need: Need, hardware: str, config: Config, where: str) -> Iterator[Finding]:
     """Checks that the hardware's memory is sufficient."""
     yield from oversized(need.weights, hardware, config, where)
-    room = HARDWARE.get(hardware)
+    room = _room(need, hardware)
     if room is None:
         return  # unknown hardware is reported with the card
-    if hardware == ZEROGPU and need.weights > LARGE_WEIGHTS_GIB * GIB:
-        room = XLARGE_GB
-    if need.total > room * 1e9:
+    if not has_room(need, hardware):
         problem = f"model.id: expected a model that fits {hardware} ({room} GB), got one with {need}"
         hint = f"Choose a smaller or a quantized model, larger hardware{_smaller_cache(need)}"
         yield Finding("error", where, problem, hint)
     else:
         yield Finding("note", where, f"the model fits {hardware}: {need}, of {room} GB")
+
+
+def has_room(need: Need, hardware: str) -> bool:
+    """Whether the hardware's memory is sufficient; unknown hardware's is."""
+    room = _room(need, hardware)
+    return room is None or need.total <= room * 1e9
+
+
+def _room(need: Need, hardware: str) -> int | None:
+    """GB of memory for the model."""
+    return XLARGE_GB if hardware == ZEROGPU and need.weights > LARGE_WEIGHTS_GIB * GIB else HARDWARE.get(hardware)
 
 
 def _smaller_cache(need: Need) -> str:

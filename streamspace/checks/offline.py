@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamspace.checks import card as cards
 from streamspace.checks import description, device_fit, files, packages
-from streamspace.checks.findings import Finding
+from streamspace.checks.findings import Finding, Severity
 from streamspace.checks.memory import local_weights, oversized
 from streamspace.config import paths
 from streamspace.config.types import Config
@@ -16,19 +16,22 @@ from streamspace.hub import card, requirements, upload
 from streamspace.repository import ROOT
 
 
-def findings(config: Config, path: Path, hardware: str | None = None) -> list[Finding]:
-    """Findings for a deploy of this config on `hardware` (default: the card's)."""
-    return list(_findings(config, path, hardware or config.card.hardware))
+def findings(config: Config, path: Path, hardware: str | None = None, lacking: Severity = "error") -> list[Finding]:
+    """Findings for a deploy of this config on `hardware` (default: the card's).
+
+    `lacking` is how much it matters that requirements.txt lacks a package that this config needs and most don't.
+    """
+    return list(_findings(config, path, hardware or config.card.hardware, lacking))
 
 
-def _findings(config: Config, path: Path, hardware: str) -> Iterator[Finding]:
+def _findings(config: Config, path: Path, hardware: str, lacking: Severity) -> Iterator[Finding]:
     where = upload.config_path(path)
     yield from cards.from_config(config, where)
     wanted = requirements.read()
     yield from packages.pins(hardware, wanted)
     yield from packages.conflicts(hardware, wanted)
     if not config.endpoint:
-        yield from device_fit.findings(config, hardware, wanted, where)
+        yield from device_fit.findings(config, hardware, wanted, where, lacking)
     yield from files.left_out(upload.left_out(config, path), config)
     yield from files.findings(upload.files(config, path), config, where)
     if card.loads_from_here(config) and not any(paths.problems(config, uploaded=True)):

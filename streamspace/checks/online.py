@@ -11,7 +11,7 @@ from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub import errors as hub
 from huggingface_hub.utils import disable_progress_bars
 
-from streamspace.checks import description
+from streamspace.checks import description, gguf_files
 from streamspace.checks.description import mapping
 from streamspace.checks.device_fit import ready
 from streamspace.checks.findings import Finding
@@ -57,6 +57,9 @@ def _model(api: HfApi, config: Config, hardware: str, where: str) -> Iterator[Fi
         return
     yield from _access(info, config, where)
     yield from _settings(api, info, config, where)
+    if config.model.file or (gguf_files.files(info) and not _safetensors(info)):
+        yield from gguf_files.on_hub(api, info, config, hardware, where)
+        return
     read = partial(_file, api, info)
     yield from _weights(info, config, hardware, where, mapping(read, "config.json"))
     yield from description.findings(config, read, requirements.read(), where)
@@ -126,8 +129,7 @@ def _settings(api: HfApi, info: ModelInfo, config: Config, where: str) -> Iterat
 
 
 def _weights(info: ModelInfo, config: Config, hardware: str, where: str, shape: Mapping[str, Any]) -> Iterator[Finding]:
-    stored = {file.rfilename: file.size or 0 for file in info.siblings or []}
-    safe = sum(size for name, size in stored.items() if name.endswith(".safetensors") and "/" not in name)
+    safe = _safetensors(info)
     if not safe:
         problem = f"model.id: expected weights as *.safetensors in {info.id!r}, found none"
         yield Finding("error", where, problem, "Choose a model that has them: other formats can run code when loaded")
@@ -144,6 +146,12 @@ def _weights(info: ModelInfo, config: Config, hardware: str, where: str, shape: 
         yield Finding("note", where, f"{shown(count, PARAMETERS)} parameters, {shown(safe, DECIMAL)} to download")
     yield from fits_disk(safe, weights, hardware, where)
     yield from fits(Need(weights, cache_bytes(text, config, hardware), loading), hardware, config, where)
+
+
+def _safetensors(info: ModelInfo) -> int:
+    """Bytes of the repository's weights in safetensors."""
+    stored = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    return sum(size for name, size in stored.items() if name.endswith(".safetensors") and "/" not in name)
 
 
 def _file(api: HfApi, info: ModelInfo, name: str) -> str | None:

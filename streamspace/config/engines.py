@@ -43,6 +43,12 @@ def _needs_server(config: Config, _: Situation) -> str | None:
     return None if config.endpoint else "the config names no server"
 
 
+def _needs_gguf(config: Config, _: Situation) -> str | None:
+    if not config.model.gguf:
+        return "the config names no GGUF file (model.file)"
+    return "it runs on a CPU, and device: cuda asks for a GPU" if config.device == "cuda" else None
+
+
 def _cannot_batch(config: Config, situation: Situation) -> str | None:
     if config.task == "image-chat":
         return "replies to images can't be batched"
@@ -61,6 +67,13 @@ ENGINES = {
         "streamspace.engines.endpoint",
         because=lambda config: "the config names a server",
         impossible=_needs_server,
+    ),
+    "llamacpp": EngineSpec(
+        "a GGUF file on a CPU",
+        "streamspace.engines.llamacpp",
+        because=lambda config: "model.file is a GGUF file",
+        impossible=_needs_gguf,
+        unsuited=lambda config, situation: "on a GPU transformers reads it" if situation.device == "cuda" else None,
     ),
     "batching": EngineSpec(
         "many in one pass",

@@ -42,6 +42,7 @@ CONFIG = Kind("a file", Path.is_file)
 LOGO = Kind("a PNG, JPEG, WebP or GIF image", lambda path: path.is_file() and image_type(path) is not None)
 TEMPLATE = Kind("a .jinja file", lambda path: path.is_file() and path.suffix == ".jinja")
 MODEL = Kind("a folder with config.json", lambda path: (path / "config.json").is_file(), folder=True)
+GGUF = Kind("a .gguf file or a folder with one", lambda path: _holds_gguf(path), folder=True)
 ADAPTER = Kind("a folder with adapter_config.json", lambda path: (path / "adapter_config.json").is_file(), folder=True)
 
 
@@ -53,7 +54,7 @@ def named(config: Config) -> Iterator[tuple[str, str, Kind]]:
     if config.endpoint:
         return
     if is_local(model.id):
-        yield "model.id", model.id, MODEL
+        yield "model.id", model.id, GGUF if model.gguf else MODEL
     if model.adapter and is_local(model.adapter.id):
         yield "model.adapter.id", model.adapter.id, ADAPTER
     if model.chat_template:
@@ -85,6 +86,10 @@ def refusal(name: str, kind: Kind) -> str | None:
         return None if kind.fits(path) else "which is something else"
     except OSError:  # a name that is too long
         return "which can't be read"
+
+
+def _holds_gguf(path: Path) -> bool:
+    return path.suffix == ".gguf" if path.is_file() else any(path.rglob("*.gguf"))
 
 
 def is_linked(path: Path) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import typing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -25,8 +26,10 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from streamspace import gguf
 from streamspace.config import secrets
 from streamspace.config.engines import KINDS, EngineName
+from streamspace.repository import ROOT, is_local
 from streamspace.sampling import PARAMETERS, Parameter
 
 Color = Literal["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
@@ -89,6 +92,14 @@ class Page(Part):
     width: int = Field(920, ge=480, le=1600, description="Maximum page width, in CSS pixels.")
 
 
+def _gguf(name: str) -> str:
+    if not name.endswith(".gguf") or name.startswith(("/", "~")) or ".." in name.split("/"):
+        raise broken("", "the path of a .gguf file in the repository or folder model.id", name)
+    if not gguf.is_first(name):
+        raise broken("", f"the first file of a split model, {gguf.parts(name)[0]!r}", name)
+    return name
+
+
 class Adapter(Part):
     """A LoRA adapter that goes on top of the model (needs the `peft` package)."""
 
@@ -101,6 +112,10 @@ class Model(Part):
 
     id: Text = Field(description="Hub repository (`owner/name`) or local folder (`./models/tiny`).")
     revision: Text | None = Field(None, description="Branch, tag or commit; a commit keeps the model from changing.")
+    file: Annotated[str, AfterValidator(_gguf)] | None = Field(
+        None,
+        description="A `.gguf` file of the repository or folder, which llama.cpp runs; of a split model, the first.",
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Number format of the weights; `auto` depends on the device."
     )
@@ -120,6 +135,17 @@ class Model(Part):
     trust_remote_code: bool = Field(
         False, description="Run Python code from the model's repository. Requires a commit as `revision`."
     )
+
+    @property
+    def gguf(self) -> str | None:
+        """The GGUF file to load: `file`, or the only one at a local path that has no other weights."""
+        if self.file or not is_local(self.id):
+            return self.file
+        local = ROOT / Path(self.id).expanduser()
+        if local.is_file():
+            return local.name
+        found = [file.name for file in local.glob("*.gguf") if gguf.is_first(file.name)]
+        return found[0] if len(found) == 1 and not any(local.glob("*.safetensors")) else None
 
     @field_validator("trust_remote_code")
     @classmethod
@@ -334,6 +360,24 @@ class Config(Part):
             raise broken("task", "chat with an endpoint, whose servers take conversations only", self.task)
         if self.endpoint and self.task == "image-chat":
             raise broken("task", "chat with an endpoint, to which no images are sent", self.task)
+        if self.engine == "llamacpp" and not self.model.gguf:
+            raise broken("model.file", "the name of a .gguf file for engine: llamacpp", None)
+        if self.model.gguf:
+            self._only_what_applies_to_gguf()
         if self.engine == "batching" and self.task == "image-chat":
             raise broken("engine", "auto or generate for image-chat, whose replies can't be batched", self.engine)
         return self
+
+    def _only_what_applies_to_gguf(self) -> None:
+        """A GGUF file brings its number format, and is read for conversations of text."""
+        model, transformers = self.model, self.engine in ("generate", "batching")
+        if self.endpoint:
+            raise broken("endpoint", "null with model.file, which is loaded here", "a server")
+        if self.task != "chat":
+            raise broken("task", "chat with model.file, which is read for conversations of text", self.task)
+        for name in ("quantization", "adapter", "trust_remote_code", *(() if transformers else ("dtype", "attention"))):
+            value, neutral = getattr(model, name), Model.model_fields[name].default
+            if value != neutral:
+                got = dict(value) if isinstance(value, Part) else value
+                expected = {None: "null", False: "false"}.get(neutral, neutral)
+                raise broken(f"model.{name}", f"{expected} with model.file, whose weights are used as they are", got)

@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from huggingface_hub import AsyncInferenceClient
+from huggingface_hub import AsyncInferenceClient, set_async_client_factory
 
 from streamspace.config import secrets
 from streamspace.config.types import Config, Endpoint
-from streamspace.engines import endpoint_errors, parts
+from streamspace.engines import endpoint_client, endpoint_errors, parts
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.forms import Form
 from streamspace.engines.reply import CANCELLED, Reply
 from streamspace.engines.slots import Slots
 from streamspace.events import Kind, Reason, Request
+from streamspace.i18n import t
 from streamspace.sampling import PARAMETERS
 
 log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try; only until the first token has come
+Dialect = Callable[[Request, dict[str, Any]], dict[str, Any]]  # what a server wants otherwise than OpenAI's API
+CLOSING = 5.0  # seconds in which connections are closed
 NO_KEY = "none"  # without a key huggingface_hub would send the machine's own Hub token to whichever server this is
 
 
@@ -36,21 +39,35 @@ def build(config: Config, loaded: LoadedModel | None) -> EndpointEngine:
 class EndpointEngine:
     """Asks the server for up to `capacity` replies at once. `model` is its name there, `key` what the server wants.
 
+    `separates`: the server is known to tell reasoning and answer apart also in a reply that goes on.
+
     All requests run on one event loop in a thread, so that a Stop can close a connection on which nothing arrives;
     that is how these servers learn of it.
     """
 
     name = "endpoint"
 
-    def __init__(self, settings: Endpoint, model: str, key: str | None, capacity: int) -> None:
+    def __init__(
+        self,
+        settings: Endpoint,
+        model: str,
+        key: str | None,
+        capacity: int,
+        dialect: Dialect = lambda request, payload: payload,
+        separates: bool = False,
+    ) -> None:
+        set_async_client_factory(endpoint_client.client)
         self.capacity = capacity
         self._settings = settings
         self._model = model
         self._key = key
+        self._dialect = dialect
+        self._separates = separates
         self._slots = Slots(capacity)
         self._recent_failure = RecentFailure()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._run, name="endpoint", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="endpoint", daemon=True)
+        self._thread.start()
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`; "within one token" is when the server notices that the connection is closed."""
@@ -68,8 +85,9 @@ class EndpointEngine:
         return self._recent_failure.get()
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """See `Engine.close`. Connections are closed when it returns."""
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CLOSING)
 
     @contextmanager
     def _asking(self, reply: Reply) -> Iterator[None]:
@@ -82,6 +100,10 @@ class EndpointEngine:
 
     def _run(self) -> None:
         self._loop.run_forever()
+        if asking := asyncio.all_tasks(self._loop):
+            for task in asking:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.wait(asking))
         self._loop.close()
 
     async def _ask(self, reply: Reply) -> None:
@@ -90,6 +112,9 @@ class EndpointEngine:
                 await self._read(reply)
                 self._recent_failure.clear()
                 return
+            except asyncio.CancelledError:  # nobody reads it any more, or the engine is closed
+                reply.fail(t("error.server_unreachable"))
+                raise
             except Exception as error:
                 if pause is None or reply.begun or not endpoint_errors.is_retryable(error):
                     log.warning("The model's server failed: %s", endpoint_errors.told(error))
@@ -105,8 +130,10 @@ class EndpointEngine:
         url, provider = self._settings.url, self._settings.provider
         at: dict[str, Any] = {"base_url": url} if url else {"provider": provider}
         async with AsyncInferenceClient(**at, token=self._key or NO_KEY, timeout=self._settings.timeout) as client:
-            chunks = await client.chat_completion(**_payload(reply.request, self._model), stream=True)
-            reader = _Reader(reply)
+            payload = self._dialect(reply.request, _payload(reply.request, self._model))
+            chunks = await client.chat_completion(**payload, stream=True)
+            begun = reply.request.begins if self._separates and reply.request.continues else None
+            reader = _Reader(reply, begun)
             async for chunk in chunks:
                 if not reader.take(chunk):
                     return
@@ -143,10 +170,10 @@ def _thinking(choice: str) -> dict[str, Any]:
 class _Reader:
     """Reads one stream of chunks into a reply, whose reasoning some servers leave in the text."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, kind: Kind | None = None) -> None:
         self._reply = reply
         self._reason: Reason | None = None
-        self._kind: Kind | None = None  # of the last text, where the server tells
+        self._kind = kind  # of the last text, where the server tells
 
     def take(self, chunk: Any) -> bool:
         """Takes one chunk of the stream; False when a stop string has come, and the rest is of no interest."""

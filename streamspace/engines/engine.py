@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from streamspace.events import Event, Request
@@ -50,6 +52,14 @@ class LoadedModel(Protocol):
     @property
     def context_window(self) -> int:
         """The most tokens of prompt and reply together."""
+
+
+@dataclass(frozen=True)
+class GgufFile:
+    """What llama.cpp is built from, which loads the model itself: the file, and on how many threads it is to run."""
+
+    path: Path
+    threads: int
 
 
 class Incompatible(Exception):

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from streamspace.config.engines import ENGINES, Situation
 from streamspace.config.types import Config
-from streamspace.engines.engine import Engine, Incompatible, LoadedModel
+from streamspace.engines.engine import Engine, GgufFile, Incompatible, LoadedModel
 from streamspace.errors import DeviceError, ModelError
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def choose(config: Config, situation: Situation, incompatible: Mapping[str, str]
     raise AssertionError("the last engine of the table can always be used")
 
 
-def make(config: Config, situation: Situation, loaded: LoadedModel | None = None) -> Engine:
+def make(config: Config, situation: Situation, loaded: LoadedModel | GgufFile | None = None) -> Engine:
     """The engine for a config; one that turns out not to run the model is passed over. Raises as `choose` does."""
     incompatible: dict[str, str] = {}
     while True:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from streamspace import gguf
 from streamspace.config.parsing import parse
 from streamspace.config.types import Config, Model
 from streamspace.hub import requirements
@@ -74,8 +75,10 @@ def preload(config: Config, files: Sequence[str]) -> list[str]:
     model = config.model
     if not loads_from_hub(config) or not config.card.preload:
         return []
+    if model.file:
+        files = gguf.parts(model.file)
     if model.revision is None:
-        return [model.id]
+        return [f"{model.id} {','.join(files)}" if model.file else model.id]
     return [f"{model.id} {','.join(files)} {model.revision}"] if files and pinned(model) else []
 
 

@@ -6,13 +6,15 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub import errors as hub
 from tqdm.auto import tqdm
 
+from streamspace import gguf
+from streamspace.config.types import Model
 from streamspace.errors import ModelError, first_line
 from streamspace.i18n import t
 from streamspace.repository import ROOT, is_local
@@ -24,6 +26,23 @@ WEIGHTS = "*.safetensors"
 WANTED = [*DESCRIPTION, WEIGHTS]
 UNWANTED = ["*/*", "consolidated*"]  # copies in other formats, which would double the download
 SAFE = "Choose a repository that has them, or convert it: https://huggingface.co/spaces/safetensors/convert"
+
+
+def fetch_model(model: Model, on_progress: Callable[[str], None] = log.info, weights: bool = True) -> Path:
+    """The local folder of the config's model, as `fetch` finds it, or that of its GGUF file. Raises ModelError."""
+    if not model.gguf:
+        return fetch(model.id, model.revision, model.trust_remote_code, on_progress, weights)
+    if (count := len(gguf.parts(model.gguf))) > 1:
+        raise ModelError(
+            f"model.file: expected one file, got {model.gguf!r}, the first of {count}, which only llama.cpp reads. "
+            "Set engine: llamacpp, or choose a file that isn't split"
+        )
+    return fetch_gguf(model, on_progress).parent
+
+
+def gguf_option(model: Model) -> dict[str, str]:
+    """What names the GGUF file, where the model is one, to each of transformers' classes."""
+    return {"gguf_file": PurePath(model.gguf).name} if model.gguf else {}
 
 
 def fetch(
@@ -78,6 +97,27 @@ def _downloaded(name: str, revision: str | None, wanted: list[str], on_progress:
         raise ModelError(_hub_problem(name, revision, error), detail=first_line(error)) from error
 
 
+def fetch_gguf(model: Model, on_progress: Callable[[str], None] = log.info) -> Path:
+    """The GGUF file on this machine, the first of a split one, with the others beside it. Raises ModelError."""
+    name, wanted = model.gguf or "", gguf.parts(model.gguf or "")
+    if is_local(model.id):
+        local = (ROOT / Path(model.id).expanduser()).resolve()
+        folder = local.parent if local.is_file() else local
+    else:
+        on_progress(t("status.finding", name=model.id))
+        try:
+            bar = _bar(model.id, on_progress)
+            folder = Path(snapshot_download(model.id, revision=model.revision, allow_patterns=wanted, tqdm_class=bar))
+        except Exception as error:
+            raise ModelError(_hub_problem(model.id, model.revision, error)) from error
+    if missing := [each for each in wanted if not (folder / each).is_file()]:
+        raise ModelError(
+            f"model.file: expected a file of {model.id!r}, found none called {missing[0]!r}. "
+            "`python -m streamspace check --online` lists those of a model on the Hub"
+        )
+    return folder / name
+
+
 def _files(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir()] if folder.is_dir() else []
 
@@ -97,8 +137,8 @@ def _no_model(name: str, files: list[str]) -> str:
             "that it was made for in model.id"
         )
     expected = f"model.id: expected safetensors in {name!r}"
-    if gguf := sorted(file for file in files if file.endswith(".gguf")):
-        return f"{expected}, got GGUF files, for example {gguf[0]!r}. Name one of them in model.file"
+    if packed := sorted(file for file in files if file.endswith(".gguf")):
+        return f"{expected}, got GGUF files, for example {packed[0]!r}. Name one of them in model.file"
     if pickled := sorted(file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt"))):
         return f"{expected}, got {pickled[0]!r}, a format that can run code when it is loaded. {SAFE}"
     return f"{expected}, found no weights. {SAFE.partition(',')[0]}"

@@ -29,7 +29,7 @@ from streamspace.errors import ModelError, first_line
 from streamspace.model import contents, context, suitability, tokenizers
 from streamspace.model import quantization as quantizing
 from streamspace.model.adapter import merged
-from streamspace.model.files import fetch
+from streamspace.model.files import fetch_model, gguf_option
 from streamspace.model.generation import generation_config
 from streamspace.model.packing import pack
 from streamspace.model.placement import Placement
@@ -60,11 +60,12 @@ def load(
     """
     started = time.monotonic()
     quantizing.check_package(settings, placement)
-    fetched = partial(fetch, settings.id, settings.revision, settings.trust_remote_code, on_progress)
+    fetched = partial(fetch_model, settings, on_progress)
     folder = fetched(weights=False)
     contents.check(settings.id, folder, settings.trust_remote_code)
     with _explained(settings.id):
-        _check_suitable(folder, settings, task)
+        if not settings.gguf:
+            _check_suitable(folder, settings, task)
         config = _config(settings, folder)
         processor = tokenizers.processor(settings, folder) if task == "image-chat" else None
         tokenizer = tokenizers.tokenizer(settings, folder, processor)
@@ -139,7 +140,8 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _config(settings: Model, folder: Path) -> Any:
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+    trusted = settings.trust_remote_code
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=trusted, **gguf_option(settings))
     quantizing.check_weights(settings, config)
     if rope := suitability.unknown_rope_type(config):
         raise ModelError(_too_new("rope_type", rope, settings.id))
@@ -162,6 +164,7 @@ def _model(settings: Model, folder: Path, config: Any, placement: Placement, pro
         dtype=getattr(torch, placement.dtype),
         attn_implementation=None if settings.attention == "auto" else settings.attention,
         use_safetensors=True,
+        **gguf_option(settings),
         trust_remote_code=settings.trust_remote_code,
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are told below

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from streamspace.errors import DeviceError
 
+NVIDIA = Path("/dev/nvidiactl")
 BITSANDBYTES = "bitsandbytes>=0.48"  # from then on, a model in int8 may be sent to the device that it is on
 
 
@@ -46,6 +48,11 @@ def probe(zero: bool) -> Machine:
     )
 
 
+def has_cuda() -> bool:
+    """Whether there is a CUDA GPU; torch, which takes seconds to import, is asked only where a driver is."""
+    return NVIDIA.exists() and probe(zero=False).cuda
+
+
 def choose(machine: Machine, device: str = "auto", dtype: str = "auto", quantization: str = "none") -> Placement:
     """The placement for the config. Raises DeviceError when the machine can't provide it: no silent fallback."""
     where, because = _device(machine, device)
@@ -59,6 +66,15 @@ def choose(machine: Machine, device: str = "auto", dtype: str = "auto", quantiza
     else:
         because = f"{because}; {dtype} because the config asks for it"
     return Placement(where, dtype, because)  # type: ignore[arg-type]
+
+
+def check_gguf(machine: Machine, device: str, file: str) -> None:
+    """Raises DeviceError where a GGUF file can't be used."""
+    if machine.zero and device != "cpu":
+        raise DeviceError(
+            f"model.file: expected a model in safetensors on ZeroGPU, got {file!r}: llama.cpp runs it on a CPU, and "
+            "leaves the GPU unused. Set card.hardware: cpu-basic, or name the original model, with file: null"
+        )
 
 
 def needs_bitsandbytes(quantization: str, device: str) -> bool:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from streamspace.errors import ModelError
+
 T = TypeVar("T")
 OUT = "it leaves the message out"
 TRIAL_SECONDS, RENDER_SECONDS = 30.0, 5.0  # templates take milliseconds
@@ -52,6 +54,18 @@ def trial(
     except (subprocess.TimeoutExpired, ValueError):  # without an answer it was ended for its memory or time
         raise Endless from None
     return errors
+
+
+def check(found: str | dict[str, str] | None, name: str) -> None:
+    """Tries the templates before anything here renders one. Raises ModelError for one that doesn't come to an end."""
+    for source in found.values() if isinstance(found, dict) else [found] if found else []:
+        try:
+            trial(source)
+        except Endless:
+            raise ModelError(
+                f"model.chat_template: expected one that renders a conversation in milliseconds, got that of {name!r}, "
+                "which takes more time or memory than a template needs. Name a .jinja file of your own"
+            ) from None
 
 
 def limited(work: Callable[[], T], seconds: float = RENDER_SECONDS) -> T:

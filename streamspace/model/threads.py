@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from bisect import bisect_right
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from streamspace.model.cores import cores
+
 log = logging.getLogger(__name__)
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000" is two cores, "max 100000" is no limit
 SIZES = (1, 8)  # tokens in a pass: decoding one reply, or several in a batch
 PROMPT = 32  # a pass of this many tokens or more counts as prefill, and uses all threads
 ROUNDS = 10
@@ -82,27 +80,3 @@ def _seconds(model: Any, size: int, number: int) -> float:
     started = time.perf_counter()
     model(ids, use_cache=False)
     return time.perf_counter() - started
-
-
-def cores(environ: Mapping[str, str] = os.environ, quota: Path = QUOTA) -> tuple[int, str]:
-    """The number of CPU cores that the container may use, and what says so: affinity, quota or environment."""
-    found = {"this process may use so many cores": _visible()}
-    if share := _share(quota):
-        found["the container's share of time is so much"] = share
-    if announced := environ.get("CPU_CORES", ""):
-        found["the Space says so"] = int(announced) if announced.isdigit() else _visible()
-    reason = min(found, key=lambda name: found[name])
-    return max(found[reason], 1), reason
-
-
-def _visible() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _share(quota: Path) -> int | None:
-    try:
-        granted, period = quota.read_text("utf-8").split()
-        return math.ceil(int(granted) / int(period))
-    except (OSError, ValueError):
-        return None

@@ -12,6 +12,7 @@ from transformers.integrations.mistral import convert_tekken_tokenizer
 from streamspace.config.types import Model
 from streamspace.errors import ModelError
 from streamspace.model import template_trial
+from streamspace.model.files import gguf_option
 from streamspace.model.suitability import missing
 from streamspace.repository import ROOT
 
@@ -45,7 +46,8 @@ def tokenizer(settings: Model, folder: Path, processor: Any = None) -> Any:
         found.chat_template = processor.chat_template or found.chat_template
     else:
         try:
-            found = AutoTokenizer.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+            trusted = settings.trust_remote_code
+            found = AutoTokenizer.from_pretrained(folder, trust_remote_code=trusted, **gguf_option(settings))
         except Exception:
             _check_tokenizer(settings, folder)
             raise
@@ -56,20 +58,8 @@ def tokenizer(settings: Model, folder: Path, processor: Any = None) -> Any:
         if not file.is_file():
             raise ModelError(f"model.chat_template: expected a .jinja file, found none at {settings.chat_template!r}")
         found.chat_template = file.read_text("utf-8")
-    _check_template(found.chat_template, settings.id)
+    template_trial.check(found.chat_template, settings.id)
     return found
-
-
-def _check_template(found: str | dict[str, str] | None, name: str) -> None:
-    """Tries the templates before anything here renders one. Raises ModelError for one that doesn't come to an end."""
-    for source in found.values() if isinstance(found, dict) else [found] if found else []:
-        try:
-            template_trial.trial(source)
-        except template_trial.Endless:
-            raise ModelError(
-                f"model.chat_template: expected one that renders a conversation in milliseconds, got that of {name!r}, "
-                "which takes more time or memory than a template needs. Name a .jinja file of your own"
-            ) from None
 
 
 def _check_tokenizer(settings: Model, folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import bisect
+from collections.abc import Callable, Sequence
 
 from streamspace.engines.canonical import of_kind, render
 from streamspace.errors import RequestError
@@ -12,17 +13,30 @@ from streamspace.prompt.builder import Prompt
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.thinking import Choice, Thinking
 
-CHARACTERS = 4  # per token, about: the tokenizer is elsewhere, and the server counts for itself
+CHARACTERS = 4  # per token, about: where the tokenizer is elsewhere, the server counts for itself
+Count = Callable[[Sequence[Message]], int]
 
 
 class MessageBuilder:
     """In the place of a `PromptBuilder`, for one that has no tokenizer.
 
-    Whether the model can think is not known here: with a default for it, `thinking`, the server is told.
+    Whether the model can think is not known here, unless `thinking` has its choices: with a default for it, the server
+    is told.
     """
 
-    def __init__(self, most_tokens: int, thinking: str | None = None) -> None:
-        self._most = most_tokens * CHARACTERS
+    def __init__(
+        self,
+        most_tokens: int,
+        thinking: str | Thinking | None = None,
+        count: Count | None = None,
+        window: int = 0,
+    ) -> None:
+        self._most = most_tokens
+        self._count = count
+        self._window = window
+        if isinstance(thinking, Thinking):
+            self.thinking = thinking
+            return
         names = () if not thinking else ("off", "on") if thinking in ("off", "on") else ("low", "medium", "high")
         self.thinking = Thinking(dict.fromkeys(names, Choice()), thinking or "")
 
@@ -35,21 +49,32 @@ class MessageBuilder:
     ) -> Prompt:
         """A conversation that ends with the user's turn, and the reply as far as it has `begun` where it is to go on.
 
-        The oldest turns are left out while the rest is longer than `most_tokens`, by an estimate.
+        The oldest turns are left out while the rest is longer than `most_tokens`, by the server's count or an estimate.
+        Raises RequestError when the last turn alone is too long by the server's count.
         """
-        start = 0
-        for index, turn in enumerate(turns):
-            if sum(len(later.text) for later in turns[start:]) <= self._most:
-                break
-            if turn.role == "user":
-                start = index
-        messages = [Message("system", system)] if system.strip() else []
-        messages += [Message(turn.role, turn.text) for turn in turns[start:]]
-        if begun:
-            messages.append(_begun(begun))
+
+        def messages(start: int) -> list[Message]:
+            before = [Message("system", system)] if system.strip() else []
+            after = [_begun(begun)] if begun else []
+            return [*before, *(Message(turn.role, turn.text) for turn in turns[start:]), *after]
+
+        start = self._start(turns, messages, new_tokens)
         begins = begun[-1].kind if begun else "answer"
         choice = self.thinking.choose(thinking)
-        return Prompt((), start, begins, bool(begun), tuple(messages), choice)
+        return Prompt((), start, begins, bool(begun), tuple(messages(start)), choice)
+
+    def _start(self, turns: Sequence[Turn], messages: Callable[[int], list[Message]], new_tokens: int) -> int:
+        """The first turn from which on the messages fit."""
+        starts = [index for index, turn in enumerate(turns) if turn.role == "user"]
+        if not self._count:
+            most = self._most * CHARACTERS
+            fits = (sum(len(turn.text) for turn in turns[start:]) <= most for start in starts)
+            return next((start for start, fit in zip(starts, fits, strict=True) if fit), starts[-1])
+        room, count = min(self._most, self._window - new_tokens), self._count
+        first = bisect.bisect_left(starts, True, key=lambda start: count(messages(start)) <= room)
+        if first == len(starts):
+            raise RequestError(t("error.too_many_tokens", tokens=count(messages(starts[-1])), room=max(room, 0)))
+        return starts[first]
 
 
 def _begun(parts: Sequence[Part]) -> Message:

@@ -10,11 +10,13 @@ from streamspace.config.engines import Situation
 from streamspace.config.types import Config
 from streamspace.engines import selection, zerogpu
 from streamspace.engines.zerogpu import Call, Worker
+from streamspace.model.placement import Machine, check_gguf, has_cuda
 from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.reply import gguf
 from streamspace.reply.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
-SPINS = "3000"  # some 30 microseconds that one of torch's threads waits awake for the others, before it sleeps
+SPINS = "3000"  # some 30 microseconds that one of their threads waits awake for the others, before it sleeps
 
 
 def pipeline(
@@ -33,12 +35,17 @@ def pipeline(
         engine = selection.make(config, Situation(zerogpu.present()))
         return Pipeline(config, engine, MessageBuilder(config.limits.prompt_tokens, config.thinking.default))
     before_torch()
+    if file := config.model.gguf:
+        check_gguf(Machine(zero=zerogpu.present()), config.device, file)
+        situation = Situation(zerogpu.present(), "cuda" if config.device == "auto" and has_cuda() else config.device)
+        if selection.choose(config, situation).name == "llamacpp":
+            return gguf.pipeline(config, situation, on_progress)
     from streamspace.reply import local  # brings torch, which a model on a server doesn't need
 
     return local.pipeline(config, on_progress, worker, gpu)
 
 
 def before_torch() -> None:
-    """Sets what torch reads when it is imported, unless the environment has its own wish."""
+    """Sets what torch, or llama.cpp, reads when it is imported, unless the environment has its own wish."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

@@ -67,7 +67,7 @@ def test_a_whole_mapping_comes_back_with_each_of_its_keys() -> None:
         ),
         ("page: {title: a}\nmodel:\n  # its name\n  id: b", "model:\n  # its name\n  id: b\n  revision: null # "),
         ("page:\n  description: b\n", "page:\n  description: b\n  placeholder: "),
-        ("model:\n  # which\n  revision: b", "model:\n  # which\n  revision: b\n  dtype: auto "),
+        ("model:\n  # which\n  revision: b", "model:\n  # which\n  revision: b\n  file: null # "),
     ],
 )
 def test_each_style_of_yaml_is_kept(old: str, new: str) -> None:

@@ -37,9 +37,8 @@ def server() -> Iterator[ChatServer]:
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_online(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "PAUSES", (0.01, 0.01))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)  # the loopback would be out of reach too
 
 
 def engine(server: ChatServer, key: str | None = None, timeout: float = 10) -> EndpointEngine:
@@ -127,6 +126,29 @@ def test_the_choice_of_thinking_travels_to_the_server(server: ChatServer, thinki
     list(engine(server).stream(Request((), GREEDY, messages=HELLO, thinking=thinking), threading.Event()))
     body = server.asked[0]
     assert {key: body[key] for key in ("reasoning_effort", "chat_template_kwargs") if key in body} == sent
+
+
+def test_a_server_on_this_machine_is_reached_offline_and_without_the_proxy_and_no_other_is(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    server.answers = [words("Hello")]
+    assert text(ask(engine(server))) == "Hello"
+    server.url = "http://models.example/v1"
+    offline = "The model's server can't be reached while HF_HUB_OFFLINE is set. The Space's owner: unset it"
+    assert ask(engine(server)) == [Failure(offline)]
+
+
+def test_closing_fails_what_is_being_written_and_closes_its_connection(server: ChatServer) -> None:
+    server.answers = [words(*["word "] * 500, pause=0.01)]
+    asking = engine(server)
+    stream = asking.stream(Request((), GREEDY, messages=HELLO), threading.Event())
+    while not isinstance(next(stream), TextDelta):
+        pass
+    asking.close()
+    assert list(stream)[-1] == Failure("The model's server can't be reached. Try again in a moment")
+    assert server.hung_up.wait(5)
 
 
 def test_a_stop_string_ends_the_reply_and_is_not_shown(server: ChatServer) -> None:
@@ -271,7 +293,7 @@ def test_the_whole_app_runs_on_an_endpoint_without_torch(server: ChatServer, tmp
     (tmp_path / "torch.py").write_text("raise ImportError('torch is not installed')\n")
     server.answers = [words("Hello ", "from afar")]
     changes = {"endpoint": {"url": server.url}, "model.id": "owner/model"}
-    app = App(tmp_path, changes, env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "HF_HUB_OFFLINE": "0"})
+    app = App(tmp_path, changes, env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
     try:
         assert Client(app.url, verbose=False).predict("Hi", api_name="/chat") == "Hello from afar"
         assert "Engine: endpoint because the config names a server" in app.log

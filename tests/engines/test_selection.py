@@ -111,6 +111,68 @@ def test_an_endpoint_that_doesnt_fit_the_rest_is_a_problem_of_the_file(
     assert [line.removeprefix(f"{file}: ").removesuffix(" (null)") for line in error.value.problems] == [problem]
 
 
+GGUF = {"model.id": "owner/llm-GGUF", "model.file": "llm.gguf", "model.dtype": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"model.file": "llm.bin"}, "model.file: expected the path of a .gguf file in the repository or folder model.id, got 'llm.bin'"),
+        ({"model.file": "../llm.gguf"}, "model.file: expected the path of a .gguf file in the repository or folder model.id, got '../llm.gguf'"),
+        (
+            {"model.file": "llm-00002-of-00003.gguf"},
+            "model.file: expected the first file of a split model, 'llm-00001-of-00003.gguf', got 'llm-00002-of-00003.gguf'",
+        ),
+        ({"model.file": None, "engine": "llamacpp"}, "model.file: expected the name of a .gguf file for engine: llamacpp, got nothing"),
+        ({"task": "image-chat"}, "task: expected chat with model.file, which is read for conversations of text, got 'image-chat'"),
+        ({"task": "completion"}, "task: expected chat with model.file, which is read for conversations of text, got 'completion'"),
+        ({"endpoint": SERVER}, "endpoint: expected null with model.file, which is loaded here, got something that isn't repeated here, since it may hold a key"),
+        ({"model.dtype": "float32"}, "model.dtype: expected auto with model.file, whose weights are used as they are, got 'float32'"),
+        ({"model.attention": "eager"}, "model.attention: expected auto with model.file, whose weights are used as they are, got 'eager'"),
+        ({"model.quantization": "int8"}, "model.quantization: expected none with model.file, whose weights are used as they are, got 'int8'"),
+        ({"model.adapter": {"id": "o/a"}}, "model.adapter: expected null with model.file, whose weights are used as they are, got a mapping of keys"),
+        ({"engine": "generate", "model.dtype": "float32"}, None),
+    ],
+)  # fmt: skip
+def test_a_gguf_file_that_doesnt_fit_the_rest_is_a_problem_of_the_file(
+    tmp_path: Path, changes: dict[str, Any], problem: str | None
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(changed({**GGUF, **changes})), "utf-8")
+    if problem is None:
+        configfile.read(file)
+        return
+    with pytest.raises(ConfigError) as error:
+        configfile.read(file)
+    assert [line.removeprefix(f"{file}: ").removesuffix(" (null)") for line in error.value.problems] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("changes", "situation", "reason"),
+    [
+        ({}, Situation(), "llamacpp because model.file is a GGUF file"),
+        ({}, Situation(device="cuda"), "batching because up to 4 replies can share each pass"),
+        ({"engine": "llamacpp"}, Situation(device="cuda"), "llamacpp because the config asks for it"),
+        ({"engine": "generate"}, Situation(), "generate because the config asks for it"),
+    ],
+)
+def test_llama_cpp_is_taken_for_a_gguf_file_except_on_a_gpu(
+    changes: dict[str, Any], situation: Situation, reason: str
+) -> None:
+    assert choose(Config.model_validate(changed({**GGUF, **changes})), situation).reason == reason
+
+
+def test_a_local_path_with_nothing_but_a_gguf_file_needs_no_name_for_it(tmp_path: Path) -> None:
+    (tmp_path / "only.gguf").write_bytes(b"GGUF")
+    for name in (str(tmp_path), str(tmp_path / "only.gguf")):
+        assert (
+            choose(Config.model_validate(changed({"model.id": name, "model.dtype": "auto"})), Situation()).name
+            == "llamacpp"
+        )
+    (tmp_path / "model.safetensors").touch()
+    assert Config.model_validate(changed({"model.id": str(tmp_path)})).model.gguf is None
+
+
 def test_the_embedded_models_replies_are_batched(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     pipeline = build.pipeline(config())
@@ -141,7 +203,7 @@ def test_a_state_space_model_gets_the_plain_engine_and_the_log_says_why(
 def test_every_shipped_config_names_all_engines() -> None:
     for file in (ROOT / "config").glob("*.yaml"):
         (line,) = [line for line in file.read_text("utf-8").splitlines() if line.startswith("engine:")]
-        assert line.endswith("auto, generate, batching, endpoint"), file
+        assert line.endswith("auto, generate, batching, llamacpp, endpoint"), file
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamspace.model.threads import cores
+from streamspace.model.cores import cores
 
 
 @pytest.fixture(autouse=True)

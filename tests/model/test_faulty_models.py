@@ -64,6 +64,7 @@ def without(*patterns: str) -> Callable[[Path], None]:
 
 def as_gguf(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "model-Q4_K_M.gguf")
+    (folder / "model-Q8_0.gguf").touch()  # one alone would be taken
 
 
 def gguf_alone(folder: Path) -> None:

@@ -21,7 +21,7 @@ from streamspace.model.placement import Placement
 from streamspace.prompt.builder import PromptBuilder, check_template
 from streamspace.prompt.conversation import Turn
 from tests.running import ROOT
-from tests.standins import vision
+from tests.standins import gguf_file, vision
 
 CPU = Placement("cpu", "float32", "a test")
 
@@ -214,3 +214,39 @@ def test_a_tokenizer_in_mistrals_own_format_renders_as_mistrals_own_package_does
     own = transformers.MistralCommonBackend.from_pretrained(tmp_path)
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello, café!"}]
     assert list(prompt.ids) == own.apply_chat_template(messages)["input_ids"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_gguf_file_read_by_transformers_writes_what_the_safetensors_do(
+    tiny: Any, tmp_path: Path, named: bool
+) -> None:
+    gguf_file.write(tmp_path / "tiny.gguf")
+    read = load(Model(id=str(tmp_path), file="tiny.gguf" if named else None), CPU)
+    messages = [{"role": "user", "content": "What is ZeroGPU?"}]
+    replies = []
+    for loaded in (read, tiny):
+        ids = loaded.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")[
+            "input_ids"
+        ]
+        replies.append(loaded.model.generate(ids, max_new_tokens=60, do_sample=False)[0].tolist())
+    assert replies[0] == replies[1]
+    assert read.context_window == 2048
+
+
+def test_a_gguf_file_that_is_missing_split_or_one_of_several_is_told(tmp_path: Path) -> None:
+    gguf_file.write(tmp_path / "a.gguf")
+    (tmp_path / "b.gguf").write_bytes(b"GGUF")
+    assert problem(str(tmp_path)) == (
+        f"model.id: expected safetensors in '{tmp_path}', got GGUF files, for example 'a.gguf'. Name one of them in "
+        "model.file"
+    )
+    assert problem(str(tmp_path), file="c.gguf") == (
+        f"model.file: expected a file of '{tmp_path}', found none called 'c.gguf'. `python -m streamspace check --online` "
+        "lists those of a model on the Hub"
+    )
+    for number in (1, 2):
+        (tmp_path / f"c-0000{number}-of-00002.gguf").write_bytes(b"GGUF")
+    assert problem(str(tmp_path), file="c-00001-of-00002.gguf") == (
+        "model.file: expected one file, got 'c-00001-of-00002.gguf', the first of 2, which only llama.cpp reads. Set "
+        "engine: llamacpp, or choose a file that isn't split"
+    )

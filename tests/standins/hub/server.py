@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 import threading
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from streamspace import gguf
 from streamspace.checks.platform import HARDWARE, ZEROGPU
 from tests.standins.hub.machine import Machine
 from tests.standins.hub.repos import Account, Blob, Repo, blob, ignores, is_large
@@ -268,6 +270,9 @@ class Handler(BaseHTTPRequestHandler):
             facts["cardData"] = {"license": licence[1].decode()}
         if "parameters.json" in files:
             facts["safetensors"] = json.loads(files["parameters.json"].content)
+        if file := next((name for name in files if name.endswith(".gguf")), None):
+            values = gguf.read(io.BytesIO(files[file].content))
+            facts["gguf"] = {"chat_template": values.get("tokenizer.chat_template"), **gguf.shape(values)}
         return facts
 
     def _commit(self, repo: Repo, revision: str) -> Any:
@@ -326,7 +331,8 @@ class Handler(BaseHTTPRequestHandler):
         self._send({})
 
     def get_large(self, oid: str) -> None:
-        self._send(self.hub.large[oid])
+        content, asked = self.hub.large[oid], re.fullmatch(r"bytes=0-(\d+)", self.headers.get("Range", ""))
+        self._send(content[: int(asked[1]) + 1] if asked else content, 206 if asked else 200)
 
     def commit(self, kind: str, name: str, revision: str) -> None:
         repo = self.writable(kind, name)

@@ -1,0 +1,95 @@
+"""Replies from a GGUF file by llama.cpp's own server in this process; `endpoint` talks to it as to any other.
+
+It batches, keeps what it has read and applies the chat template itself; nothing here needs torch or transformers.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from streamspace.config.types import Config, Endpoint
+from streamspace.engines.endpoint import EndpointEngine
+from streamspace.engines.engine import Events, GgufFile
+from streamspace.engines.llama_server import LlamaServer, Placed
+from streamspace.engines.reply import CANCELLED
+from streamspace.engines.slots import Slots
+from streamspace.errors import ModelError
+from streamspace.events import Request
+
+PACKAGE = "xllamacpp>=2026.10"
+TIMEOUT = 600.0  # seconds without a token: a long prompt on a slow machine is silent for that long
+
+
+def check_package() -> None:
+    """Raises ModelError where the package isn't installed."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise ModelError(
+            f"engine: llamacpp needs a package that isn't installed. Add a line to requirements.txt: {PACKAGE}"
+        )
+
+
+def build(config: Config, loaded: GgufFile) -> LlamaCppEngine:
+    """See `config/engines.py`. Raises ModelError."""
+    return LlamaCppEngine(LlamaServer(config, loaded), config)
+
+
+class LlamaCppEngine:
+    """llama.cpp's server, and the engine that talks to it; `limits.concurrency` replies share each pass."""
+
+    name = "llamacpp"
+
+    def __init__(self, server: LlamaServer, config: Config) -> None:
+        self.server = server
+        self.capacity = config.limits.concurrency
+        settings = Endpoint(url=f"{server.address}/v1", timeout=TIMEOUT)
+        self._client = EndpointEngine(settings, config.model.id, server.key, self.capacity, server.adapted, True)
+        self._slots, self._places = Slots(self.capacity), Places(self.capacity)
+        atexit.register(self.close)  # later the client's thread doesn't run, and the server would wait for it
+
+    def stream(self, request: Request, stop: threading.Event) -> Events:
+        """See `Engine.stream`."""
+        with self._slots.slot() as slot:
+            if not (yield from slot.wait(stop)):
+                yield CANCELLED
+                return
+            with self._places.place(request.visitor) as (place, is_own):
+                yield from self._client.stream(Placed(**vars(request), place=place, is_own=is_own), stop)
+
+    def unavailable_reason(self) -> str | None:
+        """See `Engine.unavailable_reason`."""
+        return self._client.unavailable_reason()
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        atexit.unregister(self.close)
+        self._client.close()  # first: the server waits until its connections are closed
+        self.server.close()
+
+
+class Places:
+    """The server's places, of which as many are asked for at once as there are.
+
+    A visitor gets the one of the last turn, which goes on from what is kept there; in no other place is anything gone
+    on from, else the time to the first token would tell what others asked.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = dict.fromkeys(range(count), "")  # with the last visitor, the longest unused first
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
+        """A place, and whether its last reply was to this visitor, for as long as the block lasts."""
+        with self._lock:
+            own = next((place for place, last in self._free.items() if visitor and last == visitor), None)
+            place = next(iter(self._free)) if own is None else own
+            del self._free[place]
+        try:
+            yield place, own is not None
+        finally:
+            with self._lock:
+                self._free[place] = visitor

@@ -1,0 +1,40 @@
+"""Puts the parts together for a GGUF file that llama.cpp runs: nothing here needs torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from streamspace.config.engines import Situation
+from streamspace.config.types import Config
+from streamspace.engines import selection
+from streamspace.engines.engine import GgufFile
+from streamspace.engines.llama_server import chat_template
+from streamspace.engines.llamacpp import LlamaCppEngine, check_package
+from streamspace.model import context, template_trial
+from streamspace.model.cores import cores
+from streamspace.model.files import fetch_gguf
+from streamspace.prompt import thinking
+from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.reply.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+
+def pipeline(config: Config, situation: Situation, on_progress: Callable[[str], None]) -> Pipeline:
+    """The pipeline for a config. Loads the model, so it takes long. Raises DeviceError or ModelError."""
+    check_package()
+    file = fetch_gguf(config.model, on_progress)
+    template_trial.check(chat_template(config, file), config.model.id)
+    on_progress(f"Loading {config.model.id} into memory")
+    threads, reason = cores()
+    log.info("Threads: %d, since %s", threads, reason)
+    engine = selection.make(config, situation, GgufFile(file, threads))
+    assert isinstance(engine, LlamaCppEngine)
+    server = engine.server
+    choices = thinking.find(server.template, lambda choice: server.render(choice.variables), config.thinking.default)
+    server.thinking = {name: choice.variables for name, choice in choices.choices.items()}
+    fit = context.fit(config, server.context_window)
+    if fit.problem:
+        log.warning("%s. Until then, replies and prompts are as short as that. %s", fit.problem, fit.advice)
+    return Pipeline(config, engine, MessageBuilder(fit.prompt, choices, server.count, server.window), fit=fit)
