@@ -37,11 +37,15 @@ class Known(BaseModel):
 
 
 class File(BaseModel):
-    """An uploaded file. The browser tells more about it, such as an address, which nobody here needs to know."""
+    """An uploaded file. The browser tells more about it, such as an address, which nobody here needs to know.
+
+    By `mime_type` Gradio chooses how it is shown.
+    """
 
     model_config = ConfigDict(strict=True)
     path: Annotated[str, AfterValidator(_upload)]
     orig_name: str | None = None
+    mime_type: Annotated[str, Field(pattern=r"^image/[a-z0-9.+-]{1,40}$")] | None = None
     meta: dict[Literal["_type"], Literal["gradio.FileData"]] = Field(default={"_type": "gradio.FileData"})
 
 
