@@ -6,13 +6,23 @@ of the page. What a value means is for those who take it to check, such as `para
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 import gradio as gr
 from gradio.blocks import BlockFunction
 from gradio.components.api_component import Api
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
 
 from streamspace.config.types import Config
 from streamspace.errors import RequestError
@@ -30,6 +40,10 @@ def _upload(path: str, info: ValidationInfo) -> str:
     return path
 
 
+def _image_type(told: Any) -> str | None:
+    return told if isinstance(told, str) and re.fullmatch(r"image/[a-z0-9.+-]{1,40}", told) else None
+
+
 class Known(BaseModel):
     """A mapping with these keys and no others."""
 
@@ -37,11 +51,15 @@ class Known(BaseModel):
 
 
 class File(BaseModel):
-    """An uploaded file. The browser tells more about it, such as an address, which nobody here needs to know."""
+    """An uploaded file. The browser tells more about it, such as an address, which nobody here needs to know.
+
+    By `mime_type` Gradio chooses how it is shown.
+    """
 
     model_config = ConfigDict(strict=True)
     path: Annotated[str, AfterValidator(_upload)]
     orig_name: str | None = None
+    mime_type: Annotated[str | None, BeforeValidator(_image_type)] = None
     meta: dict[Literal["_type"], Literal["gradio.FileData"]] = Field(default={"_type": "gradio.FileData"})
 
 

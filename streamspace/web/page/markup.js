@@ -23,8 +23,8 @@
   });
 
   // A stored file's address is made again: one that leads elsewhere would be asked for.
-  const upload = ({ path, orig_name }) => ({
-    path, orig_name, meta: { _type: "gradio.FileData" },
+  const upload = ({ path, orig_name, mime_type }) => ({
+    path, orig_name, mime_type, meta: { _type: "gradio.FileData" },
     url: new URL(`gradio_api/file=${path.split("/").map(encodeURIComponent).join("/")}`, document.baseURI).href,
   });
 
