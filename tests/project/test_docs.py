@@ -28,7 +28,10 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     running = Hub(tmp_path / "hub")
     counted = {"parameters": {"BF16": 4_000_000_000}, "total": 4_000_000_000}
     model = {path.name: path.read_bytes() for path in (ROOT / "models/tiny").iterdir()}
-    running.add_model("Qwen/Qwen3-4B-Instruct-2507", {**model, "parameters.json": json.dumps(counted).encode()})
+    config = {**json.loads(model["config.json"]), "max_position_embeddings": 262_144}
+    described = {"config.json": config, "parameters.json": counted}
+    model |= {name: json.dumps(data).encode() for name, data in described.items()}
+    running.add_model("Qwen/Qwen3-4B-Instruct-2507", model)
     yield running
     running.end()
 
