@@ -141,11 +141,14 @@ class Model(Part):
         """The GGUF file to load: `file`, or the only one at a local path that has no other weights."""
         if self.file or not is_local(self.id):
             return self.file
-        local = ROOT / Path(self.id).expanduser()
-        if local.is_file():
-            return local.name
-        found = [file.name for file in local.glob("*.gguf") if gguf.is_first(file.name)]
-        return found[0] if len(found) == 1 and not any(local.glob("*.safetensors")) else None
+        try:
+            local = ROOT / Path(self.id).expanduser()
+            if local.is_file():
+                return local.name
+            found = [file.name for file in local.glob("*.gguf") if gguf.is_first(file.name)]
+            return found[0] if len(found) == 1 and not any(local.glob("*.safetensors")) else None
+        except (OSError, RuntimeError):  # no path, or of nobody's home: `paths` says so
+            return None
 
     @field_validator("trust_remote_code")
     @classmethod

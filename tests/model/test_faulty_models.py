@@ -101,8 +101,7 @@ FAULTS: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: described(folder, model_type=None),
      f"model.id: expected a model_type that transformers {VERSION} knows, got None in config.json of 'HERE'. {NEWER}"),
     (lambda folder: (folder / "config.json").write_text("{"),
-     f"model.id: 'HERE' can't be loaded with transformers {VERSION}: Expecting property name enclosed in double quotes: "
-     "line 1 column 2 (char 1). Choose another model, or a version of transformers that its makers name"),
+     f"model.id: 'HERE' can't be loaded with transformers {VERSION}. The log says why"),
     (lambda folder: described(folder, intermediate_size=64),
      "model.id: expected weights of the shapes that config.json of 'HERE' says, got "
      "'model.layers.0.mlp.down_proj.weight' of (192, 512) instead of (192, 64). Take both from the same repository"),

@@ -82,14 +82,6 @@ def test_weights_that_lack_tensors_are_refused(copied: Path) -> None:
     )
 
 
-def test_pickled_weights_are_not_loaded(copied: Path) -> None:
-    torch.save(load_file(copied / "model.safetensors"), copied / "pytorch_model.bin")
-    (copied / "model.safetensors").unlink()
-    assert problem(str(copied)).startswith(
-        f"model.id: '{copied}' can't be loaded with transformers {transformers.__version__}. The log says why: "
-    )
-
-
 def test_an_architecture_that_transformers_does_not_know_is_told(copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps({**config, "model_type": "llama9"}))
@@ -97,16 +89,15 @@ def test_an_architecture_that_transformers_does_not_know_is_told(copied: Path) -
 
 
 def test_without_network_a_hub_model_is_told_as_out_of_reach() -> None:
-    assert problem("owner/name") == (
+    assert problem("owner/name").startswith(
         "model.id: 'owner/name' isn't in the cache, and the Hub can't be reached from here. Check the network "
         "(HF_HUB_OFFLINE is 1), or use a local folder as model.id"
     )
 
 
 def test_a_name_that_the_hub_would_not_take_is_told() -> None:
-    assert (
-        problem("a b/c d")
-        == "model.id: expected owner/name of the Hub or a folder such as ./models/tiny, got 'a b/c d'"
+    assert problem("a b/c d").startswith(
+        "model.id: expected owner/name of the Hub or a folder such as ./models/tiny, got 'a b/c d': Repo id must"
     )
 
 
