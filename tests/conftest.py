@@ -50,6 +50,24 @@ def tiny() -> Any:
 
 
 @pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Any]:
+    """The stand-in of the Hub, empty."""
+    from tests.standins.hub.server import Hub
+
+    running = Hub(tmp_path / "hub")
+    yield running
+    running.end()
+
+
+@pytest.fixture
+def here(tmp_path: Path, hub: Any) -> Any:
+    """A checkout of this repository that deploys to it."""
+    from tests.standins.hub.checkout import Checkout
+
+    return Checkout(tmp_path / "work", hub)
+
+
+@pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., App]]:
     """Starts the real app; what a test started is ended after it."""
     apps: list[App] = []
@@ -153,7 +171,7 @@ def vision_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def vision_loaded(vision_model: Path) -> Any:
     """That model, loaded as the app loads it."""
-    from streamspace.config.types import Model
+    from streamspace.config.model import Model
     from streamspace.model.loading import load
     from streamspace.model.placement import Placement
 

@@ -19,9 +19,10 @@ from streamspace.engines import canonical, forms, parts
 from streamspace.engines.decode import Decoder
 from streamspace.errors import ModelError
 from streamspace.events import Part
-from streamspace.prompt.builder import PromptBuilder, check_template
+from streamspace.model.templates import check_template
+from streamspace.model.thinking import Choice
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.thinking import Choice
 
 Row = dict[str, str]
 USER = {"role": "user", "content": "What is the capital of France?"}

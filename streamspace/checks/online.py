@@ -26,7 +26,8 @@ from streamspace.checks.memory import (
     shown,
     weight_bytes,
 )
-from streamspace.config.types import Adapter, Config
+from streamspace.config.model import Adapter
+from streamspace.config.types import Config
 from streamspace.hub import card, requirements, upload
 from streamspace.hub.errors import hub_errors
 from streamspace.model import contents

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from streamspace.checks.findings import Finding
+from streamspace.model import thinking
 from streamspace.model.template_trial import Endless, trial
 from streamspace.model.templates import MARK, OWN, Messages, obstacle
 
@@ -39,8 +40,8 @@ def findings(tokenizer: Mapping[str, Any], own_file: str | None, where: str) -> 
     for (name, (_, consequence)), error in zip(CASES.items(), refused, strict=True):
         if error is not None:
             yield Finding("note", where, f"the model's chat template refuses {name}: {consequence}")
-    if "enable_thinking" in source:
-        yield Finding("note", where, "the model can think before it answers, and be told not to")
+    if thinking.is_named(source):
+        yield Finding("note", where, "the model can think before it answers, and the page may have a choice of it")
 
 
 def _default(template: Any) -> str | None:

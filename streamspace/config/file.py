@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from streamspace.config import parsing, paths, secrets
-from streamspace.config.types import Config, part_of
+from streamspace.config.base import part_of
+from streamspace.config.types import Config
 from streamspace.errors import ConfigError
 from streamspace.foreign import clean
 from streamspace.repository import ROOT

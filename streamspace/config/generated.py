@@ -12,7 +12,9 @@ from pydantic_core import to_jsonable_python
 
 from streamspace.config import file as configfile
 from streamspace.config import presets
-from streamspace.config.types import Config, Range, part_of
+from streamspace.config.base import part_of
+from streamspace.config.ranges import Range
+from streamspace.config.types import Config
 
 REFERENCE = configfile.ROOT / "docs/configuration.md"
 BEGIN, END = "<!-- keys: made by `make format` -->", "<!-- /keys -->"

@@ -15,8 +15,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
+from streamspace.config.base import part_of
 from streamspace.config.parsing import compose
-from streamspace.config.types import Config, Range, part_of
+from streamspace.config.ranges import Range
+from streamspace.config.types import Config
 
 
 @dataclass(frozen=True)

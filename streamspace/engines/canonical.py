@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streamspace.engines.forms import Form, Tags
-from streamspace.engines.parts import Piece, TagParser
+from streamspace.engines.pieces import Piece
+from streamspace.engines.tag_parser import TagParser
 from streamspace.events import Kind, Part, Reclassified
 
 TAGS: dict[Kind, Tags] = {

@@ -12,15 +12,16 @@ from typing import Any
 from huggingface_hub import AsyncInferenceClient, set_async_client_factory
 
 from streamspace.config import secrets
-from streamspace.config.types import Config, Endpoint
+from streamspace.config.server import Endpoint
+from streamspace.config.types import Config
 from streamspace.engines import endpoint_client, endpoint_errors, parts
+from streamspace.engines.endpoint_payload import payload
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.forms import Form
 from streamspace.engines.reply import CANCELLED, Reply
 from streamspace.engines.slots import Slots
 from streamspace.events import Kind, Reason, Request
 from streamspace.i18n import t
-from streamspace.sampling import PARAMETERS
 
 log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try; only until the first token has come
@@ -53,7 +54,7 @@ class EndpointEngine:
         model: str,
         key: str | None,
         capacity: int,
-        dialect: Dialect = lambda request, payload: payload,
+        dialect: Dialect = lambda request, asked: asked,
         separates: bool = False,
     ) -> None:
         set_async_client_factory(endpoint_client.client)
@@ -130,41 +131,14 @@ class EndpointEngine:
         url, provider = self._settings.url, self._settings.provider
         at: dict[str, Any] = {"base_url": url} if url else {"provider": provider}
         async with AsyncInferenceClient(**at, token=self._key or NO_KEY, timeout=self._settings.timeout) as client:
-            payload = self._dialect(reply.request, _payload(reply.request, self._model))
-            chunks = await client.chat_completion(**payload, stream=True)
+            asked = self._dialect(reply.request, payload(reply.request, self._model))
+            chunks = await client.chat_completion(**asked, stream=True)
             begun = reply.request.begins if self._separates and reply.request.continues else None
             reader = _Reader(reply, begun)
             async for chunk in chunks:
                 if not reader.take(chunk):
                     return
         reader.end()
-
-
-def _payload(request: Request, model: str) -> dict[str, Any]:
-    """The request as these servers take it; what isn't in OpenAI's API is sent only where it changes something."""
-    sampling = request.sampling
-    values = [(each, getattr(sampling, each.name)) for each in PARAMETERS]
-    extra: dict[str, Any] = {each.name: value for each, value in values if not each.endpoint and value != each.neutral}
-    if request.continues:
-        extra |= {"continue_final_message": True, "add_generation_prompt": False}
-    if request.thinking:
-        extra |= _thinking(request.thinking)
-    return {
-        "messages": [{name: value for name, value in vars(each).items() if value} for each in request.messages],
-        "model": model,
-        **{each.endpoint: value for each, value in values if each.endpoint},
-        "seed": sampling.seed,
-        "stop": list(sampling.stop[:4]) or None,  # most servers take four; `StopStrings` sees to them all
-        "stream_options": {"include_usage": True},
-        "extra_body": extra or None,
-    }
-
-
-def _thinking(choice: str) -> dict[str, Any]:
-    """The switch for thinking, under the names that servers and chat templates have for it."""
-    if choice in ("off", "on"):
-        return {"chat_template_kwargs": {"enable_thinking": choice == "on", "thinking": choice == "on"}}
-    return {"reasoning_effort": choice, "chat_template_kwargs": {"reasoning_effort": choice}}
 
 
 class _Reader:

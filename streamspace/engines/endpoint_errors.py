@@ -6,7 +6,7 @@ import httpx2  # huggingface_hub's
 from huggingface_hub import InferenceTimeoutError
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-from streamspace.config.types import Endpoint
+from streamspace.config.server import Endpoint
 from streamspace.errors import redacted_trace
 from streamspace.i18n import LazyText, t
 

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamspace.config.types import Config, Endpoint
+from streamspace.config.server import Endpoint
+from streamspace.config.types import Config
 from streamspace.engines.endpoint import EndpointEngine
 from streamspace.engines.engine import Events, GgufFile
 from streamspace.engines.llama_server import LlamaServer, Placed

@@ -9,7 +9,8 @@ from collections.abc import Callable, Generator, Iterator
 
 from streamspace.engines.decode import Decoder, StopStrings
 from streamspace.engines.engine import HEARTBEAT
-from streamspace.engines.parts import Parser, Piece
+from streamspace.engines.parts import Parser
+from streamspace.engines.pieces import Piece
 from streamspace.errors import first_line
 from streamspace.events import Event, Failure, Finished, Heartbeat, Kind, Part, Reason, Reclassified, Request, TextDelta
 from streamspace.i18n import LazyText, t

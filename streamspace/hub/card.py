@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from streamspace import gguf
+from streamspace.config.model import Model
 from streamspace.config.parsing import parse
-from streamspace.config.types import Config, Model
+from streamspace.config.types import Config
 from streamspace.hub import requirements
 from streamspace.repository import ROOT, is_local
 

@@ -1,4 +1,4 @@
-"""Merges a LoRA adapter into a model, and explains what is wrong with one; finding its files is `files`'."""
+"""Finds a LoRA adapter and merges it into a model, and explains what is wrong with one; `files` downloads."""
 
 from __future__ import annotations
 
@@ -8,13 +8,34 @@ import re
 from pathlib import Path
 from typing import Any
 
-from streamspace.config.types import Adapter
+from streamspace.config.model import Adapter
 from streamspace.errors import ModelError, first_line
 from streamspace.model import contents
-from streamspace.model.files import fetch_adapter
+from streamspace.model.files import WANTED, downloaded
+from streamspace.repository import ROOT
 
 log = logging.getLogger(__name__)
 NEXT_STEP = "Name the model that the adapter was made for in model.id"
+
+
+def fetch_adapter(name: str, revision: str | None) -> Path:
+    """The local folder of a LoRA adapter, found as in `fetch`. Raises ModelError about `model.adapter`."""
+    try:
+        local = (ROOT / Path(name).expanduser()).resolve()
+        folder = local if local.is_dir() else downloaded(name, revision, WANTED, log.info)
+    except ModelError as error:
+        raise ModelError(str(error.args[0]).replace("model.", "model.adapter.", 1), detail=error.detail) from error
+    if not (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            f"model.adapter.id: expected a LoRA adapter as peft saves it, got {name!r}, which has no "
+            "adapter_config.json. Correct the name"
+        )
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise ModelError(
+            f"model.adapter.id: expected adapter_model.safetensors in {name!r}, found none. Save it in that format: "
+            "others can run code when they are loaded"
+        )
+    return folder
 
 
 def merged(model: Any, base: str, adapter: Adapter) -> Any:

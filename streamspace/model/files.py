@@ -14,7 +14,7 @@ from huggingface_hub import errors as hub
 from tqdm.auto import tqdm
 
 from streamspace import gguf
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.errors import ModelError, first_line
 from streamspace.i18n import t
 from streamspace.repository import ROOT, is_local
@@ -61,33 +61,14 @@ def fetch(
     else:
         on_progress(t("status.finding", name=name))
         wanted = [*(WANTED if weights else DESCRIPTION), *(["*.py"] if code else [])]
-        folder = _downloaded(name, revision, wanted, on_progress)
+        folder = downloaded(name, revision, wanted, on_progress)
     if not (folder / "config.json").is_file() or (weights and not any(folder.glob(WEIGHTS))):
         raise ModelError(_no_model(name, _files(folder) if is_local(name) else _listed(name, revision)))
     return folder
 
 
-def fetch_adapter(name: str, revision: str | None) -> Path:
-    """The local folder of a LoRA adapter, found as in `fetch`. Raises ModelError about `model.adapter`."""
-    try:
-        local = (ROOT / Path(name).expanduser()).resolve()
-        folder = local if local.is_dir() else _downloaded(name, revision, WANTED, log.info)
-    except ModelError as error:
-        raise ModelError(str(error.args[0]).replace("model.", "model.adapter.", 1), detail=error.detail) from error
-    if not (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"model.adapter.id: expected a LoRA adapter as peft saves it, got {name!r}, which has no "
-            "adapter_config.json. Correct the name"
-        )
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise ModelError(
-            f"model.adapter.id: expected adapter_model.safetensors in {name!r}, found none. Save it in that format: "
-            "others can run code when they are loaded"
-        )
-    return folder
-
-
-def _downloaded(name: str, revision: str | None, wanted: list[str], on_progress: Callable[[str], None]) -> Path:
+def downloaded(name: str, revision: str | None, wanted: list[str], on_progress: Callable[[str], None]) -> Path:
+    """The folder of what is wanted of a repository on the Hub, downloaded if need be. Raises ModelError."""
     try:
         folder = snapshot_download(
             name, revision=revision, allow_patterns=wanted, ignore_patterns=UNWANTED, tqdm_class=_bar(name, on_progress)

@@ -24,7 +24,7 @@ from transformers import (
     AutoModelForImageTextToText,
 )
 
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.errors import ModelError, first_line
 from streamspace.model import contents, context, suitability, tokenizers
 from streamspace.model import quantization as quantizing

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import BitsAndBytesConfig
 
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.errors import ModelError
 from streamspace.model import torch_internals as internals
 from streamspace.model.layers import replace

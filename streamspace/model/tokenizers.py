@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoProcessor, AutoTokenizer
 from transformers.integrations.mistral import convert_tekken_tokenizer
 
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.errors import ModelError
 from streamspace.model import template_trial
 from streamspace.model.files import gguf_option

@@ -10,14 +10,13 @@ from typing import Any
 
 from streamspace.engines import forms
 from streamspace.engines.canonical import of_kind
-from streamspace.errors import ModelError, RequestError, first_line
+from streamspace.errors import RequestError
 from streamspace.events import Kind, Message, Part, Request, Tensor
 from streamspace.i18n import t
-from streamspace.model.template_trial import OUT, Endless, limited
-from streamspace.model.templates import MARK, Messages, obstacle
+from streamspace.model.template_trial import Endless, limited
+from streamspace.model.thinking import Choice, Thinking, find
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.thinking import Choice, Thinking, find
 from streamspace.sampling import SamplingParams
 
 
@@ -187,35 +186,3 @@ class PromptBuilder:
             raise RequestError(t("error.no_room", window=self._window))
         if length > budget:
             raise RequestError(t("error.too_many_tokens", tokens=length, room=budget))
-
-
-def check_template(tokenizer: Any, task: str, model: str) -> None:
-    """Raises ModelError when the task needs a chat template and the model has none, or one that doesn't render."""
-    if task == "completion":
-        return
-    if not tokenizer.chat_template:
-        raise ModelError(
-            f"model.id: expected a model with a chat template for task: {task}, got {model!r}, which has none. "
-            "Set task: completion for a base model, or name a .jinja file in model.chat_template"
-        )
-    if task == "image-chat":
-        return  # `ImagePromptBuilder.check_processor` tries it
-
-    refusals: list[str] = []  # in the template's own words, which are for the log
-
-    def failure(messages: Messages, tools: Sequence[dict[str, Any]]) -> str | None:
-        try:
-            rendered = tokenizer.apply_chat_template(
-                messages, tools=list(tools) or None, tokenize=False, add_generation_prompt=True
-            )
-        except Exception as error:  # a template raises what it likes
-            refusals.append(first_line(error))
-            return "the log says why"
-        return None if MARK in rendered else OUT
-
-    if found := obstacle(failure):
-        said, next_step = found
-        raise ModelError(
-            f"model.chat_template: expected one that renders a message, got that of {model!r}, {said}. {next_step}",
-            detail=refusals[0] if refusals else "",
-        )

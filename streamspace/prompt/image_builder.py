@@ -14,11 +14,11 @@ from streamspace.engines.tensors import pack
 from streamspace.errors import ModelError, RequestError, first_line, redacted_trace
 from streamspace.events import Part, Tensor
 from streamspace.i18n import t
+from streamspace.model.thinking import Choice
 from streamspace.prompt.builder import Prompt, PromptBuilder
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.images import Images
-from streamspace.prompt.thinking import Choice
 
 log = logging.getLogger(__name__)
 IDS = ("input_ids", "attention_mask")  # what the engine has from the prompt itself

@@ -9,9 +9,9 @@ from streamspace.engines.canonical import of_kind, render
 from streamspace.errors import RequestError
 from streamspace.events import Message, Part
 from streamspace.i18n import t
+from streamspace.model.thinking import Choice, Thinking
 from streamspace.prompt.builder import Prompt
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.thinking import Choice, Thinking
 
 CHARACTERS = 4  # per token, about: where the tokenizer is elsewhere, the server counts for itself
 Count = Callable[[Sequence[Message]], int]

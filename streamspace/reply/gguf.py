@@ -11,11 +11,11 @@ from streamspace.engines import selection
 from streamspace.engines.engine import GgufFile
 from streamspace.engines.llama_server import chat_template
 from streamspace.engines.llamacpp import LlamaCppEngine, check_package
-from streamspace.model import context, template_trial
+from streamspace.model import template_trial, thinking
 from streamspace.model.cores import cores
 from streamspace.model.files import fetch_gguf
-from streamspace.prompt import thinking
 from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.reply import room
 from streamspace.reply.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def pipeline(config: Config, situation: Situation, on_progress: Callable[[str], 
     server = engine.server
     choices = thinking.find(server.template, lambda choice: server.render(choice.variables), config.thinking.default)
     server.thinking = {name: choice.variables for name, choice in choices.choices.items()}
-    fit = context.fit(config, server.context_window)
-    if fit.problem:
-        log.warning("%s. Until then, replies and prompts are as short as that. %s", fit.problem, fit.advice)
-    return Pipeline(config, engine, MessageBuilder(fit.prompt, choices, server.count, server.window), fit=fit)
+    fit = room.fit(config, server.context_window)
+    prompts = MessageBuilder(fit.prompt, choices, server.count, server.window)
+    room.check_system_prompt(config, prompts, fit)
+    return Pipeline(config, engine, prompts, fit=fit)

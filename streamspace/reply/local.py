@@ -12,14 +12,14 @@ from streamspace.engines import selection, zerogpu
 from streamspace.engines.budget import Budget
 from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.zerogpu import Call, Worker
-from streamspace.errors import ModelError, RequestError
 from streamspace.model import context, placement, threads
 from streamspace.model.loading import Loaded, load
 from streamspace.model.placement import probe
-from streamspace.prompt.builder import PromptBuilder, check_template
-from streamspace.prompt.conversation import Turn
+from streamspace.model.templates import check_template
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import Images
+from streamspace.reply import room
 from streamspace.reply.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -43,12 +43,9 @@ def pipeline(
         threads.limit()
     loaded = load(config.model, place, on_progress, task=config.task)
     check_template(loaded.tokenizer, config.task, config.model.id)
-    fit = context.fit(config, loaded.context_window)
-    if fit.problem:
-        log.warning("%s. Until then, replies and prompts are as short as that. %s", fit.problem, fit.advice)
+    fit = room.fit(config, loaded.context_window)
     prompts = _prompt_builder(config, loaded, fit)
-    if config.task == "chat":
-        _check_system_prompt(config, prompts, fit)
+    room.check_system_prompt(config, prompts, fit)
     if place.device == "cpu" and config.task != "image-chat":
         threads.tune(loaded.model)
     if not on_zero:
@@ -59,17 +56,6 @@ def pipeline(
     worker.engine, budget = GenerateEngine(loaded.model, loaded.tokenizer), Budget(config.gpu)
     log.info("Engine: %s", chosen.reason)
     return Pipeline(config, zerogpu.ZeroGpuEngine(gpu, config, budget), prompts, budget, fit)
-
-
-def _check_system_prompt(config: Config, prompts: PromptBuilder, fit: context.Fit) -> None:
-    """Raises ModelError where the system prompt alone takes the room of a prompt: every reply would fail."""
-    try:
-        prompts.chat(config.system_prompt, [Turn("user", "Hi")], fit.max)
-    except RequestError as error:
-        raise ModelError(
-            f"system_prompt: expected less than {fit.prompt} tokens with the chat template, to leave a message room. "
-            "Shorten it, or raise limits.prompt_tokens"
-        ) from error
 
 
 def _prompt_builder(config: Config, loaded: Loaded, fit: context.Fit) -> PromptBuilder:

@@ -7,7 +7,7 @@ import secrets
 from functools import reduce
 from typing import Any
 
-from streamspace.config.types import MAX_SEED, IntRange, Range, SamplingLimits
+from streamspace.config.ranges import MAX_SEED, IntRange, Range, SamplingLimits
 from streamspace.errors import RequestError
 from streamspace.i18n import LazyText, t
 from streamspace.reply.request import Values

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from streamspace.config.types import Config
-from streamspace.engines import canonical
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Engine
 from streamspace.errors import GenerationError, RequestError
-from streamspace.events import Failure, Finished, Heartbeat, Part, Phase, Reclassified, Request, TextDelta
+from streamspace.events import Failure, Part, Request
 from streamspace.i18n import t
 from streamspace.model.context import Fit
 from streamspace.prompt import conversation
@@ -23,40 +22,11 @@ from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply import parameters
 from streamspace.reply.bridge import bridge, update_interval
+from streamspace.reply.progress import Progress, Replies, after
 from streamspace.reply.queue import RequestQueue
 from streamspace.reply.request import ChatRequest, CompletionRequest, Values
 from streamspace.sampling import SamplingParams
 
-
-@dataclass(frozen=True)
-class Progress:
-    """A reply so far: its parts, what the model is doing, and the end when it has come.
-
-    `dropped_messages` and `dropped_images` count the oldest ones that didn't fit, `note` says how far the model is
-    while it loads, and `position` is the reply's in the queue: 0 runs, 1 is the next.
-    """
-
-    parts: tuple[Part, ...] = ()
-    tokens: int = 0
-    phase: Phase = "waiting"
-    dropped_messages: int = 0
-    dropped_images: int = 0
-    end: Finished | None = None
-    note: str = ""
-    position: int = 0
-
-    @property
-    def text(self) -> str:
-        """All that was written, in the one form that every model's reply has."""
-        return canonical.render(self.parts)
-
-    @property
-    def length(self) -> int:
-        """How many characters were written."""
-        return sum(len(part.text) for part in self.parts)
-
-
-Replies = AsyncGenerator[Progress, None]
 Job = tuple[Prompt, SamplingParams]
 Build = Callable[[], Job]
 CHARACTERS = 32  # of a token, at most, in any text that is worth reading
@@ -146,7 +116,7 @@ class Pipeline:
                     if isinstance(event, Failure):
                         yield now  # with what came before it
                         raise GenerationError(event.message)
-                    now = _after(now, event)
+                    now = after(now, event)
                 yield now
 
     def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Build:
@@ -210,14 +180,3 @@ class Pipeline:
         if not isinstance(asked, str) or len(asked) > most:
             raise RequestError(t("error.system_prompt", most=most))
         return asked
-
-
-def _after(now: Progress, event: TextDelta | Reclassified | Heartbeat | Finished) -> Progress:
-    if isinstance(event, TextDelta):
-        parts = canonical.extended(now.parts, Part(event.kind, event.text))
-        return replace(now, parts=parts, tokens=event.tokens, phase="decode")
-    if isinstance(event, Reclassified):
-        return replace(now, parts=canonical.extended(now.parts, event))
-    if isinstance(event, Heartbeat):
-        return replace(now, phase=event.phase)
-    return replace(now, tokens=event.tokens, end=event)

@@ -12,7 +12,7 @@ import gradio as gr
 
 from streamspace.errors import StreamspaceError, redacted_trace, unexpected
 from streamspace.reply.loader import Loader
-from streamspace.reply.pipeline import Replies
+from streamspace.reply.progress import Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 from streamspace.sampling import PARAMETERS, Parameter
 

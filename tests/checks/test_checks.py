@@ -422,7 +422,7 @@ def test_a_template_that_renders_nothing_is_an_error_and_can_not_reach_out() -> 
 def test_a_thinking_template_is_recognised() -> None:
     template = "{% if enable_thinking %}<think>{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}"
     assert said(templates.findings({}, template, "a.yaml")) == [
-        "note: a.yaml: the model can think before it answers, and be told not to"
+        "note: a.yaml: the model can think before it answers, and the page may have a choice of it"
     ]
 
 

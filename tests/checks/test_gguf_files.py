@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +72,11 @@ def test_a_local_model_is_weighed_by_all_of_its_files(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    running = Hub(tmp_path / "hub")
-    yield running
-    running.end()
-
-
-@pytest.fixture
-def here(tmp_path: Path, hub: Hub) -> Checkout:
-    made = Checkout(tmp_path / "work", hub)
-    made.change("config/tiny.yaml", "id: ./models/tiny", "id: owner/llm-GGUF")
-    made.change("config/tiny.yaml", "dtype: float32", "dtype: auto")
-    made.change("requirements.txt", "tqdm>=4.66", "xllamacpp>=2026.10\ntqdm>=4.66")
-    return made
+def here(here: Checkout) -> Checkout:
+    here.change("config/tiny.yaml", "id: ./models/tiny", "id: owner/llm-GGUF")
+    here.change("config/tiny.yaml", "dtype: float32", "dtype: auto")
+    here.change("requirements.txt", "tqdm>=4.66", "xllamacpp>=2026.10\ntqdm>=4.66")
+    return here
 
 
 @pytest.fixture
@@ -116,7 +107,7 @@ def test_the_named_file_is_weighed_and_the_others_are_listed(here: Checkout, hub
         f"note: config/tiny.yaml: the GGUF files of owner/llm-GGUF, by what fits cpu-basic: {FILE} (9.8 MB), "
         "llm-q8_0.gguf (14.8 MB)\n"
         "note: config/tiny.yaml: the model fits cpu-basic: 9.3 MiB of weights and 15.0 MiB of cache, of 16 GB\n"
-        "note: config/tiny.yaml: the model can think before it answers, and be told not to\n"
+        "note: config/tiny.yaml: the model can think before it answers, and the page may have a choice of it\n"
     ) in found.out
 
 

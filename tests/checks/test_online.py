@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,18 +20,10 @@ README = b"---\nlicense: apache-2.0\n---\n"
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    running = Hub(tmp_path / "hub")
-    yield running
-    running.end()
-
-
-@pytest.fixture
-def here(tmp_path: Path, hub: Hub) -> Checkout:
+def here(here: Checkout) -> Checkout:
     """A checkout whose config names a model of the Hub."""
-    made = Checkout(tmp_path / "work", hub)
-    made.change("config/tiny.yaml", "id: ./models/tiny", "id: owner/llm")
-    return made
+    here.change("config/tiny.yaml", "id: ./models/tiny", "id: owner/llm")
+    return here
 
 
 def facts(parameters: int) -> dict[str, bytes]:
@@ -50,7 +41,7 @@ def test_a_model_that_is_well_is_described_with_the_commit_to_pin(here: Checkout
         f"note: config/tiny.yaml: model.revision is empty, so the model may change. Pin it: revision: {model.head.sha}\n"
         "note: config/tiny.yaml: 2.4M parameters, 4.9 MB to download\n"
         "note: config/tiny.yaml: the model fits cpu-basic: 9.2 MiB of weights and 30.0 MiB of cache, of 16 GB\n"
-        "note: config/tiny.yaml: the model can think before it answers, and be told not to\n"
+        "note: config/tiny.yaml: the model can think before it answers, and the page may have a choice of it\n"
         "1 config file: no problems\n"
     )
 

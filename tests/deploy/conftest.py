@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,18 +13,6 @@ from tests.standins.hub.repos import Repo
 from tests.standins.hub.server import Hub
 
 TINY = ("deploy", "owner/demo", "--config", "tiny")
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    running = Hub(tmp_path / "hub")
-    yield running
-    running.end()
-
-
-@pytest.fixture
-def here(tmp_path: Path, hub: Hub) -> Checkout:
-    return Checkout(tmp_path / "work", hub)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import huggingface_hub
 import pytest
 from gradio_client import Client
 
-from streamspace.config.types import Endpoint
+from streamspace.config.server import Endpoint
 from streamspace.engines import endpoint
 from streamspace.engines.endpoint import EndpointEngine
 from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Request, TextDelta

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streamspace.config.types import Endpoint
+from streamspace.config.server import Endpoint
 from streamspace.engines import batching, endpoint, generate
 from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.endpoint import EndpointEngine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,17 +16,9 @@ DEPLOY = ("deploy", "owner/demo", "--config", "mine", "--dry-run")
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Any:
-    running = Hub(tmp_path / "hub")
-    yield running
-    running.end()
-
-
-@pytest.fixture
-def here(tmp_path: Path, hub: Hub) -> Checkout:
-    made = Checkout(tmp_path / "work", hub)
-    made.write("config/mine.yaml", yaml.safe_dump(changed({})))
-    return made
+def here(here: Checkout) -> Checkout:
+    here.write("config/mine.yaml", yaml.safe_dump(changed({})))
+    return here
 
 
 def git(here: Checkout, *arguments: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM
 
-from streamspace.config.types import Adapter, Model
+from streamspace.config.model import Adapter, Model
 from streamspace.errors import ModelError
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement

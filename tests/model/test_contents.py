@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from streamspace.config.types import Adapter, Model
+from streamspace.config.model import Adapter, Model
 from streamspace.errors import ModelError
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement

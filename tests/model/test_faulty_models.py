@@ -15,7 +15,7 @@ import transformers
 from safetensors.torch import load_file
 
 from scripts.models import shapes
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.errors import ModelError
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement

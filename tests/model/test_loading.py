@@ -13,12 +13,13 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.errors import ModelError
 from streamspace.model.generation import end_tokens
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement
-from streamspace.prompt.builder import PromptBuilder, check_template
+from streamspace.model.templates import check_template
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
 from tests.running import ROOT
 from tests.standins import gguf_file, vision

@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from scripts.models import shapes
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.errors import ModelError
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement
@@ -167,7 +167,7 @@ def test_int8_and_int4_are_made_on_the_gpu_and_torch_makes_its_own() -> None:
 
 WRITE = """
 import sys, threading
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.engines import compatibility
 from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.generate import GenerateEngine

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streamspace.checks import templates as checks
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.errors import ModelError, RequestError
 from streamspace.model import template_trial as templates
 from streamspace.model.loading import load

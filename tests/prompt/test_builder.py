@@ -11,7 +11,8 @@ from transformers import AddedToken
 
 from streamspace.errors import ModelError, RequestError
 from streamspace.events import Part
-from streamspace.prompt.builder import Prompt, PromptBuilder, check_template
+from streamspace.model.templates import check_template
+from streamspace.prompt.builder import Prompt, PromptBuilder
 from streamspace.prompt.conversation import Turn
 
 ALTERNATING = (

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from transformers import Idefics3Processor
 
-from streamspace.config.types import Limits, Model
+from streamspace.config.model import Model
+from streamspace.config.types import Limits
 from streamspace.engines.tensors import unpack
 from streamspace.errors import ModelError
 from streamspace.events import Part

@@ -21,7 +21,8 @@ from streamspace.prompt.builder import Prompt, PromptBuilder
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import Images
-from streamspace.reply.pipeline import Pipeline, Progress
+from streamspace.reply.pipeline import Pipeline
+from streamspace.reply.progress import Progress
 from streamspace.reply.request import ChatRequest
 from streamspace.sampling import SamplingParams
 from streamspace.web.page import bubbles

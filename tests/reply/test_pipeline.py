@@ -20,7 +20,8 @@ from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Failure, Finished, Heartbeat, Part, Request, TextDelta
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.message_builder import MessageBuilder
-from streamspace.reply.pipeline import CHARACTERS, Pipeline, Progress, Replies
+from streamspace.reply.pipeline import CHARACTERS, Pipeline
+from streamspace.reply.progress import Progress, Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 from tests.engines.test_generate import LONG, steps
 from tests.running import ROOT

@@ -16,7 +16,8 @@ from streamspace.engines.engine import Events
 from streamspace.errors import RequestError
 from streamspace.events import Finished, Request, TextDelta
 from streamspace.prompt.builder import PromptBuilder
-from streamspace.reply.pipeline import Pipeline, Progress
+from streamspace.reply.pipeline import Pipeline
+from streamspace.reply.progress import Progress
 from streamspace.reply.queue import RequestQueue
 from streamspace.reply.request import ChatRequest
 from tests.browser.test_browser import Visitor

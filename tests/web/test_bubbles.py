@@ -8,7 +8,7 @@ import pytest
 
 from streamspace.events import Finished, Part
 from streamspace.i18n import t
-from streamspace.reply.pipeline import Progress
+from streamspace.reply.progress import Progress
 from streamspace.web.page import bubbles
 from streamspace.web.page.markup import MARK
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamspace.config.types import Model
+from streamspace.config.model import Model
 from streamspace.web.page.page import origin
 
 

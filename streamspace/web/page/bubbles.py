@@ -12,7 +12,7 @@ from typing import Any
 from streamspace.events import Finished, Kind, Part
 from streamspace.i18n import LazyText, t, translate
 from streamspace.prompt.conversation import PROBLEM
-from streamspace.reply.pipeline import Progress
+from streamspace.reply.progress import Progress
 from streamspace.web.page import markup
 
 Message = dict[str, Any]

@@ -14,7 +14,7 @@ from streamspace.engines import zerogpu
 from streamspace.errors import GpuError, StreamspaceError
 from streamspace.i18n import t
 from streamspace.reply.loader import Loader
-from streamspace.reply.pipeline import Progress
+from streamspace.reply.progress import Progress
 from streamspace.reply.request import ChatRequest
 from streamspace.web.page import bubbles, controls, imagebox, markup, theme
 from streamspace.web.page.events import listener

@@ -12,7 +12,7 @@ import gradio as gr
 from streamspace.config.types import Config
 from streamspace.errors import StreamspaceError
 from streamspace.reply.loader import Loader
-from streamspace.reply.pipeline import Progress
+from streamspace.reply.progress import Progress
 from streamspace.reply.request import CompletionRequest
 from streamspace.web.page import bubbles, controls
 from streamspace.web.page.events import listener

@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.config.types import IntRange, Range, SamplingLimits, Thinking
-from streamspace.prompt.thinking import CHOICES
+from streamspace.config.ranges import IntRange, Range, SamplingLimits
+from streamspace.config.types import Thinking
+from streamspace.model.thinking import CHOICES
 from streamspace.sampling import PARAMETERS
 from streamspace.web.page.labels import label
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.config.types import Config, Model, Page
+from streamspace.config.model import Model
+from streamspace.config.types import Config, Page
 from streamspace.reply.loader import Loader
 from streamspace.repository import is_local
 from streamspace.web import api

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from streamspace.errors import StreamspaceError, redacted_trace, unexpected
-from streamspace.reply.pipeline import Progress, Replies
+from streamspace.reply.progress import Progress, Replies
 
 log = logging.getLogger(__name__)
 Updates = AsyncGenerator[Any, None]

@@ -10,7 +10,8 @@ import gradio as gr
 from streamspace.errors import StreamspaceError
 from streamspace.i18n import t
 from streamspace.reply.loader import Loader
-from streamspace.reply.pipeline import Pipeline, Progress
+from streamspace.reply.pipeline import Pipeline
+from streamspace.reply.progress import Progress
 from streamspace.web.page import bubbles
 from streamspace.web.page.labels import visitor_language
 

@@ -21,7 +21,7 @@ from streamspace.config.types import Config
 from streamspace.engines import canonical, parts
 from streamspace.engines.engine import Events
 from streamspace.engines.forms import Form
-from streamspace.engines.parts import Piece
+from streamspace.engines.pieces import Piece
 from streamspace.errors import ModelError
 from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Reclassified, Request, TextDelta
 from streamspace.prompt import conversation

@@ -95,6 +95,11 @@ def find(source: str, render: Render, default: str | None = None) -> Thinking:
     return Thinking(ordered, next(name for name in wished if name in ordered))
 
 
+def is_named(source: str) -> bool:
+    """Whether a template with this text may have choices: it has one of their names."""
+    return INSTRUCTION in source or any(re.search(rf"\b{name}\b", source) for name in (*SWITCHES, *EFFORTS))
+
+
 def _candidates(source: str, render: Render) -> dict[str, list[Choice]]:
     """What may be a choice, by names: all switches that change something, and every level with the switches on."""
     switches = {

@@ -1,0 +1,52 @@
+"""A reply so far, as the page and the API are told of it, step by step; `pipeline` makes the steps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+
+from streamspace.engines import canonical
+from streamspace.events import Finished, Heartbeat, Part, Phase, Reclassified, TextDelta
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A reply so far: its parts, what the model is doing, and the end when it has come.
+
+    `dropped_messages` and `dropped_images` count the oldest ones that didn't fit, `note` says how far the model is
+    while it loads, and `position` is the reply's in the queue: 0 runs, 1 is the next.
+    """
+
+    parts: tuple[Part, ...] = ()
+    tokens: int = 0
+    phase: Phase = "waiting"
+    dropped_messages: int = 0
+    dropped_images: int = 0
+    end: Finished | None = None
+    note: str = ""
+    position: int = 0
+
+    @property
+    def text(self) -> str:
+        """All that was written, in the one form that every model's reply has."""
+        return canonical.render(self.parts)
+
+    @property
+    def length(self) -> int:
+        """How many characters were written."""
+        return sum(len(part.text) for part in self.parts)
+
+
+Replies = AsyncGenerator[Progress, None]
+
+
+def after(now: Progress, event: TextDelta | Reclassified | Heartbeat | Finished) -> Progress:
+    """The next step: a reply with one more event."""
+    if isinstance(event, TextDelta):
+        parts = canonical.extended(now.parts, Part(event.kind, event.text))
+        return replace(now, parts=parts, tokens=event.tokens, phase="decode")
+    if isinstance(event, Reclassified):
+        return replace(now, parts=canonical.extended(now.parts, event))
+    if isinstance(event, Heartbeat):
+        return replace(now, phase=event.phase)
+    return replace(now, tokens=event.tokens, end=event)

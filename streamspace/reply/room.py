@@ -1,0 +1,36 @@
+"""What a model's context window leaves of a config's limits, told at start; `context` computes it."""
+
+from __future__ import annotations
+
+import logging
+
+from streamspace.config.types import Config
+from streamspace.errors import ModelError, RequestError
+from streamspace.model import context
+from streamspace.model.context import Fit
+from streamspace.prompt.builder import PromptBuilder
+from streamspace.prompt.conversation import Turn
+from streamspace.prompt.message_builder import MessageBuilder
+
+log = logging.getLogger(__name__)
+
+
+def fit(config: Config, window: int) -> Fit:
+    """The limits as they fit the window, with a line in the log where that is less than the config asks for."""
+    found = context.fit(config, window)
+    if found.problem:
+        log.warning("%s. Until then, replies and prompts are as short as that. %s", found.problem, found.advice)
+    return found
+
+
+def check_system_prompt(config: Config, prompts: PromptBuilder | MessageBuilder, fit: Fit) -> None:
+    """Raises ModelError where the system prompt alone takes the room of a prompt: every reply would fail."""
+    if config.task != "chat":
+        return
+    try:
+        prompts.chat(config.system_prompt, [Turn("user", "Hi")], fit.max)
+    except RequestError as error:
+        raise ModelError(
+            f"system_prompt: expected less than {fit.prompt} tokens with the chat template, to leave a message room. "
+            "Shorten it, or raise limits.prompt_tokens"
+        ) from error
