@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,7 +44,7 @@ def read_file(path: Path) -> dict[str, Any]:
         return read(stream)
 
 
-def shape(values: dict[str, Any]) -> dict[str, int]:
+def shape(values: Mapping[str, Any]) -> dict[str, int]:
     """The numbers of a model's config.json by which its cache is sized, as far as the file has them."""
     kind = values.get("general.architecture")
     names = {
@@ -59,7 +59,7 @@ def shape(values: dict[str, Any]) -> dict[str, int]:
     return {name: max(value) if isinstance(value, list) else value for name, value in found.items() if value}
 
 
-def control_tokens(values: dict[str, Any]) -> list[str]:
+def control_tokens(values: Mapping[str, Any]) -> list[str]:
     """The tokens that structure a prompt: those for control, and tags such as <think> that the template writes."""
     tokens, kinds = values.get("tokenizer.ggml.tokens", []), values.get("tokenizer.ggml.token_type", [])
     template = values.get("tokenizer.chat_template", "")

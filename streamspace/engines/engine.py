@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,10 +56,14 @@ class LoadedModel(Protocol):
 
 @dataclass(frozen=True)
 class GgufFile:
-    """What llama.cpp is built from, which loads the model itself: the file, and on how many threads it is to run."""
+    """What llama.cpp is built from, which loads the model itself: the file, and on how many threads it is to run.
+
+    `described` is what the file says of itself; reading that takes a moment for a large vocabulary.
+    """
 
     path: Path
     threads: int
+    described: Mapping[str, Any]
 
 
 class Incompatible(Exception):

@@ -50,9 +50,8 @@ class LlamaServer:
     """
 
     def __init__(self, config: Config, loaded: GgufFile) -> None:
-        file = loaded.path
-        values = _read(file)
-        self.template = chat_template(config, file)
+        file, values = loaded.path, loaded.described
+        self.template = chat_template(config, file, values)
         self.thinking: Mapping[str, Mapping[str, object]] = {}
         """What the chat template is told by the name of each choice that it has."""
         self.key = secrets.token_urlsafe(32)
@@ -60,7 +59,7 @@ class LlamaServer:
         self.context_window = gguf.shape(values).get("max_position_embeddings", asked)
         self.window = min(asked, self.context_window)
         self._control = _pattern(gguf.control_tokens(values))
-        self._server: Any = _start(config, loaded, self.key, self.window)
+        self._server: Any = _start(config, loaded, self.key, self.window, self.template)
         self._server.handle_metrics()  # its loop answers: to end a server whose loop has not begun would take forever
         self.address: str = self._server.listening_address
         log.info("Model %s: %s, context window %d tokens", config.model.id, file.name, self.window)
@@ -123,7 +122,7 @@ class LlamaServer:
         return text
 
 
-def _start(config: Config, loaded: GgufFile, key: str, window: int) -> Any:
+def _start(config: Config, loaded: GgufFile, key: str, window: int, template: str) -> Any:
     llama: Any = import_module("xllamacpp")
     params = llama.CommonParams()
     places, file = config.limits.concurrency, loaded.path
@@ -138,13 +137,14 @@ def _start(config: Config, loaded: GgufFile, key: str, window: int) -> Any:
     params.sampling.penalty_last_n = -1  # the whole text, as in transformers
     params.sse_ping_interval = -1
     if config.model.chat_template:
-        params.chat_template = chat_template(config, file)
+        params.chat_template = template
     try:
         return llama.Server(params)
     except RuntimeError as error:
         raise ModelError(
-            f"model.file: expected a model that llama.cpp can load, got {file.name!r}: {_reason(file)}. Download it "
-            "again, or choose another; a newer xllamacpp knows more of them"
+            f"model.file: expected a model that llama.cpp can load, got {file.name!r}. The log says why. Download it "
+            "again, or choose another; a newer xllamacpp knows more of them",
+            detail=_reason(file),
         ) from error
 
 
@@ -159,11 +159,11 @@ def _reason(file: Path) -> str:
     return first_line(found[1]) if found else "it gives no reason"
 
 
-def chat_template(config: Config, file: Path) -> str:
+def chat_template(config: Config, file: Path, described: Mapping[str, Any]) -> str:
     """The config's chat template, else the file's. Raises ModelError where there is none."""
     if name := config.model.chat_template:
         return (ROOT / name).read_text("utf-8")
-    if template := _read(file).get("tokenizer.chat_template"):
+    if template := described.get("tokenizer.chat_template"):
         return str(template)
     raise ModelError(
         f"model.file: expected a model with a chat template, got {file.name!r}, which has none. Name a .jinja file in "
@@ -171,7 +171,8 @@ def chat_template(config: Config, file: Path) -> str:
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
+    """What a GGUF file says of itself. Raises ModelError where it isn't one."""
     try:
         return gguf.read_file(file)
     except gguf.Malformed as error:

@@ -9,7 +9,7 @@ from streamspace.config.engines import Situation
 from streamspace.config.types import Config
 from streamspace.engines import selection
 from streamspace.engines.engine import GgufFile
-from streamspace.engines.llama_server import chat_template
+from streamspace.engines.llama_server import chat_template, read
 from streamspace.engines.llamacpp import LlamaCppEngine, check_package
 from streamspace.model import template_trial, thinking
 from streamspace.model.cores import cores
@@ -25,11 +25,12 @@ def pipeline(config: Config, situation: Situation, on_progress: Callable[[str], 
     """The pipeline for a config. Loads the model, so it takes long. Raises DeviceError or ModelError."""
     check_package()
     file = fetch_gguf(config.model, on_progress)
-    template_trial.check(chat_template(config, file), config.model.id)
+    described = read(file)
+    template_trial.check(chat_template(config, file, described), config.model.id)
     on_progress(f"Loading {config.model.id} into memory")
     threads, reason = cores()
     log.info("Threads: %d, since %s", threads, reason)
-    engine = selection.make(config, situation, GgufFile(file, threads))
+    engine = selection.make(config, situation, GgufFile(file, threads, described))
     assert isinstance(engine, LlamaCppEngine)
     server = engine.server
     choices = thinking.find(server.template, lambda choice: server.render(choice.variables), config.thinking.default)

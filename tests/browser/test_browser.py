@@ -152,13 +152,17 @@ def test_a_failing_model_tells_the_visitor_and_retry_answers_later(
     visit: Callable[[App], Visitor], app: App, probe: Probe
 ) -> None:
     visitor = visit(app)
+    visitor.page.wait_for_selector(
+        "#model [data-thinks]", state="attached"
+    )  # the model is there, and would not load now
     with probe.set("fail", "the device is on fire"):
         visitor.say("ping")
-        visitor.wait(lambda: "the device is on fire" in "".join(visitor.replies()))
+        visitor.wait(lambda: t("error.model_failed") in "".join(visitor.replies()))
         visitor.wait(visitor.idle)
+    assert "fire" not in visitor.page.inner_text("body")  # what an exception says is for the log alone
     visitor.page.click("[aria-label=Retry], [title=Retry]")
     visitor.wait(visitor.finished)
-    assert "fire" not in "".join(visitor.replies())
+    assert t("error.model_failed") not in "".join(visitor.replies())
     assert visitor.questions() == ["ping"]
 
 
