@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+PACKAGE = "xllamacpp>=2026.10"  # llama.cpp's server, for engine: llamacpp
 MAGIC = b"GGUF"
 LONGEST = 2**24  # bytes of one text; more is a damaged file
 HEAD = 2**16  # bytes in which the numbers stand that `shape` needs, before the tokens

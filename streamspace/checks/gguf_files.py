@@ -17,11 +17,10 @@ from streamspace.checks.templates import findings as template_findings
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
 from streamspace.engines import selection
-from streamspace.engines.llamacpp import PACKAGE
 from streamspace.hub.errors import hub_errors
 from streamspace.model import context
 
-READERS = {"llamacpp": PACKAGE}
+READERS = {"llamacpp": gguf.PACKAGE}
 OTHERS = "gguf>=0.17"  # transformers' own reading needs it
 USUAL = "q4_k_m"  # the quantization that most publishers recommend
 

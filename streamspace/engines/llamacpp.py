@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from streamspace import gguf
 from streamspace.config.server import Endpoint
 from streamspace.config.types import Config
 from streamspace.engines.endpoint import EndpointEngine
@@ -21,7 +22,6 @@ from streamspace.engines.slots import Slots
 from streamspace.errors import ModelError
 from streamspace.events import Request
 
-PACKAGE = "xllamacpp>=2026.10"
 TIMEOUT = 600.0  # seconds without a token: a long prompt on a slow machine is silent for that long
 
 
@@ -29,7 +29,7 @@ def check_package() -> None:
     """Raises ModelError where the package isn't installed."""
     if importlib.util.find_spec("xllamacpp") is None:
         raise ModelError(
-            f"engine: llamacpp needs a package that isn't installed. Add a line to requirements.txt: {PACKAGE}"
+            f"engine: llamacpp needs a package that isn't installed. Add a line to requirements.txt: {gguf.PACKAGE}"
         )
 
 
