@@ -12,7 +12,7 @@ import torch
 
 from streamspace import i18n
 from streamspace.config.types import Config
-from streamspace.engines.endpoint import _payload
+from streamspace.engines.endpoint_payload import payload
 from streamspace.engines.generate import generation_config
 from streamspace.engines.sampler import RequestSampler
 from streamspace.events import Message, Request
@@ -56,7 +56,7 @@ def test_a_batch_computes_other_scores_with_it(parameter: Parameter, tiny: Any) 
 @EACH
 def test_a_server_is_sent_it_and_extras_only_when_they_change_something(parameter: Parameter) -> None:
     def sent(sampling: SamplingParams) -> dict[str, Any]:
-        payload = _payload(Request((), sampling, messages=(Message("user", "Hi"),)), "owner/model")
+        payload = payload(Request((), sampling, messages=(Message("user", "Hi"),)), "owner/model")
         return {**payload, **(payload["extra_body"] or {})}
 
     assert sent(other(parameter))[parameter.endpoint or parameter.name] == getattr(other(parameter), parameter.name)
