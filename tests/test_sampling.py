@@ -56,8 +56,8 @@ def test_a_batch_computes_other_scores_with_it(parameter: Parameter, tiny: Any) 
 @EACH
 def test_a_server_is_sent_it_and_extras_only_when_they_change_something(parameter: Parameter) -> None:
     def sent(sampling: SamplingParams) -> dict[str, Any]:
-        payload = payload(Request((), sampling, messages=(Message("user", "Hi"),)), "owner/model")
-        return {**payload, **(payload["extra_body"] or {})}
+        body = payload(Request((), sampling, messages=(Message("user", "Hi"),)), "owner/model")
+        return {**body, **(body["extra_body"] or {})}
 
     assert sent(other(parameter))[parameter.endpoint or parameter.name] == getattr(other(parameter), parameter.name)
     assert (parameter.name in sent(NEUTRAL)) == (parameter.name == parameter.endpoint)
