@@ -54,7 +54,7 @@ class Page(Part):
         None, description="A PNG, JPEG, WebP or GIF file of the repository, shown beside the title."
     )
     footer: str = Field("", description="A line below the page, in Markdown, for example a privacy notice.")
-    width: int = Field(920, ge=480, le=1600, description="Maximum page width, in CSS pixels.")
+    width: int = Field(736, ge=480, le=1600, description="Maximum width of the conversation's text, in CSS pixels.")
 
 
 class Limits(Part):
@@ -74,6 +74,10 @@ class Limits(Part):
         ge=1,
         le=256,
         description="Concurrent replies, if the engine supports it; `generate` supports 1 outside ZeroGPU.",
+    )
+    files: int = Field(4, ge=0, le=32, description="Maximum number of text files with a message; 0: none.")
+    file_characters: int = Field(
+        20_000, ge=1, le=1_000_000, description="Maximum length of a message's files together, in characters."
     )
     images: int = Field(
         4, ge=1, le=32, description="`image-chat`: maximum number of images in a conversation; the oldest are dropped."

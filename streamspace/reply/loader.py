@@ -12,7 +12,7 @@ from contextlib import aclosing
 from streamspace.config.types import Config
 from streamspace.errors import ModelError, StreamspaceError, unexpected
 from streamspace.i18n import t
-from streamspace.reply.pipeline import Pipeline
+from streamspace.reply.pipeline import Measure, Pipeline
 from streamspace.reply.progress import Progress, Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 
@@ -89,9 +89,9 @@ class Loader:
         """See `Pipeline.complete`."""
         return self._when_loaded(lambda pipeline: pipeline.complete(request))
 
-    async def cost(self, request: ChatRequest) -> int | None:
-        """See `Pipeline.cost`."""
-        return await self.pipeline.cost(request) if self.pipeline else None
+    async def measure(self, request: ChatRequest) -> Measure | None:
+        """See `Pipeline.measure`."""
+        return await self.pipeline.measure(request) if self.pipeline else None
 
     async def _when_loaded(self, start: Callable[[Pipeline], Replies]) -> Replies:
         async for note in self.until_ready():

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from streamspace.config.types import Config
@@ -29,6 +28,21 @@ from streamspace.sampling import SamplingParams
 
 Job = tuple[Prompt, SamplingParams]
 Build = Callable[[], Job]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a message would take: `tokens` of the `room` for a prompt, `seconds` of GPU quota; or why it's refused.
+
+    A 0 is what nobody counts here.
+    """
+
+    tokens: int = 0
+    room: int = 0
+    seconds: int = 0
+    problem: RequestError | None = None
+
+
 CHARACTERS = 32  # of a token, at most, in any text that is worth reading
 
 
@@ -66,15 +80,16 @@ class Pipeline:
         """Streams what comes after a text. Raises as `chat` does."""
         return self._stream(partial(self._completion_job, request), request.visitor)
 
-    async def cost(self, request: ChatRequest) -> int | None:
-        """The GPU seconds that such a reply would ask for; None where nobody counts them, or it would be refused."""
-        if not self.budget:
-            return None
-        with contextlib.suppress(RequestError):
+    async def measure(self, request: ChatRequest) -> Measure:
+        """What a message would take that isn't sent yet, and may be empty."""
+        try:
             build = await asyncio.to_thread(self._chat_job, request, unsent=True)
             prompt, sampling = await self._alone(build)
-            return self.budget.seconds(len(prompt.ids), sampling.max_new_tokens)
-        return None
+        except RequestError as error:
+            return Measure(problem=error)
+        tokens, most = len(prompt.ids), sampling.max_new_tokens
+        room = self.fit.prompt if self.fit else self.config.limits.prompt_tokens
+        return Measure(tokens, room, self.budget.seconds(tokens, most) if self.budget else 0)
 
     async def _stream(self, check: Callable[[], Build], visitor: str, begun: tuple[Part, ...] = ()) -> Replies:
         """The whole story of a reply, in call order."""
@@ -122,7 +137,8 @@ class Pipeline:
     def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Build:
         """Builds the prompt of a request that is checked. Raises RequestError; not for an empty, `unsent` message."""
         sampling = self._sampling(request.sampling)
-        message = self._message(request.message or "" if unsent else request.message, unsent or bool(request.images))
+        given = request.message or "" if unsent else request.message
+        message = self._message(given, unsent or bool(request.images), request.file_characters)
         turns, dropped = self._recent(self._turns(request, message), request.begun)
         system, most = self._system(request.system_prompt), sampling.max_new_tokens
 
@@ -163,8 +179,9 @@ class Pipeline:
             raise RequestError(t("error.image_text_only"))
         return turns
 
-    def _message(self, message: object, empty: bool = False) -> str:
-        most = self.config.limits.prompt_characters
+    def _message(self, message: object, empty: bool = False, of_files: int = 0) -> str:
+        limits = self.config.limits
+        most = limits.prompt_characters + min(of_files, limits.file_characters)
         if not isinstance(message, str):
             raise RequestError(t("error.not_text", type=type(message).__name__))
         if not (message.strip() or empty):

@@ -17,7 +17,7 @@ class ChatRequest:
     `begun` is the reply so far, to continue from; `thinking` a choice by its name, or true or false. `images` are
     uploaded files that come with the message, as Gradio describes them; a `system_prompt` of None is the config's. An
     `object` can be anything: clients send it. `visitor` tells one visitor from another; without it nothing is shared
-    with an earlier reply.
+    with an earlier reply. `file_characters` of the message are the text of files that come with it.
     """
 
     message: object
@@ -28,6 +28,7 @@ class ChatRequest:
     images: object = None
     sampling: Values = field(default_factory=dict)
     visitor: str = ""
+    file_characters: int = 0
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def _launch(page: gr.Blocks, loader: Loader) -> None:
         page.launch(
             server_port=int(port) if port else None,  # else Gradio would silently take another one
             theme=theme.theme(config.page),
-            head=theme.head(config.page),
+            head=theme.head(config),
             i18n=labels.labels(),
             footer_links=["api", "gradio"],
             ssr_mode=False,  # its proxy would hide routes of our own, and swallows some errors
@@ -66,7 +66,7 @@ def _launch(page: gr.Blocks, loader: Loader) -> None:
             run_history=False,
             state_session_capacity=SESSIONS,
             max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
-            app_kwargs={"routes": [health.route(loader)], "middleware": middleware},
+            app_kwargs={"routes": [health.route(loader), theme.route()], "middleware": middleware},
         )
     except OSError as error:
         if "port" not in str(error):

@@ -7,8 +7,7 @@ of the page. What a value means is for those who take it to check, such as `para
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import gradio as gr
 from gradio.blocks import BlockFunction
@@ -63,85 +62,36 @@ class File(BaseModel):
     meta: dict[Literal["_type"], Literal["gradio.FileData"]] = Field(default={"_type": "gradio.FileData"})
 
 
-class TextPart(Known):
-    """A text of a message."""
-
-    type: Literal["text"]
-    text: str
-
-
-class FilePart(Known):
-    """A file of a message."""
-
-    type: Literal["file"]
-    file: File
-    alt_text: str | None = None
-
-
-class Metadata(Known):
-    """What the page tells of a message: thoughts have a title, figures and problems an id."""
-
-    title: str | None = None
-    id: str | int | None = None
-    parent_id: str | int | None = None
-    status: Literal["pending", "done"] | None = None
-    duration: Number | None = None
-    log: str | None = None
-
-
-class Message(Known):
-    """A message of the chatbot. Its other kind of part, a component, would be built from what the client says."""
+class Turn(Known):
+    """An earlier message."""
 
     role: Literal["user", "assistant"]
-    content: list[Annotated[TextPart | FilePart, Field(discriminator="type")]]
-    metadata: Metadata | None = None
-    options: Annotated[list[Any], Field(max_length=0)] | None = None
+    content: str
+    images: list[File] = []
 
 
-class Box(Known):
-    """The box for a text and images."""
+class Begun(Known):
+    """A part of a reply that goes on."""
 
-    text: str
-    files: list[File] = []
-
-
-class Example(BaseModel):
-    """An example that the visitor pressed."""
-
+    kind: Literal["reasoning", "answer", "tool_call"]
     text: str
 
 
-class Pick(BaseModel):
-    """The data of the event: which example it was."""
+class Question(Known):
+    """What the page asks: the reply to a message, what came before it, and the visitor's settings."""
 
-    index: int
-    value: Example
-
-
-class Edit(BaseModel):
-    """The data of the event: which message was edited, and what it is now."""
-
-    index: int | list[int]
-    value: str
-    previous_value: str = ""
-
-
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind | None, config=None if isinstance(kind, type) and issubclass(kind, BaseModel) else STRICT)
+    id: Annotated[str, Field(max_length=64)]
+    message: str
+    images: list[File] = []
+    history: list[Turn] = []
+    begun: list[Begun] = []
+    system: str | None = None
+    thinking: str | None = None
+    sampling: dict[Annotated[str, Field(max_length=64)], Number | None]
+    file_characters: Annotated[int, Field(ge=0, le=2**53)] = 0
 
 
-STRICT = ConfigDict(strict=True)
-SCHEMAS: dict[type, TypeAdapter[Any]] = {
-    gr.Chatbot: _adapter(list[Message]),
-    gr.Textbox: _adapter(str),
-    gr.Radio: _adapter(str),
-    gr.MultimodalTextbox: _adapter(Box),
-    gr.Checkbox: _adapter(bool),
-    gr.Slider: _adapter(Number),
-    gr.Number: _adapter(Number),
-    gr.Dataset: _adapter(Annotated[int, Field(ge=0)]),
-}
-EVENTS: dict[type, TypeAdapter[Any]] = {gr.SelectData: TypeAdapter(Pick), gr.EditData: TypeAdapter(Edit)}
+SCHEMAS: dict[type, TypeAdapter[Any]] = {gr.JSON: TypeAdapter(Question)}
 
 
 class Gate:
@@ -156,23 +106,12 @@ class Gate:
             raise _refusal()
         return [self._value(type(block), value) for block, value in zip(function.inputs, values, strict=True)]
 
-    def event(self, function: BlockFunction, event: gr.EventData | None) -> gr.EventData:
-        """The data of a call's event, if the function takes any."""
-        target, schema = (event.target if event else None), _event_schema(function.fn)
-        return gr.EventData(target, _checked(schema, event and event._data, self._context) if schema else None)
-
     def _value(self, component: type, value: Any) -> Any:
         if component is Api:
             return _plain(value)
         if component not in SCHEMAS:
             raise _refusal()
         return _checked(SCHEMAS[component], value, self._context)
-
-
-@cache
-def _event_schema(function: Any) -> TypeAdapter[Any] | None:
-    """The schema of the event's data that a function takes."""
-    return next((EVENTS[kind] for kind in get_type_hints(function).values() if kind in EVENTS), None)
 
 
 def _checked(schema: TypeAdapter[Any], value: Any, context: dict[str, bool]) -> Any:

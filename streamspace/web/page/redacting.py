@@ -33,7 +33,7 @@ class RedactingBlocks(gr.Blocks):
             if not named.get("iterator"):
                 function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
                 inputs = self._gate.values(function, inputs)
-                named["event_data"] = self._gate.event(function, named.get("event_data"))
+                named["event_data"] = None  # no function here takes any
             return await super().process_api(block_fn, inputs, *given, **named)
         except RequestError as error:
             raise gr.Error(str(error), print_exception=False) from error

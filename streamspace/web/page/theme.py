@@ -1,48 +1,52 @@
-"""The page's theme, styles and scripts, by the config."""
+"""The page's <head>: what its modules are told of the config, and where they and Gradio's libraries are."""
 
 from __future__ import annotations
 
 import base64
+import json
+import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from streamspace.config import paths
-from streamspace.config.types import Page
-from streamspace.repository import ROOT
+from streamspace.config.ranges import IntRange
+from streamspace.config.types import Config, Page
+from streamspace.prompt.images import MOST_MEGABYTES
+from streamspace.repository import ROOT, is_local
+from streamspace.sampling import PARAMETERS
+from streamspace.web.page import libraries
 
-HERE = Path(__file__).parent
-SCRIPTS = ("markup.js", "events.js", "page.js", "conversations.js", "accessibility.js")  # each uses those before it
-SYSTEM_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
-MONO_FONT = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
-# White on shade 700 has a contrast of at least 4.5 in every hue; on the theme's own 500 it is lower.
-READABLE = {
-    "button_primary_background_fill": "*primary_700",
-    "button_primary_background_fill_hover": "*primary_800",
-    "button_primary_background_fill_dark": "*primary_700",
-    "button_primary_background_fill_hover_dark": "*primary_800",
-    "link_text_color": "*primary_700",
-    "link_text_color_hover": "*primary_800",
-    "link_text_color_visited": "*primary_700",
-    "link_text_color_dark": "*primary_300",
-    "link_text_color_hover_dark": "*primary_200",
-    "link_text_color_visited_dark": "*primary_300",
-    "block_title_text_color": "*neutral_800",
-    "block_title_text_color_dark": "*neutral_200",
-    "block_title_background_fill": "none",
-    "block_title_background_fill_dark": "none",
-    "block_title_padding": "0",
-    "block_title_text_weight": "500",
-    "block_label_text_color": "*neutral_600",
-    "block_label_text_color_dark": "*neutral_300",
-}
-LATEX: list[dict[str, str | bool]] = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": "$", "right": "$", "display": False},
-    {"left": "\\[", "right": "\\]", "display": True},
-    {"left": "\\(", "right": "\\)", "display": False},
-]
+STATIC = Path(__file__).with_name("static")
+YEAR = 31_536_000  # seconds; the address changes with the files
+
+
+def version() -> str:
+    """Changes whenever a file of static/ does."""
+    digest = sha256()
+    for file in sorted(STATIC.rglob("*")):
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _Static(StaticFiles):
+    """The files of static/, which a browser may keep."""
+
+    def file_response(self, *given: Any, **named: Any) -> Any:
+        """See `StaticFiles`."""
+        response = super().file_response(*given, **named)
+        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+        return response
+
+
+def route() -> Mount:
+    """Where the browser finds the page's modules and styles."""
+    return Mount(f"/streamspace/{version()}", _Static(directory=STATIC))
 
 
 def logo(name: str) -> str:
@@ -53,15 +57,62 @@ def logo(name: str) -> str:
 
 
 def theme(page: Page) -> Any:
-    """Gradio's Soft theme in the config's accent colour, with system fonts: nothing is loaded from other servers."""
-    base = gr.themes.Soft(
-        primary_hue=page.accent, secondary_hue=page.accent, neutral_hue="zinc", font=SYSTEM_FONT, font_mono=MONO_FONT
+    """Gradio's Soft theme in the config's accent colour, for its own view of the API, with system fonts."""
+    fonts = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
+    return gr.themes.Soft(primary_hue=page.accent, secondary_hue=page.accent, neutral_hue="zinc", **fonts)
+
+
+def described(config: Config) -> dict[str, Any]:
+    """What the page's modules are told of the config."""
+    page, limits, chat = config.page, config.limits, config.task != "completion"
+    return {
+        "task": config.task,
+        "title": page.title,
+        "description": page.description,
+        "logo": logo(page.logo) if page.logo else None,
+        "footer": page.footer,
+        "examples": page.examples,
+        "space": os.environ.get("SPACE_ID"),
+        "model": {"id": config.model.id, "name": _name(config.model.id), "license": config.model.license, "local": is_local(config.model.id)},
+        "system": config.system_prompt if chat else None,
+        "thinking": None,
+        "sampling": {each.name: _bounds(config, each.name) for each in PARAMETERS},
+        "seed": config.sampling.seed,
+        "limits": {
+            "placeholder": page.placeholder,
+            "prompt_characters": limits.prompt_characters,
+            "files": limits.files if chat else 0,
+            "file_characters": limits.file_characters,
+            "images": limits.images if config.task == "image-chat" else 0,
+            "image_bytes": MOST_MEGABYTES * 2**20,
+        },
+    }  # fmt: skip
+
+
+def _name(model: str) -> str:
+    """A folder's last part, or a repository's whole name."""
+    return Path(model).name if is_local(model) else model
+
+
+def _bounds(config: Config, name: str) -> dict[str, Any]:
+    bounds = getattr(config.sampling, name)
+    return {"min": bounds.min, "max": bounds.max, "initial": bounds.default, "whole": isinstance(bounds, IntRange)}
+
+
+def head(config: Config) -> str:
+    """The content of the page's <head>."""
+    told = json.dumps({"page": described(config), "assets": libraries.addresses()}).replace("<", "\\u003c")
+    hue = getattr(gr.themes.colors, config.page.accent)
+    shades = "".join(f"--accent-{shade}: {getattr(hue, f'c{shade}')}; " for shade in (50, 100, 300, 700, 800, 900))
+    folder = f"streamspace/{version()}"
+    modules = "".join(
+        f'<link rel="modulepreload" href="{folder}/{file.relative_to(STATIC)}">'
+        for file in sorted(STATIC.rglob("*js")) if file.suffix in (".js", ".mjs")
+    )  # fmt: skip
+    return (
+        f"<style>:root {{ {shades}--column: {config.page.width}px; }}</style>"
+        f'<link rel="stylesheet" href="{folder}/page.css">{modules}'
+        f"<script>window.streamspace = {{ ...{told}, parts: {{}}, "
+        "attach(name, hooks) { this.parts[name] = hooks; this.attached?.(name); } };</script>"
+        f'<script type="module" src="{folder}/app.js"></script>'
     )
-    return base.set(**READABLE)
-
-
-def head(page: Page) -> str:
-    """The content of the page's <head>. The styles are here because Gradio scopes those it gets as `css`."""
-    style = (HERE / "page.css").read_text("utf-8")
-    script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
-    return f"<style>:root {{ --streamspace-width: {page.width}px; }}\n{style}</style>\n<script>{script}</script>"

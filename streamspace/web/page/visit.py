@@ -1,4 +1,4 @@
-"""Shows, when the page opens, how far the model has loaded, then its abilities or why it can't be loaded."""
+"""Tells the page, when it opens, how far the model has loaded, then its abilities or why it can't be loaded."""
 
 from __future__ import annotations
 
@@ -12,30 +12,27 @@ from streamspace.i18n import t
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress
-from streamspace.web.page import bubbles
+from streamspace.web.page import replies
 from streamspace.web.page.labels import visitor_language
 
 
 def opened(loader: Loader) -> Callable[[gr.Request], AsyncGenerator[Any, None]]:
-    """The handler of the page's load event: the values of the status line, the part about the model, and thinking."""
-    chats = loader.config.task != "completion"
+    """The handler of the page's load event; each value replaces the one before."""
 
     async def opened(request: gr.Request) -> AsyncGenerator[Any, None]:
         language = visitor_language(request)
         try:
             async for note in loader.until_ready():
-                yield values(bubbles.status(Progress(phase="loading", note=note), language), gr.skip(), gr.skip())
+                yield {"status": replies.status(Progress(phase="loading", note=note), language)}
         except StreamspaceError as error:
-            yield values("", bubbles.diagnosis(error.in_language(language), loader.background, language), gr.skip())
+            then = t("status.then_reload" if loader.background else "status.then_restart")
+            problem = f"⚠️ {error.in_language(language)}."
+            yield {"diagnosis": {"problem": problem, "next": then.in_language(language)}}
             return
         assert loader.pipeline
         thinking = loader.pipeline.builder.thinking
-        # The styles show the choices: a component that Gradio makes visible would reset its neighbours' values.
-        shown = f'<span data-thinks="{" ".join(thinking.choices)}"></span>' if thinking.choices else ""
-        yield values("", shown + reduced(loader.pipeline, language), thinking.default or gr.skip())
-
-    def values(*all_: Any) -> tuple[Any, ...]:
-        return all_ if chats else all_[:2]
+        abilities = {"choices": list(thinking.choices), "initial": thinking.default}
+        yield {"thinking": abilities, "note": reduced(loader.pipeline, language)}
 
     return opened
 
@@ -45,4 +42,4 @@ def reduced(pipeline: Pipeline, language: str) -> str:
     fit = pipeline.fit
     if not fit or not fit.problem:
         return ""
-    return bubbles.line(t("status.window", window=fit.window, prompt=fit.prompt, reply=fit.max).in_language(language))
+    return t("status.window", window=fit.window, prompt=fit.prompt, reply=fit.max).in_language(language)
