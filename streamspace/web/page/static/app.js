@@ -37,7 +37,8 @@ const top_ = element("header", { id: "top" },
   iconButton("menu", t("conversations"), () => showSidebar(!root.classList.contains("sidebar")), { id: "open-sidebar", "aria-expanded": "false", "aria-controls": "sidebar" }),
   page.logo && element("img", { id: "logo", src: page.logo, alt: "" }), heading, settingsButton);
 const origin = element("p", { id: "origin" });
-const main = element("main", {}, top_, banner, scroller, toEnd, element("div", { id: "bottom" }, notice, form, origin));
+const bottom = element("div", { id: "bottom" }, notice, form, origin);
+const main = element("main", {}, top_, banner, scroller, toEnd, bottom);
 document.body.append(element("div", { id: "app" }, nav, element("div", { id: "shade", onclick: () => { showSidebar(false); showSettings(false); } }), main, aside, toast, said));
 
 const store = openStore();
@@ -159,6 +160,7 @@ toEnd.addEventListener("click", () => {
   following = true;
   scroller.scrollTo({ top: scroller.scrollHeight });
 });
+new ResizeObserver(() => root.style.setProperty("--bottom", `${bottom.offsetHeight}px`)).observe(bottom);
 new ResizeObserver(() => following && (scroller.scrollTop = scroller.scrollHeight)).observe(scroller);
 
 // What a visitor does
