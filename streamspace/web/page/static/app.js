@@ -2,7 +2,7 @@
 import { composer } from "./composer.js";
 import * as conversations from "./conversation.js";
 import { element, icon, iconButton } from "./dom.js";
-import { blocks } from "./markdown.js";
+import { toHtml } from "./markdown.js";
 import { asMarkdown, canContinue, view } from "./messages.js";
 import { panel } from "./settings.js";
 import { sidebar } from "./sidebar.js";
@@ -338,7 +338,7 @@ window.addEventListener("pagehide", () => writing && keep(writing.conversation))
 
 // The empty page: a greeting, and examples.
 const greeting = element("div", { class: "text" });
-greeting.innerHTML = blocks(page.description).join("");
+greeting.innerHTML = toHtml(page.description);
 empty.append(element("h2", {}, page.title), greeting, page.examples.length > 0 && element("ul", { class: "examples", "aria-label": t("examples") },
   page.examples.map((example) => element("li", {}, element("button", { type: "button", dir: "auto", onclick: () => {
     const draft = box.value;
@@ -360,7 +360,7 @@ const line = [model.local ? named : link(named, hub + model.id), link(t("api"), 
 origin.append(...line.flatMap((each, index) => (index ? [" · ", each] : [each])));
 if (page.footer) {
   const footer = element("span", { id: "footer" });
-  footer.innerHTML = blocks(page.footer).join("").replace(/^<p>|<\/p>\s*$/g, "");
+  footer.innerHTML = toHtml(page.footer).replace(/^<p>|<\/p>\s*$/g, "");
   origin.append(" · ", footer);
 }
 

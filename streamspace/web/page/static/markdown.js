@@ -37,7 +37,7 @@ md.inline.ruler.before("escape", "math", (state, silent) => {
   return true;
 });
 
-// A formula of several lines: between $$ or \[ \], or a LaTeX environment of its own.
+// A formula of several lines, none of them empty: between $$ or \[ \], or a LaTeX environment of its own.
 const ENVIRONMENT = /^\\begin\{((?:equation|align|alignat|gather|multline|cases|matrix|pmatrix|bmatrix|vmatrix|array|CD)\*?)\}/;
 
 md.block.ruler.before("fence", "math", (state, first, last, silent) => {
@@ -49,8 +49,8 @@ md.block.ruler.before("fence", "math", (state, first, last, silent) => {
   if (!close) return false;
   let end = first;
   const opened = environment ? 0 : 2;
-  while (end < last && line(end).indexOf(close, end === first ? opened : 0) < 0) end += 1;
-  if (end >= last || !line(end).trimEnd().endsWith(close)) return false;
+  while (end < last && !state.isEmpty(end) && line(end).indexOf(close, end === first ? opened : 0) < 0) end += 1;
+  if (end >= last || state.isEmpty(end) || !line(end).trimEnd().endsWith(close)) return false;
   if (silent) return true;
   const text = state.getLines(first, end + 1, state.blkIndent, false).trim();
   const token = state.push("math", "math", 0);
@@ -115,17 +115,30 @@ const code = (content, info) => {
 md.renderer.rules.fence = (tokens, index) => code(tokens[index].content, tokens[index].info);
 md.renderer.rules.code_block = (tokens, index) => code(tokens[index].content, "");
 
-// The HTML of each block of the text, one after another.
-export const blocks = (text) => {
-  const env = {};
-  const found = [];
-  let group = [];
-  for (const token of md.parse(text, env)) {
-    group.push(token);
-    if (token.level === 0 && token.nesting <= 0) {
-      found.push(md.renderer.render(group, md.options, env));
-      group = [];
-    }
-  }
-  return found;
+// The last of the known blocks of a text that the text can't change any more by growing: after an empty line, and not in
+// the last line, which may become anything.
+const settled = (text, known) => {
+  const line = text.lastIndexOf("\n") + 1;
+  return known.findLastIndex(({ start }) => start < line && /(^|\n)[ \t]*\n$/.test(text.slice(Math.max(0, start - 200), start)));
 };
+
+// The blocks of a text, each with its HTML and with where in the text it begins. The `known` blocks are those of the text
+// `before`, with which this one begins.
+export const blocks = (text, before = "", known = []) => {
+  const first = settled(before, known);
+  const kept = first < 0 ? [] : known.slice(0, first).map(({ html, start }) => ({ html, start }));
+  const from = first < 0 ? 0 : known[first].start;
+  const rest = text.slice(from);
+  const env = {};
+  let [group, line, offset] = [[], 0, 0];
+  for (const token of md.parse(rest, env)) {
+    group.push(token);
+    if (token.level > 0 || token.nesting > 0) continue;
+    for (; line < group[0].map[0]; line += 1) offset = rest.indexOf("\n", offset) + 1;
+    kept.push({ html: md.renderer.render(group, md.options, env), start: from + offset });
+    group = [];
+  }
+  return kept;
+};
+
+export const toHtml = (text) => blocks(text).map(({ html }) => html).join("");

@@ -9,20 +9,22 @@ const CONTINUED = ["length", "timeout", "stopped", "interrupted", "failed"]; // 
 
 // Puts the blocks of a text into a place, leaving those that are the same.
 const render = (place, text, grows) => {
-  const wanted = blocks(text);
+  const source = text.replace(/\r\n?/g, "\n");
   const known = place.blocks ?? [];
+  const grown = source.startsWith(place.source ?? "");
+  const wanted = grown ? blocks(source, place.source, known) : blocks(source);
   let first = 0;
-  while (first < known.length && known[first].html === wanted[first] && !known[first].grew) first += 1;
+  while (first < known.length && known[first].html === wanted[first]?.html && !known[first].grew) first += 1;
   for (const { node } of known.splice(first)) node.remove();
-  for (const [offset, html] of wanted.slice(first).entries()) {
+  for (const block of wanted.slice(first)) {
     const node = element("div", { dir: "auto" });
-    node.innerHTML = html;
-    const grew = grows && first + offset === wanted.length - 1;
+    node.innerHTML = block.html;
     place.append(node);
+    const grew = grows && block === wanted.at(-1);
     enrich(node, grew);
-    known.push({ html, node, grew });
+    known.push({ ...block, node, grew });
   }
-  place.blocks = known;
+  Object.assign(place, { blocks: known, source });
 };
 
 const seconds = (value) => (value ? ` (${t("seconds", { seconds: value })})` : "");
