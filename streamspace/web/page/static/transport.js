@@ -5,10 +5,39 @@ const ALIVE = new URL("health", document.baseURI);
 const QUIET = 6000; // milliseconds without a word from the server, after which it is asked whether it is there
 const AGAIN = 2000; // milliseconds until it is asked again
 
-// Gradio reloads the page when its server is back, under the visitor's hands: the answer it waits for never comes.
+// Gradio gives up for good when a connection breaks, and reloads the page under the visitor's hands once its server is
+// back. Here a connection that breaks is the end of the events that it carried, as any other error is.
 const { fetch } = window;
-window.fetch = (address, ...rest) =>
-  /\/app_id\/?$/.test(String(address?.url ?? address)) ? Promise.reject(new TypeError("asked by the page itself")) : fetch(address, ...rest);
+const events = new Set(); // ids of those that have been asked for and aren't over
+
+const joined = async (given) => {
+  const answer = await fetch(...given).catch(() => new Response(JSON.stringify({ detail: "" }), { status: 503 }));
+  if (answer.ok) answer.clone().json().then(({ event_id }) => events.add(event_id), () => {});
+  return answer;
+};
+
+const streamed = async (given) => {
+  const answer = await fetch(...given).catch(() => new Response("", { headers: { "Content-Type": "text/event-stream" } }));
+  const reader = answer.body.getReader();
+  const line = (message) => new TextEncoder().encode(`data: ${JSON.stringify(message)}\n\n`);
+  return new Response(new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reader.read().catch(() => ({ done: true }));
+      if (!done) return controller.enqueue(value);
+      for (const event_id of events) controller.enqueue(line({ msg: "process_completed", event_id, success: false, output: { error: "" } }));
+      events.clear();
+      controller.enqueue(line({ msg: "close_stream", event_id: null }));
+      controller.close();
+    },
+    cancel: (why) => reader.cancel(why),
+  }), answer);
+};
+
+window.fetch = (...given) => {
+  const address = String(given[0]?.url ?? given[0]);
+  if (/\/queue\/join\b/.test(address)) return joined(given);
+  return /\/queue\/data\b/.test(address) ? streamed(given) : fetch(...given);
+};
 
 const alive = async () => {
   try {
@@ -45,22 +74,32 @@ export const connect = (on) => {
     if (ended) on.end(why);
   };
 
-  const watch = async () => {
-    if (!asked && !away) return;
-    if (!away && Date.now() - heard < QUIET) return setTimeout(watch, AGAIN);
+  // Whether the server is there; a reply that it was writing is over if not.
+  const check = async () => {
     const there = await alive();
-    if (there && away) on.away(away = false);
-    if (!there && !away) on.away(away = true);
-    if (!there) end("away");
-    else heard = Date.now();
-    setTimeout(watch, AGAIN);
+    heard = Date.now();
+    if (there === away) on.away(away = !there);
+    if (!there) {
+      end("away");
+      watch();
+    }
+    return there;
+  };
+
+  let watching = 0;
+  const watch = () => {
+    clearTimeout(watching);
+    watching = setTimeout(async () => {
+      if (away || (asked && Date.now() - heard > QUIET)) await check();
+      if (away || asked) watch();
+    }, AGAIN);
   };
 
   Object.assign(window.streamspace, {
     question: () => asked ?? {},
     draft: () => on.draft(),
     ended: () => end("ended"), // of the event that is over, which is the only one
-    failed: () => end("failed"),
+    failed: async () => (await check()) && end("failed"),
   });
   for (const name of Object.keys(parts)) window.streamspace.attached(name);
 
@@ -71,7 +110,7 @@ export const connect = (on) => {
     async ask(question) {
       asked = question;
       heard = Date.now();
-      if (!away) setTimeout(watch, AGAIN);
+      watch();
       (await part("reply")).trigger("submit");
     },
     stop() {
