@@ -16,7 +16,7 @@ Shown = dict[str, Any]
 
 
 def shows(identity: str, before: Sequence[Part], language: str) -> Show:
-    """What is shown of each step of the reply with this identity, and of an error; it comes after the parts `before`."""
+    """What is shown of each step of the reply with this identity, after the parts `before`, and of an error."""
     stopwatch = Stopwatch()
 
     def show(progress: Progress, error: StreamspaceError | None) -> Shown:

@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from streamspace.config import paths
+from streamspace.config.model import Model
 from streamspace.config.ranges import IntRange
 from streamspace.config.types import Config, Page
 from streamspace.prompt.images import MOST_MEGABYTES
@@ -58,8 +59,10 @@ def logo(name: str) -> str:
 
 def theme(page: Page) -> Any:
     """Gradio's Soft theme in the config's accent colour, for its own view of the API, with system fonts."""
-    fonts = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
-    return gr.themes.Soft(primary_hue=page.accent, secondary_hue=page.accent, neutral_hue="zinc", **fonts)
+    return gr.themes.Soft(
+        primary_hue=page.accent, secondary_hue=page.accent, neutral_hue="zinc",
+        font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace"),
+    )  # fmt: skip
 
 
 def described(config: Config) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def described(config: Config) -> dict[str, Any]:
         "footer": page.footer,
         "examples": page.examples,
         "space": os.environ.get("SPACE_ID"),
-        "model": {"id": config.model.id, "name": _name(config.model.id), "license": config.model.license, "local": is_local(config.model.id)},
+        "model": _model(config.model),
         "system": config.system_prompt if chat else None,
         "thinking": None,
         "sampling": {each.name: _bounds(config, each.name) for each in PARAMETERS},
@@ -89,9 +92,11 @@ def described(config: Config) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _name(model: str) -> str:
-    """A folder's last part, or a repository's whole name."""
-    return Path(model).name if is_local(model) else model
+def _model(model: Model) -> dict[str, Any]:
+    """A folder is called by its last part."""
+    local = is_local(model.id)
+    name = Path(model.id).name if local else model.id
+    return {"id": model.id, "name": name, "license": model.license, "local": local}
 
 
 def _bounds(config: Config, name: str) -> dict[str, Any]:
