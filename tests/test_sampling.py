@@ -6,7 +6,6 @@ import dataclasses
 import inspect
 from typing import Any
 
-import gradio as gr
 import pytest
 import torch
 
@@ -21,7 +20,7 @@ from streamspace.reply.loader import Loader
 from streamspace.reply.request import ChatRequest, CompletionRequest
 from streamspace.sampling import PARAMETERS, Parameter, SamplingParams
 from streamspace.web import api
-from streamspace.web.page import controls
+from streamspace.web.page import theme
 from tests.running import changed
 
 CONFIG = Config.model_validate(changed({}))
@@ -64,15 +63,11 @@ def test_a_server_is_sent_it_and_extras_only_when_they_change_something(paramete
 
 
 @EACH
-def test_the_page_has_a_slider_whose_value_reaches_the_reply(parameter: Parameter) -> None:
-    sliders = controls.sampling(CONFIG.sampling)
-    position, limits = NAMES.index(parameter.name), getattr(CONFIG.sampling, parameter.name)
-    slider = sliders[position]
-    assert isinstance(slider, gr.Slider)
-    assert (slider.minimum, slider.maximum, slider.value) == (limits.min, limits.max, limits.default)
-    values = [each.value for each in sliders]
-    values[position] = limits.max
-    assert getattr(parameters.choose(CONFIG.sampling, controls.asked(values)), parameter.name) == limits.max
+def test_the_page_is_told_its_bounds_and_its_value_reaches_the_reply(parameter: Parameter) -> None:
+    told, limits = theme.described(CONFIG)["sampling"][parameter.name], getattr(CONFIG.sampling, parameter.name)
+    assert told == {"min": limits.min, "max": limits.max, "initial": limits.default, "whole": parameter.is_int}
+    asked = {parameter.name: limits.max}
+    assert getattr(parameters.choose(CONFIG.sampling, asked), parameter.name) == limits.max
 
 
 @EACH

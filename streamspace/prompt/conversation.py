@@ -1,4 +1,4 @@
-"""Reads a conversation as clients send it (the page's chatbot, the API) into plain turns; the prompt is `prompt`'s."""
+"""Reads a conversation as clients send it (the page, the API) into plain turns; the prompt is `prompt`'s."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from streamspace.errors import RequestError
 from streamspace.i18n import LazyText, t
 
 Role = Literal["user", "assistant"]
-PROBLEM = "problem"  # the metadata id of a message that tells the visitor of a failure
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,8 @@ def read(history: Any, message: str, most: int, files: Any = None) -> list[Turn]
         raise RequestError(t("error.history", found=_kind(history)))
     turns: list[Turn] = []
     for index, entry in enumerate(history):
-        turn, failed = _turn(entry, f"history[{index}]")
-        if turn:
+        if turn := _turn(entry, f"history[{index}]"):
             turns.append(turn)
-        if failed and turns and turns[-1].role == "user":
-            turns.pop()  # a question that failed would make the next one fail too
     return _alternating([*turns[-most:], Turn("user", message, _paths(files))])
 
 
@@ -54,8 +50,8 @@ def _paths(files: Any) -> tuple[str, ...]:
     return tuple(path for path in paths if path)
 
 
-def _turn(entry: Any, where: str) -> tuple[Turn | None, bool]:
-    """The turn that an entry holds, if any, and whether it is the page's note of a reply that failed."""
+def _turn(entry: Any, where: str) -> Turn | None:
+    """The turn that an entry holds, if any."""
     if not isinstance(entry, Mapping):
         raise RequestError(t("error.entry", where=where, found=_kind(entry)))
     role = entry.get("role")
@@ -63,11 +59,11 @@ def _turn(entry: Any, where: str) -> tuple[Turn | None, bool]:
         raise RequestError(t("error.role", where=where, role=str(role)[:40]))
     metadata = entry.get("metadata")
     if isinstance(metadata, Mapping) and (metadata.get("title") or metadata.get("id")):
-        return None, metadata.get("id") == PROBLEM  # the page's own: thoughts have a title, figures and problems an id
+        return None  # of Gradio's chatbot: thoughts have a title, other notes an id
     text, images = _content(entry.get("content"), f"{where}.content")
     if role == "assistant":
         text, images = canonical.of_kind(canonical.read(text), "answer"), ()
-    return (Turn(cast(Role, role), text, images) if text.strip() or images else None), False
+    return Turn(cast(Role, role), text, images) if text.strip() or images else None
 
 
 def _content(content: Any, where: str) -> tuple[str, tuple[str, ...]]:

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from streamspace.web.page.markup import MARK
-from tests.browser.test_browser import Visitor
+from tests.browser.visitor import PREFIX, Visitor
 from tests.running import App
 
 AWAY = "http://AWAY"  # in its place stands a server of the test, which notes what reaches it
@@ -122,7 +121,7 @@ class Watched(Visitor):
         )
         assert (
             self.page.locator(
-                "#conversation :is(script, iframe, object, embed, meta, base, link, style:not(svg style))"
+                "#conversation :is(script, iframe, object, embed, meta, base, link, form, video, audio, style)"
             ).count()
             == 0
         )
@@ -132,7 +131,7 @@ class Watched(Visitor):
 
     def fresh(self) -> None:
         """An empty conversation."""
-        self.page.click("#clear")
+        self.page.click("#sidebar [data-action=create]")
         self.wait(lambda: not self.questions())
 
     def press_everything(self) -> None:
@@ -146,7 +145,7 @@ SCHEMES = """() => [...document.querySelectorAll("#conversation [href], #convers
   .filter((href) => !/^(https?:|mailto:|about:blank|#|\\/|$)/i.test(href.trim()))"""
 # What is seen at a grid of points outside the bubbles must be the page's own.
 COVERED = """() => {
-  const found = new Set(), box = document.querySelector("#conversation").getBoundingClientRect();
+  const found = new Set(), box = document.querySelector("#scroller").getBoundingClientRect();
   for (let x = 5; x < innerWidth; x += 40) for (let y = 5; y < innerHeight; y += 20) {
     const top = document.elementFromPoint(x, y);
     const inside = x > box.left && x < box.right && y > box.top && y < box.bottom;
@@ -155,7 +154,7 @@ COVERED = """() => {
   return [...found];
 }"""
 PRESS = """() => { for (const part of document.querySelectorAll(
-  "#conversation .prose a, #conversation .prose button, #conversation .prose input, #conversation .prose svg *")) {
+  "#conversation :is(.text, .body) :is(a, button, input, img, svg *)")) {
     if (getComputedStyle(part).pointerEvents === "none") continue;
     const link = part.closest("a");
     const goal = link?.getAttribute("href") ?? link?.getAttribute("xlink:href") ?? "";
@@ -172,8 +171,8 @@ def watch(browser: Any) -> Iterator[Callable[..., Watched]]:
     def open_page(app: App, stored: Any = None) -> Watched:
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 800}))
         page = contexts[-1].new_page()
-        if stored is not None:
-            page.add_init_script(f"localStorage.setItem('streamspace:/', {json.dumps(json.dumps(stored))})")
+        for key, value in (stored or {}).items():
+            page.add_init_script(f"localStorage.setItem({json.dumps(PREFIX + key)}, {json.dumps(json.dumps(value))})")
         return Watched(page, app.url)
 
     yield open_page
@@ -192,33 +191,48 @@ def test_what_is_written_stays_in_its_bubble(visitor: Watched, away: Outside, na
     visitor.fresh()
     # The text is the visitor's message and then, piece by piece, the model's reply.
     visitor.say(away.place(HOSTILE[name]))
-    visitor.wait(visitor.finished)
+    visitor.wait(lambda: visitor.idle() and len(visitor.replies()) == 1)
     if name == "diagrams":
-        visitor.page.wait_for_selector("#conversation [data-testid=bot] svg a")  # Gradio draws them a little later
+        visitor.page.wait_for_selector("#conversation img.drawing")
     visitor.assert_unharmed()
     visitor.press_everything()
     visitor.assert_unharmed()
     assert away.asked == []
     visitor.say("and now?")
-    visitor.wait(lambda: visitor.finished() and "and now?" in visitor.replies()[-1], 60)
+    visitor.wait(lambda: visitor.idle() and "and now?" in visitor.replies()[-1], 60)
+
+
+def node(key: str, parent: str | None, role: str, **more: Any) -> dict[str, Any]:
+    return {"id": key, "parent": parent, "role": role, "created": 1, "revised": 1, **more}
 
 
 def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], scripted: App, away: Outside) -> None:
     text = away.place("\n\n".join(HOSTILE.values()))
-    messages = [
-        {"role": role, "content": [{"type": "text", "text": text}], "metadata": {"title": text, "id": text}, "options": [{"value": text}]}
-        for role in ("user", "assistant", "system", "<img src=x onerror='window.hit=1'>")
+    parts = [{"kind": kind, "text": text, "seconds": text} for kind in ("reasoning", "answer", "tool_call", text)]
+    file = {"name": text, "path": away.place("http://AWAY/x.png"), "url": away.place("http://AWAY/y.png")}
+    nodes = [
+        node("a", None, "user", text=text, files=[{"name": text, "text": text}, file]),
+        node("b", "a", "assistant", parts=parts, state=text, figures=text, error=text, notice=text, ended=text),
+        node("c", "b", "system", text=text), node("d", "a", text, parts=parts), node(text, text, "user", text=text, files=text),
     ]  # fmt: skip
-    plain = [{"role": "assistant", "content": [{"type": "text", "text": text}], "metadata": None, "options": None}]
-    stored = {"current": "a", "conversations": [{"id": key, "title": text, "messages": said}
-                                                for key, said in (("a", plain), ('b"]<img src=x>', messages))]}  # fmt: skip
+    whole = {
+        "title": text,
+        "named": text,
+        "created": 1,
+        "revised": 1,
+        "leaf": "b",
+        "system": text,
+        "settings": {text: text},
+    }
+    stored = {
+        key: {**whole, "id": key, "nodes": {each["id"]: each for each in nodes}} for key in ("x", 'y"]<img src=x>')
+    }
     visitor = watch(scripted, stored)
-    visitor.page.click(".sidebar .toggle-button")
-    visitor.wait(lambda: visitor.page.locator("#conversations li").count() == 2)
+    visitor.wait(lambda: visitor.page.locator("#sidebar li[data-id]").count() == 2)
+    visitor.page.locator("#sidebar .open").last.click()
+    visitor.wait(lambda: len(visitor.questions()) == 1)
     visitor.page.wait_for_timeout(500)
     visitor.assert_unharmed()
-    visitor.page.locator("#conversations [data-action=open]").last.click()
-    visitor.page.wait_for_timeout(500)
     visitor.press_everything()
     visitor.assert_unharmed()
     assert away.asked == []
@@ -230,6 +244,6 @@ def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], scr
 def test_no_text_is_lost_to_angle_brackets(visitor: Watched, text: str) -> None:
     visitor.fresh()
     visitor.say(text)
-    visitor.wait(visitor.finished)
-    assert [question.replace(MARK, "") for question in visitor.questions()] == [text]
-    assert [reply.replace(MARK, "").strip() for reply in visitor.replies()] == [text]
+    visitor.wait(lambda: visitor.idle() and len(visitor.replies()) == 1)
+    assert visitor.questions() == [text]
+    assert visitor.replies() == [text]

@@ -26,7 +26,7 @@ def test_contents_of_every_form_are_read() -> None:
     ]  # fmt: skip
 
 
-def test_thoughts_and_notes_of_the_page_are_left_out() -> None:
+def test_thoughts_and_notes_of_gradios_chatbot_are_left_out() -> None:
     history = [
         user("q"),
         bot("hm", title="Thoughts"),

@@ -25,7 +25,7 @@ from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress
 from streamspace.reply.request import ChatRequest
 from streamspace.sampling import SamplingParams
-from streamspace.web.page import bubbles
+from streamspace.web.page import replies
 from tests.reply.test_pipeline import CONFIG, Scripted
 from tests.running import changed
 from tests.standins import vision
@@ -112,7 +112,7 @@ async def test_the_visitor_is_told_of_images_left_out(pipeline: Pipeline, config
         history += [{"role": "user", "content": parts}, {"role": "assistant", "content": "A square."}]
     last = (await told(pipeline, vision.ASK, history))[-1]
     assert last.dropped_images == 1
-    assert bubbles.status(last) == "<p>Images left out, oldest first: 1 · Finished</p>"
+    assert replies.reply(last)["notice"] == "Images left out, oldest first: 1"
 
 
 async def test_a_space_for_text_refuses_images(tiny: Any, uploads_folder: Path) -> None:

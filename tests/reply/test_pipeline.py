@@ -19,6 +19,7 @@ from streamspace.engines.generate import GenerateEngine
 from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Failure, Finished, Heartbeat, Part, Request, TextDelta
 from streamspace.prompt.builder import PromptBuilder
+from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply.pipeline import CHARACTERS, Pipeline
 from streamspace.reply.progress import Progress, Replies
@@ -146,18 +147,29 @@ async def test_the_cost_of_a_message_is_known_before_it_is_sent(builder: PromptB
     gpu = Gpu(min_seconds=1, max_seconds=120, prompt_tokens_per_second=100.0, tokens_per_second=10.0)
     pipeline = Pipeline(CONFIG, Scripted(), builder, Budget(gpu))
 
-    async def cost(message: object, tokens: int, **named: Any) -> int | None:
-        return await pipeline.cost(ChatRequest(message, sampling={"max_new_tokens": tokens}, **named))
+    async def cost(message: object, tokens: int, **named: Any) -> int:
+        return (await pipeline.measure(ChatRequest(message, sampling={"max_new_tokens": tokens}, **named))).seconds
 
     empty = await cost("", 100)
     assert empty
     assert await cost(None, 100) == empty  # what Gradio sends for a box that nobody has touched
     assert await cost("", 200) == empty + 10
-    assert (await cost("word " * 500, 100) or 0) > empty
-    assert (await cost("", 100, history=[{"role": "user", "content": "word " * 500}]) or 0) > empty
-    assert await cost("x" * 4001, 100) is None  # it would be refused
-    assert await cost("", 10**6) is None
-    assert await Pipeline(CONFIG, Scripted(), builder).cost(ChatRequest("hi")) is None  # nobody counts them
+    assert await cost("word " * 500, 100) > empty
+    assert await cost("", 100, history=[{"role": "user", "content": "word " * 500}]) > empty
+    assert await cost("x" * 4001, 100) == 0  # it would be refused
+    refused = await pipeline.measure(ChatRequest("", sampling={"max_new_tokens": 10**6}))
+    assert str(refused.problem) == "max_new_tokens: expected a whole number from 16 to 1024, got 1000000"
+    told = await Pipeline(CONFIG, Scripted(), builder).measure(ChatRequest("hi"))
+    prompt = builder.chat(CONFIG.system_prompt, [Turn("user", "hi")], 768)
+    assert (told.tokens, told.room, told.seconds) == (len(prompt.ids), 1024, 0)
+
+
+@pytest.mark.parametrize(("files", "refused"), [(0, True), (999, True), (1000, False), (10**9, False)])
+async def test_the_text_of_files_comes_on_top_of_a_message(builder: PromptBuilder, files: int, refused: bool) -> None:
+    pipeline = Pipeline(CONFIG, Scripted(), builder)
+    message = "x" * (CONFIG.limits.prompt_characters + 1000)
+    problem = (await pipeline.measure(ChatRequest(message, file_characters=files))).problem
+    assert ("too long: 5,000 characters" in str(problem)) == refused
 
 
 @pytest.mark.parametrize("how", ["closed", "cancelled"])

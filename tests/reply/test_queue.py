@@ -20,7 +20,7 @@ from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress
 from streamspace.reply.queue import RequestQueue
 from streamspace.reply.request import ChatRequest
-from tests.browser.test_browser import Visitor
+from tests.browser.visitor import Visitor
 from tests.conftest import Probe
 from tests.reply.test_pipeline import CONFIG
 from tests.running import App
@@ -132,15 +132,15 @@ def test_a_waiting_visitor_sees_the_place_and_can_leave(
     first, second, third = (Visitor(browser.new_context().new_page(), app.url) for _ in range(3))
     with probe.set("slow", "0.1"):
         first.say("Count to two hundred")
-        first.wait(lambda: first.replies() != [])
+        first.wait(lambda: "".join(first.replies()))
         second.say("ping")
-        second.wait(lambda: second.status().strip() == "Number 1 in the queue…")
+        second.wait(lambda: second.text(".status") == "Number 1 in the queue…")
         third.say("ping")
-        third.wait(lambda: "its queue of 1 is full" in "".join(third.replies()))
+        third.wait(lambda: "its queue of 1 is full" in third.text(".status"))
         second.page.click("#stop")
         second.wait(second.idle)
         third.say("ping")
-        third.wait(lambda: third.status().strip() == "Number 1 in the queue…")
+        third.wait(lambda: third.text(".status") == "Number 1 in the queue…")
         first.page.click("#stop")
-        third.wait(lambda: third.status().strip() == "Finished")
+        third.wait(third.idle)
     assert third.replies()[-1] == "pong"
