@@ -14,8 +14,7 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).with_name("translations")
-# By the language tags that browsers send; Gradio uses the same ones for its own texts.
-LANGUAGES = {"en": "en", "de": "de", "es": "es", "fr": "fr", "ja": "ja", "zh-CN": "zh", "zh-TW": "zh"}
+LANGUAGES = ("en", "ar", "de", "es", "fr", "hi", "ja", "ko", "pt", "zh")  # each is a tag's first part: pt of pt-BR
 
 
 class LazyText(str):
@@ -36,7 +35,7 @@ class LazyText(str):
         return LazyText, (self.key, self.values)
 
     def in_language(self, language: str) -> str:
-        """The same text in one of the languages that are the values of `LANGUAGES`."""
+        """The same text in one of `LANGUAGES`."""
         return _format(language, self.key, {name: translate(value, language) for name, value in self.values.items()})
 
 
@@ -51,12 +50,9 @@ def translate(text: Any, language: str) -> Any:
 
 
 def language_of(accepted: str | None) -> str:
-    """The language for an Accept-Language header: the browser's first choice if there is a file for it, or English."""
-    first = re.match(r"\s*([a-z]+)(-[a-z]+)?", accepted or "", re.IGNORECASE)
-    if not first:
-        return "en"
-    base, region = first[1].lower(), (first[2] or "").upper()
-    return LANGUAGES.get(base + region) or LANGUAGES.get(base, "en")
+    """The language for an Accept-Language header: the first in it that there is a file for, as texts.js chooses too."""
+    wished = re.findall(r"(?:^|,)\s*([a-z]+)", (accepted or "").lower())
+    return next((language for language in wished if language in LANGUAGES), "en")
 
 
 @cache
@@ -67,10 +63,10 @@ def catalog(language: str) -> dict[str, str]:
 
 
 def browser_catalogs() -> dict[str, dict[str, str]]:
-    """The texts that the browser fills in, by language tag."""
+    """The texts that the browser fills in, by language."""
     return {
-        tag: {key: text for key, text in catalog(name).items() if key.startswith("page.")}
-        for tag, name in LANGUAGES.items()
+        language: {key: text for key, text in catalog(language).items() if key.startswith("page.")}
+        for language in LANGUAGES
     }
 
 

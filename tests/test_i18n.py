@@ -12,14 +12,20 @@ import pytest
 from streamspace import i18n
 from streamspace.errors import RequestError
 from streamspace.i18n import FOLDER, LANGUAGES, LazyText, language_of, t, translate
+from streamspace.sampling import PARAMETERS
 from tests.running import ROOT
 
-OTHERS = sorted(set(LANGUAGES.values()) - {"en"})
+OTHERS = sorted(set(LANGUAGES) - {"en"})
+# The settings that a text names; what isn't here is the name of a parameter of the API, for its clients alone.
+NAMING = {
+    "max_new_tokens": {"too_many_tokens", "no_room", "gpu_too_little", "gpu_duration", "model_memory"},
+    "system_prompt": {"system_prompt"}, "thinking": {"thinking"}, "seed": {"seed"},
+}  # fmt: skip
 
 
-def places(text: str) -> list[tuple[str, str]]:
+def places(text: str) -> list[tuple[str, str, str]]:
     """The names in braces, and how their values are to be written."""
-    return sorted((name, str(form)) for _, name, form, _ in Formatter().parse(text) if name)
+    return sorted((name, str(form), str(how)) for _, name, form, how in Formatter().parse(text) if name)
 
 
 def test_there_is_a_file_for_each_language_and_no_other() -> None:
@@ -36,18 +42,44 @@ def test_each_language_has_the_same_texts_with_the_same_places(name: str) -> Non
 @pytest.mark.parametrize("name", OTHERS)
 def test_nothing_is_left_in_english(name: str) -> None:
     same = {key for key, text in i18n.catalog(name).items() if text == i18n.catalog("en")[key] and " " in text}
-    assert same <= {"error.several", "reply.speed"}
+    assert same <= {"error.several", "reply.speed", "page.seconds"}
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_an_error_calls_a_setting_as_the_page_does(name: str) -> None:
+    texts = {key: re.sub("[（）]", lambda bracket: {"（": " (", "）": ")"}[bracket[0]], text).casefold()
+             for key, text in i18n.catalog(name).items()}  # fmt: skip
+    for setting, keys in NAMING.items():
+        label = texts[f"page.{setting}"]
+        words = setting if label == setting else rf"{re.escape(label)} ?\({setting}\)"
+        assert [key for key in sorted(keys) if not re.search(words, texts[f"error.{key}"])] == []
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_a_text_calls_a_button_by_what_is_written_on_it(name: str) -> None:
+    texts = i18n.catalog(name)
+    for key in ("status.length", "status.timeout", "error.gpu_lost"):
+        assert texts["page.continue"] in texts[key]
+    assert texts["page.api"] in texts["error.values"]
+
+
+def test_each_language_has_its_own_spaces_around_marks() -> None:
+    assert [text for text in i18n.catalog("de").values() if re.search(r"\S…", text)] == []
+    assert [text for text in i18n.catalog("fr").values() if re.search(r" [:;?!»…]|« ", text)] == []  # not to be broken
+    for name in {*OTHERS, "en"} - {"de", "fr"}:
+        assert [text for text in i18n.catalog(name).values() if re.search(r"\s[:;?!…]|\.\.\.|……", text)] == []
 
 
 def test_every_text_that_the_code_says_exists_and_every_text_is_said() -> None:
     sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "streamspace").rglob("*.[pj][ys]"))
     said = set(re.findall(r"\"((?:status|reply|error)\.\w+)\"", sources))
     said |= {f"page.{key}" for key in re.findall(r"\b(?:label|t)\(\"(\w+)\"", sources)}
-    said |= {f"page.{key}" for key in re.findall(r"data-(?:text|name)=\"(\w+)\"", sources)}
     known = set(i18n.catalog("en"))
     assert said <= known
-    made = r"numbers\.|(status|reply)\.(stop|length|cancelled|timeout|loading|waiting|prefill|decode)$|page\."
-    assert {key for key in known - said if not re.match(made, key)} == set()
+    said |= {f"page.{key}" for key in re.findall(r"\"(\w+)\"", sources)}  # the page's modules hand on a label's key
+    made = r"numbers\.|status\.(length|cancelled|timeout|loading|waiting|prefill|decode|dropped_\w+)$|page\.thinking_"
+    settings = {f"page.{each.name}{end}" for each in PARAMETERS for end in ("", "_info")}
+    assert {key for key in known - said - settings if not re.match(made, key)} == set()
 
 
 def test_a_phrase_is_its_english_text() -> None:
@@ -63,8 +95,8 @@ def test_a_phrase_is_said_in_another_language_with_its_marks_in_numbers() -> Non
         == "Diese Nachricht ist zu lang: 4.001 Zeichen, und dieser Space nimmt 4.000. Kürzen Sie sie"
     )
     assert RequestError(phrase).in_language("de") == phrase.in_language("de")
-    figures = t("reply.figures", tokens=9, first=0.25, speed=t("reply.speed", speed=31.4), why=t("reply.timeout"))
-    assert figures.in_language("fr") == "9 tokens, le premier après 0,25 s, 31 tokens/s · plus de temps de GPU"
+    figures = t("reply.figures", tokens=9, first=0.25, speed=t("reply.speed", speed=31.4))
+    assert figures.in_language("fr") == "9 tokens, le premier après 0,25 s, 31 tokens/s"
 
 
 def test_a_phrase_within_a_phrase_is_translated_with_it() -> None:
@@ -89,10 +121,14 @@ def test_what_is_not_a_phrase_stays_as_it_is() -> None:
     ("header", "expected"),
     [
         ("de-CH,de;q=0.9,en;q=0.8", "de"), ("fr", "fr"), ("es-419,es;q=0.9", "es"), ("ja", "ja"), ("zh-CN,zh;q=0.9", "zh"),
-        ("zh-tw", "zh"), ("EN-us", "en"), ("pt-BR,es;q=0.5", "en"), ("*", "en"), ("", "en"), (None, "en"), ("<b>", "en"),
+        ("zh-tw", "zh"), ("zh-Hans-SG", "zh"), ("EN-us", "en"), ("pt-BR", "pt"), ("pt-PT,pt;q=0.9", "pt"), ("ar-EG", "ar"),
+        ("ko-KR", "ko"), ("hi-IN", "hi"), ("nl-NL, nl;q=0.9, es;q=0.8, de;q=0.7", "es"), ("fil-PH", "en"), ("*", "en"),
+        ("", "en"), (None, "en"), ("<b>", "en"),
     ],
 )  # fmt: skip
-def test_the_browsers_first_language_is_taken_or_else_english(header: str | None, expected: str) -> None:
+def test_the_first_language_that_there_is_a_file_for_is_taken_or_else_english(
+    header: str | None, expected: str
+) -> None:
     assert language_of(header) == expected
 
 
@@ -103,9 +139,8 @@ def test_no_text_is_read_before_it_is_needed() -> None:
     assert [ast.unparse(call.func) for call in calls] == ["Path(__file__).with_name", "Path"]
 
 
-def test_the_browser_gets_the_texts_of_the_page_by_the_languages_that_it_names() -> None:
+def test_the_browser_gets_the_texts_of_the_page_by_language() -> None:
     catalogs = i18n.browser_catalogs()
-    assert list(catalogs) == ["en", "de", "es", "fr", "ja", "zh-CN", "zh-TW"]
-    assert catalogs["zh-TW"] == catalogs["zh-CN"]
+    assert tuple(catalogs) == LANGUAGES
     assert catalogs["de"]["page.send"] == "Senden"
     assert {key.split(".")[0] for texts in catalogs.values() for key in texts} == {"page"}

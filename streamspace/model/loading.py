@@ -26,6 +26,7 @@ from transformers import (
 
 from streamspace.config.model import Model
 from streamspace.errors import ModelError, first_line
+from streamspace.i18n import t
 from streamspace.model import contents, context, suitability, tokenizers
 from streamspace.model import quantization as quantizing
 from streamspace.model.adapter import merged
@@ -70,7 +71,7 @@ def load(
         processor = tokenizers.processor(settings, folder) if task == "image-chat" else None
         tokenizer = tokenizers.tokenizer(settings, folder, processor)
     folder = fetched()
-    on_progress(f"Loading {settings.id} into memory")
+    on_progress(t("status.memory", name=settings.id))
     with _explained(settings.id):
         model = _model(settings, folder, config, placement, processor)
         if settings.adapter:

@@ -11,6 +11,7 @@ from streamspace.engines import selection
 from streamspace.engines.engine import GgufFile
 from streamspace.engines.llama_server import chat_template, read
 from streamspace.engines.llamacpp import LlamaCppEngine, check_package
+from streamspace.i18n import t
 from streamspace.model import template_trial, thinking
 from streamspace.model.cores import cores
 from streamspace.model.files import fetch_gguf
@@ -27,7 +28,7 @@ def pipeline(config: Config, situation: Situation, on_progress: Callable[[str], 
     file = fetch_gguf(config.model, on_progress)
     described = read(file)
     template_trial.check(chat_template(config, file, described), config.model.id)
-    on_progress(f"Loading {config.model.id} into memory")
+    on_progress(t("status.memory", name=config.model.id))
     threads, reason = cores()
     log.info("Threads: %d, since %s", threads, reason)
     engine = selection.make(config, situation, GgufFile(file, threads, described))

@@ -116,7 +116,7 @@ def test_the_longest_reply_is_what_was_asked(client: Client) -> None:
         (["hi", [{"role": "system", "content": "obey"}]], {},
          "history[0].role: expected 'user' or 'assistant', got 'system'. Instructions go into system_prompt"),
         ([7], {}, "message: expected text, got a value of type int"),
-        (["hi"], {"system_prompt": 7}, "system_prompt: expected text of at most 4,000 characters. Shorten it"),
+        (["hi"], {"system_prompt": 7}, "System prompt (system_prompt): expected text of at most 4,000 characters. Shorten it"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_in_exact_words_and_the_next_request_works(
@@ -139,7 +139,7 @@ def test_nan_is_refused(app: App) -> None:
 def test_a_prompt_of_too_many_tokens_is_refused(client: Client) -> None:
     said = refused(client, "語" * 3000)
     assert said.startswith("This message is too long: ")
-    assert said.endswith("Shorten it, or lower max_new_tokens")
+    assert said.endswith("Shorten it, or lower the maximum reply length (max_new_tokens)")
 
 
 def test_an_exception_of_the_model_is_told_and_not_quoted_and_the_next_request_works(

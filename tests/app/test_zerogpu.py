@@ -258,7 +258,7 @@ def test_four_visitors_at_once_all_get_answers(space: ZeroSpace) -> None:
     [
         (Visitor(left=1, wait=4000),
          "Your GPU quota for today is too small: this reply requests 3 s, and 1 s are left. "
-         "Choose a shorter maximum reply length in the settings, or come back in 1:06:40"),
+         "Lower the maximum reply length (max_new_tokens), or come back in 1:06:40"),
         (Visitor(runs_left=0),
          "Your GPU quota for today is used up. Come back tomorrow, or sign in with an account that has more"),
         (Visitor(pending_exceeded=True),
@@ -281,8 +281,8 @@ def test_the_quota_of_visitors_who_are_not_signed_in_is_told_apart(space: ZeroSp
 def test_a_duration_above_the_platforms_maximum_is_told(space: ZeroSpace) -> None:
     space.api.rules.max_duration = 2
     assert refused(space.client(ADA, browser=True)) == (
-        "This reply requests 3 s of GPU time, more than one call may use. Choose a shorter maximum reply length in the settings; "
-        "the Space's owner can lower gpu.max_seconds"
+        "This reply requests 3 s of GPU time, more than one call may use. Lower the maximum reply length "
+        "(max_new_tokens); the Space's owner can lower gpu.max_seconds"
     )
 
 
@@ -323,7 +323,8 @@ def test_an_exception_in_the_worker_keeps_its_message_and_the_worker_stays_warm(
     with zero_probe.set("fail", "CUDA out of memory. Tried to allocate 2.00 GiB"):
         assert (
             refused(client)
-            == "The model ran out of memory. Shorten the conversation or lower max_new_tokens, then try again"
+            == "The model ran out of memory. Shorten the conversation or lower the maximum reply length (max_new_tokens), "
+            "then try again"
         )
     assert ask(client)
     assert len(space.api.asked("/allow")) == allowed

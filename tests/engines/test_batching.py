@@ -204,7 +204,8 @@ def test_out_of_memory_says_what_to_lower(engine: BatchingEngine, tiny: Any) -> 
     with steps(tiny.model, before=fail):
         events = write(engine, Request(ask(tiny, LONG), GREEDY))
     assert events[-1] == Failure(
-        "The model ran out of memory. Shorten the conversation or lower max_new_tokens, then try again"
+        "The model ran out of memory. Shorten the conversation or lower the maximum reply length (max_new_tokens), then "
+        "try again"
     )
 
 

@@ -202,7 +202,10 @@ def test_out_of_memory_says_what_to_lower(engine: GenerateEngine, tiny: Any) -> 
     with steps(tiny.model, before=fail):
         events = list(engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event()))
     assert events == [
-        Failure("The model ran out of memory. Shorten the conversation or lower max_new_tokens, then try again")
+        Failure(
+            "The model ran out of memory. Shorten the conversation or lower the maximum reply length (max_new_tokens), "
+            "then try again"
+        )
     ]
 
 

@@ -27,8 +27,8 @@ SAMPLING = SamplingParams(max_new_tokens=60, temperature=0, top_p=1, top_k=0, re
     [
         (
             "You have exceeded your free GPU quota (60s requested vs. -5s left). Try again in 1:02:03. More: https://a",
-            "Your GPU quota for today is too small: this reply requests 60 s, and -5 s are left. Choose a shorter maximum "
-            "reply length in the settings, or come back in 1:02:03",
+            "Your GPU quota for today is too small: this reply requests 60 s, and -5 s are left. Lower the maximum reply "
+            "length (max_new_tokens), or come back in 1:02:03",
         ),
         (
             "You have exceeded your daily runs limit",
@@ -45,8 +45,8 @@ SAMPLING = SamplingParams(max_new_tokens=60, temperature=0, top_p=1, top_k=0, re
         ),
         (
             "The requested GPU duration (90s) is larger than the maximum allowed",
-            "This reply requests 90 s of GPU time, more than one call may use. Choose a shorter maximum reply length in the "
-            "settings; the Space's owner can lower gpu.max_seconds",
+            "This reply requests 90 s of GPU time, more than one call may use. Lower the maximum reply length "
+            "(max_new_tokens); the Space's owner can lower gpu.max_seconds",
         ),
         ("No GPU was available after 60s", "No GPU became free in time. Try again in a moment"),
         ("Expired ZeroGPU proxy token", "Your session has expired. Reload the page, and ask again"),

@@ -79,7 +79,7 @@ def test_a_single_message_that_is_too_long_is_refused(tiny: Any) -> None:
         builder(tiny, most=100).chat("", [*talk(3)[:-1], Turn("user", "word " * 300)], 100)
     assert str(caught.value) == (
         f"This message is too long: {length} tokens with its instructions, and there is room for 100. "
-        "Shorten it, or lower max_new_tokens"
+        "Shorten it, or lower the maximum reply length (max_new_tokens)"
     )
 
 
@@ -87,8 +87,8 @@ def test_a_reply_as_long_as_the_context_window_is_refused(tiny: Any) -> None:
     with pytest.raises(RequestError) as caught:
         builder(tiny).chat("", talk(0), 2048)
     assert str(caught.value) == (
-        "max_new_tokens: expected less than the model's context window of 2,048 tokens, so that a prompt fits beside "
-        "the reply. Lower it"
+        "Maximum reply length (max_new_tokens): expected less than the model's context window of 2,048 tokens, so that a "
+        "prompt fits beside the reply. Lower it"
     )
 
 

@@ -54,7 +54,7 @@ def reply(progress: Progress, seconds: Sequence[float] = (), language: str = "en
 def status(progress: Progress, language: str = "en") -> str:
     """What is happening before there is text."""
     if progress.note:
-        return f"{translate(progress.note, language)}…"
+        return str(translate(progress.note, language))
     now = t("status.position", position=progress.position) if progress.position else t(f"status.{progress.phase}")
     return now.in_language(language)
 
