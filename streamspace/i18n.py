@@ -62,12 +62,9 @@ def catalog(language: str) -> dict[str, str]:
     return {f"{part}.{name}": text for part, found in data.items() for name, text in found.items()}
 
 
-def browser_catalogs() -> dict[str, dict[str, str]]:
-    """The texts that the browser fills in, by language."""
-    return {
-        language: {key: text for key, text in catalog(language).items() if key.startswith("page.")}
-        for language in LANGUAGES
-    }
+def of_page(language: str) -> dict[str, str]:
+    """The texts that the browser fills in, by their keys without `page`."""
+    return {key[5:]: text for key, text in catalog(language).items() if key.startswith("page.")}
 
 
 def _format(language: str, key: str, values: dict[str, Any]) -> str:

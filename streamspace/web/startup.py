@@ -17,8 +17,9 @@ from streamspace.prompt.images import MOST_MEGABYTES
 from streamspace.reply.loader import Loader
 from streamspace.web import health
 from streamspace.web.door import Door
-from streamspace.web.page import labels, theme
+from streamspace.web.page import theme
 from streamspace.web.page.redacting import RedactingMiddleware
+from streamspace.web.page.shell import Shell
 
 SESSIONS = 500  # of which Gradio remembers the last values; a page whose values are forgotten sends them again
 
@@ -51,14 +52,17 @@ def _leave(error: StreamspaceError) -> SystemExit:
 
 
 def _launch(page: gr.Blocks, loader: Loader) -> None:
-    middleware = [Middleware(RedactingMiddleware), Middleware(Door, config=loader.config)]
+    head = theme.head(loader.config)
+    middleware = [
+        Middleware(RedactingMiddleware),
+        Middleware(Door, config=loader.config),
+        Middleware(Shell, head=head),
+    ]
     config, port = loader.config, os.environ.get("GRADIO_SERVER_PORT")
     try:
         page.launch(
             server_port=int(port) if port else None,  # else Gradio would silently take another one
             theme=theme.theme(config.page),
-            head=theme.head(config),
-            i18n=labels.labels(),
             footer_links=["api", "gradio"],
             ssr_mode=False,  # its proxy would hide routes of our own, and swallows some errors
             show_error=False,  # a traceback is not for the visitor
@@ -66,7 +70,7 @@ def _launch(page: gr.Blocks, loader: Loader) -> None:
             run_history=False,
             state_session_capacity=SESSIONS,
             max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
-            app_kwargs={"routes": [health.route(loader), theme.route()], "middleware": middleware},
+            app_kwargs={"routes": [health.route(loader), *theme.routes()], "middleware": middleware},
         )
     except OSError as error:
         if "port" not in str(error):

@@ -99,7 +99,7 @@ def test_a_reply_never_tells_an_address_that_a_client_gave(
 
 def test_a_function_of_the_browser_alone_is_not_called(scripted: App) -> None:
     found = [each for each in functions(scripted) if not each["backend_fn"]]
-    assert len(found) == 3
+    assert len(found) == 4
     for function in found:
         assert page_call(scripted, function["id"], [])["output"]["error"] == WRONG_VALUES
 

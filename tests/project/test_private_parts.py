@@ -43,8 +43,6 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
     ("torch.cpu:_is_avx512_bf16_supported", [], "model/placement: whether the CPU computes in bfloat16"),
     ("torch.cpu:_is_amx_tile_supported", [], "model/placement: whether the CPU computes in bfloat16"),
     ("torch.ao.quantization:quantize_dynamic", None, "model/quantization: int8 on a CPU"),
-    ("gradio.context:Context.root_block", None, "web/page/chat: the Blocks that is being built"),
-    ("gradio.i18n:I18nData", ["key"], "web/page/labels: a text that the browser fills in"),
     ("gradio:Blocks.process_api", None, "web/page/redacting: a whole call, whose errors are logged redacted"),
     ("gradio:NO_RELOAD", None, "web/startup: whether `gradio app.py` has run app.py again"),
     ("spaces.config:Config.zero_gpu", None, "engines/zerogpu: whether this is ZeroGPU"),

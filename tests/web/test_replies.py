@@ -80,7 +80,7 @@ def test_what_is_shown_is_in_the_visitors_language() -> None:
     note = t("status.downloading", name="owner/<name>", done=1.25, whole=9.0)
     assert replies.reply(Progress(note=note, dropped_images=1), language="de") == {
         **QUIET, "parts": [], "state": "writing", "notice": "Weggelassene Bilder, die ältesten zuerst: 1",
-        "status": "owner/<name> wird heruntergeladen: 1,2 von 9,0 GB…",
+        "status": "owner/<name> wird heruntergeladen: 1,2 von 9,0 GB …",
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from streamspace import i18n
 from streamspace.config.model import Model
 from streamspace.web.page import libraries, theme
 from tests.reply.test_pipeline import CONFIG
@@ -72,10 +73,12 @@ def test_the_modules_are_served_for_good_under_an_address_that_changes_with_them
         page = answer.read().decode()
     files = re.findall(r'(?:href|src)="(streamspace/[^"]+)"', page)
     assert len(files) > 10
+    assert page.index(files[0]) < page.index("./assets/index-")  # before Gradio's own
+    files += [f"{files[0].rsplit('/', 1)[0]}/texts/{language}.json" for language in i18n.LANGUAGES]
     for name in files:
         with urllib.request.urlopen(f"{scripted.url}/{name}", timeout=20) as answer:
             assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-            assert answer.headers.get_content_type() in ("text/javascript", "text/css")
+            assert answer.headers.get_content_type() in ("text/javascript", "text/css", "application/json")
 
 
 def test_a_completion_has_neither_a_system_prompt_nor_files() -> None:

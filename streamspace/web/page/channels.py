@@ -14,8 +14,7 @@ import gradio as gr
 from streamspace.reply.loader import Loader
 from streamspace.reply.progress import Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
-from streamspace.web.page import replies
-from streamspace.web.page.labels import visitor, visitor_language
+from streamspace.web.page import replies, visitor
 from streamspace.web.page.updates import Updates, updates
 from streamspace.web.page.visit import opened
 
@@ -48,8 +47,8 @@ def _answer(loader: Loader) -> Callable[..., Updates]:
     """Streams the reply to a question, as the page shows it."""
 
     async def answer(request: gr.Request, question: Question) -> Updates:
-        show = replies.shows(question["id"], _begun(loader, question), visitor_language(request))
-        async with aclosing(updates(_replies(loader, question, visitor(request)), show)) as shown:
+        show = replies.shows(question["id"], _begun(loader, question), visitor.language(request))
+        async with aclosing(updates(_replies(loader, question, visitor.identity(request)), show)) as shown:
             async for update in shown:
                 yield update
 
@@ -86,6 +85,6 @@ def _measured(loader: Loader) -> Callable[..., Any]:
 
     async def measured(request: gr.Request, question: Question) -> dict[str, str]:
         measure = await loader.measure(_request(question)) if loader.config.task != "completion" else None
-        return {"words": replies.measured(measure, visitor_language(request)) if measure else ""}
+        return {"words": replies.measured(measure, visitor.language(request)) if measure else ""}
 
     return measured

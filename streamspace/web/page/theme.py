@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from streamspace import i18n
 from streamspace.config import paths
 from streamspace.config.model import Model
 from streamspace.config.ranges import IntRange
@@ -23,13 +28,14 @@ from streamspace.sampling import PARAMETERS
 from streamspace.web.page import libraries
 
 STATIC = Path(__file__).with_name("static")
-YEAR = 31_536_000  # seconds; the address changes with the files
+KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # a year; the address changes with the files
 
 
+@cache
 def version() -> str:
-    """Changes whenever a file of static/ does."""
+    """Changes whenever a file of static/ or a translation does."""
     digest = sha256()
-    for file in sorted(STATIC.rglob("*")):
+    for file in sorted([*STATIC.rglob("*"), *i18n.FOLDER.iterdir()]):
         if file.is_file():
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
@@ -41,13 +47,19 @@ class _Static(StaticFiles):
     def file_response(self, *given: Any, **named: Any) -> Any:
         """See `StaticFiles`."""
         response = super().file_response(*given, **named)
-        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+        response.headers.update(KEPT)
         return response
 
 
-def route() -> Mount:
-    """Where the browser finds the page's modules and styles."""
-    return Mount(f"/streamspace/{version()}", _Static(directory=STATIC))
+def routes() -> list[BaseRoute]:
+    """Where the browser finds the page's modules and styles, and its texts in each language."""
+    folder = f"/streamspace/{version()}"
+    texts = [Route(f"{folder}/texts/{language}.json", _texts(language)) for language in i18n.LANGUAGES]
+    return [*texts, Mount(folder, _Static(directory=STATIC))]
+
+
+def _texts(language: str) -> Callable[[Request], Response]:
+    return lambda _: JSONResponse(i18n.of_page(language), headers=KEPT)
 
 
 def logo(name: str) -> str:
@@ -106,7 +118,8 @@ def _bounds(config: Config, name: str) -> dict[str, Any]:
 
 def head(config: Config) -> str:
     """The content of the page's <head>."""
-    told = json.dumps({"page": described(config), "assets": libraries.addresses()}).replace("<", "\\u003c")
+    data = {"page": described(config), "assets": libraries.addresses(), "languages": i18n.LANGUAGES}
+    told = json.dumps(data).replace("<", "\\u003c")
     hue = getattr(gr.themes.colors, config.page.accent)
     shades = "".join(f"--accent-{shade}: {getattr(hue, f'c{shade}')}; " for shade in (50, 100, 300, 700, 800, 900))
     folder = f"streamspace/{version()}"

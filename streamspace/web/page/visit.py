@@ -12,15 +12,14 @@ from streamspace.i18n import t
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress
-from streamspace.web.page import replies
-from streamspace.web.page.labels import visitor_language
+from streamspace.web.page import replies, visitor
 
 
 def opened(loader: Loader) -> Callable[[gr.Request], AsyncGenerator[Any, None]]:
     """The handler of the page's load event; each value replaces the one before."""
 
     async def opened(request: gr.Request) -> AsyncGenerator[Any, None]:
-        language = visitor_language(request)
+        language = visitor.language(request)
         try:
             async for note in loader.until_ready():
                 yield {"status": replies.status(Progress(phase="loading", note=note), language)}

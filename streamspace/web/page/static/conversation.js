@@ -117,7 +117,7 @@ export const sanitized = (found) => {
       nodes[id] = { ...base, parts, ...words };
     }
   }
-  for (const node of Object.values(nodes)) if (circular(nodes, node)) return null;
+  for (const node of Object.values(nodes)) if (circular(nodes, node)) node.parent = null;
   return {
     id: found.id, title: isText(found.title) ? found.title : "", named: found.named === true, created: time(found.created),
     revised: time(found.revised), leaf: nodes[found.leaf] ? found.leaf : ordered(Object.values(nodes)).at(-1)?.id ?? null, nodes,
