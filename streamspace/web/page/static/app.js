@@ -1,7 +1,7 @@
 // The page: what is shown is made of what is stored, and changes when a visitor acts or the server writes.
 import { composer } from "./composer.js";
 import * as conversations from "./conversation.js";
-import { element, icon, iconButton } from "./dom.js";
+import { copied, element, icon, iconButton } from "./dom.js";
 import { toHtml } from "./markdown.js";
 import { asMarkdown, canContinue, view } from "./messages.js";
 import { panel } from "./settings.js";
@@ -49,6 +49,7 @@ let following = true;
 
 const live = (node) => writing?.node.id === node.id || Date.now() - node.revised < LIVE;
 const nodes = () => conversations.path(conversation);
+const writesHere = () => writing?.conversation === conversation;
 const actions = {
   retries: true,
   show(node) {
@@ -70,7 +71,7 @@ const messages = view(log, actions, live);
 const branch = (id) => Object.assign(conversation, { leaf: id });
 
 const copyText = async (text) => {
-  await navigator.clipboard.writeText(text);
+  await copied(text);
   announce(t("copied"));
 };
 
@@ -137,8 +138,8 @@ const draw = () => {
     frame = 0;
     const shown = nodes();
     root.classList.toggle("talking", shown.length > 0);
-    messages.draw(conversation, shown, Boolean(writing));
-    box.busy(Boolean(writing));
+    messages.draw(conversation, shown, writesHere());
+    box.busy(writesHere());
     if (following) scroller.scrollTop = scroller.scrollHeight;
     drawEnd();
   });
@@ -254,7 +255,7 @@ async function load(file) {
     return;
   }
   const known = store.get(found.id);
-  const whole = Object.assign(known ?? found, known ? conversations.merged(found, known) : {}, { revised: Date.now() });
+  const whole = Object.assign(known ? conversations.join(known, found) : found, { revised: Date.now() });
   keep(whole);
   show(whole);
 }
@@ -317,6 +318,9 @@ const server = connect({
   },
 });
 
+// Another tab's reply is interrupted when it is no longer saved.
+setInterval(() => nodes().some((node) => node.state === "writing" && node !== writing?.node) && draw(), LIVE);
+
 let measuring = 0;
 function measureSoon() {
   clearTimeout(measuring);
@@ -330,7 +334,7 @@ store.listen((id) => {
 
 window.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
-  if (writing) stop();
+  if (writesHere()) stop();
   else if (!aside.hidden && !wide.matches) showSettings(false);
   else if (!wide.matches) showSidebar(false);
 });

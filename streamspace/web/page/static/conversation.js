@@ -8,7 +8,7 @@ export const newId = () => Array.from(crypto.getRandomValues(new Uint32Array(4))
 
 export const create = () => {
   const now = Date.now();
-  return { id: newId(), title: "", named: false, created: now, revised: now, leaf: null, nodes: {}, system: null, settings: {} };
+  return { id: newId(), title: "", named: false, created: now, revised: now, leaf: null, nodes: {}, settings: {} };
 };
 
 export const path = (conversation) => {
@@ -85,15 +85,19 @@ export const exchange = (nodes) => {
   return { message: promptOf(nodes.at(-1)), images: sent(nodes.at(-1)).images, history };
 };
 
-// Two copies of a conversation, from two tabs, joined: no message of either is lost, and of each the later copy counts.
-export const merged = (one, other) => {
-  if (!other) return one;
-  const [newer, older] = one.revised >= other.revised ? [one, other] : [other, one];
-  const nodes = { ...older.nodes };
-  for (const node of Object.values(newer.nodes)) {
-    if (!(nodes[node.id]?.revised > node.revised)) nodes[node.id] = node;
+// Takes into a conversation what another copy of it has, from another tab: no message of either is lost, and of each the
+// later copy counts. What is shown stays.
+export const join = (conversation, other) => {
+  for (const node of Object.values(other.nodes)) {
+    const mine = conversation.nodes[node.id];
+    if (!mine) conversation.nodes[node.id] = node;
+    else if (node.revised > mine.revised) Object.assign(mine, node);
   }
-  return { ...older, ...newer, nodes };
+  if (other.revised > conversation.revised) {
+    const { title, named, settings, revised } = other;
+    Object.assign(conversation, { title, named, settings, revised });
+  }
+  return conversation;
 };
 
 const isText = (value) => typeof value === "string";
@@ -121,7 +125,7 @@ export const sanitized = (found) => {
   return {
     id: found.id, title: isText(found.title) ? found.title : "", named: found.named === true, created: time(found.created),
     revised: time(found.revised), leaf: nodes[found.leaf] ? found.leaf : ordered(Object.values(nodes)).at(-1)?.id ?? null, nodes,
-    system: isText(found.system) ? found.system : null, settings: typeof found.settings === "object" && found.settings ? found.settings : {},
+    settings: typeof found.settings === "object" && found.settings ? found.settings : {},
   };
 };
 

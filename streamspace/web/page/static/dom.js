@@ -43,3 +43,17 @@ export const icon = (name) => {
 // A button of one icon, whose name is read out and shown on hover.
 export const iconButton = (name, label, onclick, attributes = {}) =>
   element("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes }, icon(name));
+
+// Copies a text; without the browser's clipboard, which is refused to pages that aren't encrypted, in the old way.
+export const copied = async (text) => {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const box = element("textarea", { style: "position: fixed; opacity: 0", "aria-hidden": "true" });
+    box.value = text;
+    document.body.append(box);
+    box.select();
+    document.execCommand("copy");
+    box.remove();
+  }
+};

@@ -1,6 +1,6 @@
 // Draws what Markdown alone can't: formulas, colours of code, diagrams. Each library is Gradio's own copy, and is loaded
 // when a reply first needs it; until then, and where one fails, the text stays as it was written.
-import { element, iconButton } from "./dom.js";
+import { copied, element, iconButton } from "./dom.js";
 import { t } from "./texts.js";
 
 const assets = window.streamspace.assets;
@@ -70,7 +70,7 @@ export const enrich = (node, grows) => {
   else if (formulas.length) katexLoaded().then(() => formulas.filter((each) => each.isConnected).forEach(drawMath), () => {});
   if (grows) return;
   for (const block of node.querySelectorAll(".code[data-language]")) {
-    const copy = iconButton("copy", t("copy_code"), () => navigator.clipboard.writeText(block.querySelector("code").textContent));
+    const copy = iconButton("copy", t("copy_code"), () => copied(block.querySelector("code").textContent));
     block.querySelector(".bar").append(copy);
     if (block.dataset.language === "mermaid") draw(block).catch(() => {});
     else colour(block).catch(() => {});

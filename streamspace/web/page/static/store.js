@@ -1,6 +1,6 @@
 // The visitor's conversations, stored in this browser only, each under a key of its own: two tabs can write at the same
 // time. Which one is open, and what is being typed, is each tab's own.
-import { create, merged, newId, sanitized } from "./conversation.js";
+import { create, join, newId, sanitized } from "./conversation.js";
 
 const PREFIX = `streamspace:${location.pathname}:`;
 const KEPT_DELETED = 30 * 86_400_000; // milliseconds for which a deletion is remembered, for tabs that don't know of it
@@ -36,10 +36,9 @@ export const open = () => {
 
   // Writes it, joined with what other tabs wrote meanwhile. False where there is no room.
   const save = (conversation) => {
-    const found = stored(conversation.id);
-    const whole = merged(conversation, found?.deleted ? null : sanitized(found));
-    Object.assign(conversation.nodes, whole.nodes);
-    conversations.set(conversation.id, Object.assign(conversation, { ...whole, nodes: conversation.nodes, leaf: conversation.leaf }));
+    const found = sanitized(stored(conversation.id)); // nothing of one that was deleted
+    if (found) join(conversation, found);
+    conversations.set(conversation.id, conversation);
     try {
       local.setItem(PREFIX + conversation.id, JSON.stringify(conversation));
     } catch {
@@ -65,9 +64,7 @@ export const open = () => {
     }
     const conversation = sanitized(found);
     if (!conversation) return;
-    if (known) Object.assign(known.nodes, merged(known, conversation).nodes);
-    const { title, named } = conversation;
-    conversations.set(id, known ? Object.assign(known, conversation.revised > known.revised ? { title, named } : {}) : conversation);
+    conversations.set(id, known ? join(known, conversation) : conversation);
   };
 
   for (const key of keys()) load(key.slice(PREFIX.length));

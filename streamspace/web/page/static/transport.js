@@ -98,7 +98,7 @@ export const connect = (on) => {
   Object.assign(window.streamspace, {
     question: () => asked ?? {},
     draft: () => on.draft(),
-    ended: () => end("ended"), // of the event that is over, which is the only one
+    ended: (id) => asked?.id === id && end("ended"), // not for one that was stopped, when the next is under way
     failed: async () => (await check()) && end("failed"),
   });
   for (const name of Object.keys(parts)) window.streamspace.attached(name);
