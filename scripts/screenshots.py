@@ -22,7 +22,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.test_browser import Visitor  # noqa: E402
+from tests.browser.visitor import Visitor  # noqa: E402
 from tests.conftest import CHROMIUM, FLAGS, Probe  # noqa: E402
 from tests.running import App  # noqa: E402
 
@@ -57,48 +57,57 @@ def chat(visitor: Visitor) -> None:
 def thoughts(visitor: Visitor) -> None:
     """A reply with its thoughts unfolded."""
     _ask(visitor, "Is 9.11 larger than 9.9?")
-    if visitor.page.get_attribute(".thought-group .title", "aria-expanded") == "false":
-        visitor.page.click(".thought-group .title")
+    visitor.page.click("details.reasoning > summary")
 
 
 def error(visitor: Visitor) -> None:
     """A question that is refused."""
     visitor.say("Could you go through all of this with me, please? " * 12)
-    visitor.wait(lambda: "⚠" in "".join(visitor.replies()) and visitor.idle())
+    visitor.wait(lambda: visitor.text("#notice"))
 
 
 def long(visitor: Visitor) -> None:
     """A long conversation, and others at the side where there is room."""
     for texts in (["What is ZeroGPU?"], ["Show me a table"], ["Hello", "What is streaming?", "Show me a table"]):
         if visitor.questions():
-            visitor.page.evaluate("document.querySelector('#conversations [data-action=create]').click()")
+            visitor.page.evaluate("document.querySelector('#sidebar [data-action=create]').click()")
             visitor.wait(lambda: not visitor.questions())
         for text in texts:
             _ask(visitor, text)
-    if visitor.page.viewport_size["width"] > 1000:
-        visitor.page.click(".sidebar .toggle-button")
 
 
 def completion(visitor: Visitor) -> None:
     """The page of a base model."""
-    visitor.page.fill("#message textarea", "A Space is")
-    visitor.page.click("#send")
-    visitor.wait(visitor.finished)
+    visitor.ask("A Space is")
 
 
 def diagnosis(visitor: Visitor) -> None:
     """A model that isn't there."""
-    visitor.page.wait_for_selector("#diagnosis")
+    visitor.page.wait_for_selector("#banner.error")
+
+
+def settings(visitor: Visitor) -> None:
+    """The panel of settings beside the conversation."""
+    _ask(visitor, "What is ZeroGPU?")
+    visitor.page.click("#open-settings")
+
+
+def sidebar(visitor: Visitor) -> None:
+    """The list of conversations, and the menu of one."""
+    _ask(visitor, "What is ZeroGPU?")
+    if not visitor.page.is_visible("#sidebar"):
+        visitor.page.click("#open-sidebar")
+    visitor.page.click("#sidebar [aria-haspopup=menu]")
 
 
 def streaming(visitor: Visitor) -> Iterator[None]:
     """A reply from its first token to its last, and one that is stopped; yields whenever a frame is to be taken."""
     for text, done in (
-        ("How do I change the model?", visitor.finished),
+        ("How do I change the model?", visitor.idle),
         ("Count to two hundred", lambda: len(visitor.replies()[-1]) > 100),
     ):
         for end in range(3, len(text) + 3, 3):
-            visitor.page.fill("#message textarea", text[:end])
+            visitor.page.fill("#message", text[:end])
             yield
         visitor.page.keyboard.press("Enter")
         visitor.wait(lambda text=text: text in visitor.questions())
@@ -119,7 +128,7 @@ def main(only: list[str]) -> None:
         _film(browser)
         if only:
             return
-        _shoot(browser, {}, [empty, writing, chat, thoughts, long])
+        _shoot(browser, {}, [empty, writing, chat, thoughts, long, settings, sidebar])
         _shoot(browser, {"limits.prompt_characters": 500}, [error])
         _shoot(browser, {"task": "completion"}, [completion])
         _shoot(browser, {"model.id": "./models/elsewhere"}, [diagnosis])
@@ -173,8 +182,7 @@ def _film(browser: Any) -> None:
 
 
 def _ask(visitor: Visitor, text: str) -> None:
-    visitor.say(text)
-    visitor.wait(visitor.finished)
+    visitor.ask(text)
 
 
 def _save(shot: bytes, path: Path) -> None:
