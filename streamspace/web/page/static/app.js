@@ -1,7 +1,7 @@
 // The page: what is shown is made of what is stored, and changes when a visitor acts or the server writes.
 import { composer } from "./composer.js";
 import * as conversations from "./conversation.js";
-import { element, icon, iconButton } from "./dom.js";
+import { composing, element, icon, iconButton } from "./dom.js";
 import { toHtml } from "./markdown.js";
 import { asMarkdown, canContinue, view } from "./messages.js";
 import { panel } from "./settings.js";
@@ -131,13 +131,15 @@ const listing = sidebar(nav, {
 });
 
 // Drawing
-let frame = 0;
+let [frame, later] = [0, 0];
 const draw = () => {
   frame ||= requestAnimationFrame(() => {
     frame = 0;
     const shown = nodes();
     root.classList.toggle("talking", shown.length > 0);
     messages.draw(conversation, shown, Boolean(writing));
+    clearTimeout(later); // of a reply that another tab writes nobody says that it was interrupted
+    if (!writing && shown.some((node) => node.state === "writing" && live(node))) later = setTimeout(draw, LIVE);
     box.busy(Boolean(writing));
     if (following) scroller.scrollTop = scroller.scrollHeight;
     drawEnd();
@@ -329,12 +331,16 @@ store.listen((id) => {
 });
 
 window.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
+  if (event.key !== "Escape" || event.defaultPrevented || composing(event)) return;
   if (writing) stop();
   else if (!aside.hidden && !wide.matches) showSettings(false);
   else if (!wide.matches) showSidebar(false);
 });
-window.addEventListener("pagehide", () => writing && keep(writing.conversation));
+window.addEventListener("pagehide", () => {
+  if (!writing) return;
+  Object.assign(writing.node, { state: "interrupted", revised: Date.now() });
+  keep(writing.conversation);
+});
 
 // The empty page: a greeting, and examples.
 const greeting = element("div", { class: "text" });

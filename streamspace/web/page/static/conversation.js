@@ -85,12 +85,13 @@ export const exchange = (nodes) => {
   return { message: promptOf(nodes.at(-1)), images: sent(nodes.at(-1)).images, history };
 };
 
-// Two copies of a conversation, from two tabs, joined: no message of either is lost, and of each the later copy counts.
+// Two copies of a conversation, from two tabs, joined: no message of either is lost, and of each the later copy counts, or
+// the first: a message that is as it was stays the same object.
 export const merged = (one, other) => {
   if (!other) return one;
   const [newer, older] = one.revised >= other.revised ? [one, other] : [other, one];
-  const nodes = { ...older.nodes };
-  for (const node of Object.values(newer.nodes)) {
+  const nodes = { ...other.nodes };
+  for (const node of Object.values(one.nodes)) {
     if (!(nodes[node.id]?.revised > node.revised)) nodes[node.id] = node;
   }
   return { ...older, ...newer, nodes };
