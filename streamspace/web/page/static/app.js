@@ -1,7 +1,7 @@
 // The page: what is shown is made of what is stored, and changes when a visitor acts or the server writes.
 import { composer } from "./composer.js";
 import * as conversations from "./conversation.js";
-import { copied, element, icon, iconButton } from "./dom.js";
+import { composing, copied, element, icon, iconButton } from "./dom.js";
 import { toHtml } from "./markdown.js";
 import { asMarkdown, canContinue, view } from "./messages.js";
 import { panel } from "./settings.js";
@@ -132,13 +132,15 @@ const listing = sidebar(nav, {
 });
 
 // Drawing
-let frame = 0;
+let [frame, later] = [0, 0];
 const draw = () => {
   frame ||= requestAnimationFrame(() => {
     frame = 0;
     const shown = nodes();
     root.classList.toggle("talking", shown.length > 0);
     messages.draw(conversation, shown, writesHere());
+    clearTimeout(later); // of a reply that another tab writes nobody says that it was interrupted
+    if (shown.some((node) => node.state === "writing" && node !== writing?.node && live(node))) later = setTimeout(draw, LIVE);
     box.busy(writesHere());
     if (following) scroller.scrollTop = scroller.scrollHeight;
     drawEnd();
@@ -151,8 +153,11 @@ const drawEnd = () => {
 };
 const drawList = () => listing.draw(store.all(), conversation);
 // The view follows the text until the visitor moves away from its end.
+let top = 0;
 scroller.addEventListener("scroll", () => {
-  following = drawEnd() <= AT_END;
+  if (drawEnd() <= AT_END) following = true;
+  else if (scroller.scrollTop < top) following = false; // else what is above has grown
+  top = scroller.scrollTop;
 });
 scroller.addEventListener("wheel", (event) => {
   if (event.deltaY < 0 && scroller.scrollHeight > scroller.clientHeight) following = false;
@@ -162,7 +167,8 @@ toEnd.addEventListener("click", () => {
   scroller.scrollTo({ top: scroller.scrollHeight });
 });
 new ResizeObserver(() => root.style.setProperty("--bottom", `${bottom.offsetHeight}px`)).observe(bottom);
-new ResizeObserver(() => following && (scroller.scrollTop = scroller.scrollHeight)).observe(scroller);
+const follow = new ResizeObserver(() => following && (scroller.scrollTop = scroller.scrollHeight));
+for (const each of [scroller, log]) follow.observe(each); // formulas and drawings come later than their text
 
 // What a visitor does
 const send = () => {
@@ -318,9 +324,6 @@ const server = connect({
   },
 });
 
-// Another tab's reply is interrupted when it is no longer saved.
-setInterval(() => nodes().some((node) => node.state === "writing" && node !== writing?.node) && draw(), LIVE);
-
 let measuring = 0;
 function measureSoon() {
   clearTimeout(measuring);
@@ -333,12 +336,16 @@ store.listen((id) => {
 });
 
 window.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
+  if (event.key !== "Escape" || event.defaultPrevented || composing(event)) return;
   if (writesHere()) stop();
   else if (!aside.hidden && !wide.matches) showSettings(false);
   else if (!wide.matches) showSidebar(false);
 });
-window.addEventListener("pagehide", () => writing && keep(writing.conversation));
+window.addEventListener("pagehide", () => {
+  if (!writing) return;
+  Object.assign(writing.node, { state: "interrupted", revised: Date.now() });
+  keep(writing.conversation);
+});
 
 // The empty page: a greeting, and examples.
 const greeting = element("div", { class: "text" });
