@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamspace.config.types import Config
 from streamspace.i18n import LazyText, t
 from streamspace.prompt.images import MOST_MEGABYTES, uploads
+from streamspace.web import visitor
 
 MEGABYTE = 1024 * 1024
 MOST_JSON = 8 * MEGABYTE  # bytes of a call: more than a browser stores of all conversations
@@ -53,6 +54,7 @@ class Door:
         self._images = config.limits.images if config.task == "image-chat" else 0
         self._space = [host.strip() for host in os.environ.get("SPACE_HOST", "").split(",") if host.strip()]
         self._local = os.environ.get("GRADIO_SERVER_NAME", LOCAL[0]) in LOCAL
+        self._proxies = visitor.proxies(config.limits)
         self._uploads = Uploads()
         framed_by = "'self' https://huggingface.co" if self._space else "'self'"  # the Space's page there frames it
         self._policy = "; ".join(f"{name} {value}" for name, value in {**POLICY, "frame-ancestors": framed_by}.items())
@@ -103,9 +105,7 @@ class Door:
         size = headers.get("content-length", "")
         if not size.isdecimal():
             return _refusal(411, t("error.too_large"))
-        forwarded = headers.get("x-forwarded-for", "").split(",")[0].strip() if self._space else ""
-        address = forwarded or (scope.get("client") or ("",))[0]
-        if not self._uploads.admit(address[:64], int(size)):
+        if not self._uploads.admit(visitor.address(scope, self._proxies), int(size)):
             return _refusal(429, t("error.many_uploads"))
         await asyncio.to_thread(make_room, uploads(), MOST_STORED - int(size))
         return None
