@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from scripts.models import architectures, page, templates
+from scripts.models import architectures, page, templates, vision
 
 SECTIONS: dict[str, Callable[[], Iterator[tuple[str, page.Row]]]] = {
     "Templates": templates.rows,
     "Tokenizers": templates.tokenizer_rows,
+    "Images": vision.rows,
     "Architectures": architectures.rows,
 }
 
