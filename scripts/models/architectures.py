@@ -6,6 +6,7 @@ Each is tried in a process of its own: as it is with `generate`, with `engine: a
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import multiprocessing
 import os
@@ -44,9 +45,11 @@ def types() -> list[str]:
     return sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
 
-def sweep(names: Sequence[str], tried: Tried, column: str = "chat") -> Iterator[tuple[str, Row]]:
+def sweep(
+    names: Sequence[str], tried: Tried, column: str = "chat", method: str = "forkserver"
+) -> Iterator[tuple[str, Row]]:
     """The row of each type. A process that takes too long is ended, which the column says."""
-    context = multiprocessing.get_context("forkserver")
+    context: Any = multiprocessing.get_context(method)
     context.set_forkserver_preload(["streamspace.reply.local", "transformers.models.auto.modeling_auto"])
     for name in names:
         reader, writer = context.Pipe(duplex=False)
@@ -74,7 +77,7 @@ def _row(name: str, tried: Tried, writer: Connection) -> None:
 def tried(name: str, folder: Path) -> Row:
     """The row of one type: what became of each run, or why no tiny model of it can be made."""
     try:
-        expected = _make(name, folder)
+        model, expected = _make(name, folder)
     except Exception as error:  # its config class or its model refuses the small sizes
         return {"chat": f"not tried: {type(error).__name__}: {short(error)}"}
     found: Row = {}
@@ -83,11 +86,11 @@ def tried(name: str, folder: Path) -> Row:
         found[column] = run(folder, changes, expected if column != "int8 on a CPU" else None, questions)
         if found["chat"] != "yes":
             break
-    return found
+    return found | _experts(model, folder)
 
 
-def _make(name: str, folder: Path) -> list[str]:
-    """Writes a tiny model with the embedded model's tokenizer; returns what transformers alone answers."""
+def _make(name: str, folder: Path) -> tuple[Any, list[str]]:
+    """Writes a tiny model with the embedded model's tokenizer; returns it with what transformers alone answers."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
@@ -101,9 +104,21 @@ def _make(name: str, folder: Path) -> list[str]:
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ends[0], max_new_tokens=16)
     try:
-        return [_alone(model, tokenizer, question) for question in QUESTIONS]
+        return model, [_alone(model, tokenizer, question) for question in QUESTIONS]
     except Exception:  # such a model can't write by itself: what this project says of it is of interest
-        return []
+        return model, []
+
+
+def _experts(model: Any, folder: Path) -> Row:
+    """Whether `check` counts as many weights of experts, by config.json, as the model has, within a third."""
+    from streamspace.checks.memory import expert_weights
+
+    layers = [layer for layer in model.modules() if "Conv" not in type(layer).__name__]
+    there = sum(each.numel() for layer in layers for each in layer.parameters(recurse=False) if each.dim() == 3)
+    counted = expert_weights(json.loads((folder / "config.json").read_text("utf-8")))
+    if not counted and not there:
+        return {}
+    return {"experts": "counted" if abs(counted - there) <= there / 3 else f"not counted: {counted} for {there}"}
 
 
 def _alone(model: Any, tokenizer: Any, question: str) -> str:

@@ -64,14 +64,13 @@ RUNS = {
 
 
 def rows() -> Iterator[tuple[str, Row]]:
-    """A row for each type."""
+    """A row for each type, in new processes, which look for the packages before they import transformers."""
     sys.path.append(str(sources.packages()))
-    return architectures.sweep(list(TYPES), tried, "images")
+    return architectures.sweep(list(TYPES), tried, "images", "spawn")
 
 
 def tried(name: str, folder: Path) -> Row:
     """The row of one type: what became of each run, or why no tiny model of it can be made."""
-    sys.path.append(str(sources.PACKAGES))
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
     picture = _picture(folder / "uploads")
     try:
@@ -88,7 +87,7 @@ def tried(name: str, folder: Path) -> Row:
 def _picture(folder: Path) -> Path:
     from PIL import Image
 
-    folder.mkdir()
+    folder.mkdir(parents=True)
     image = Image.new("RGB", (64, 48), "red")
     image.paste("black", (16, 12, 32, 24))
     image.save(folder / "red.png")
