@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
@@ -22,6 +23,7 @@ TILES = {"image_grid_pinpoints": [[SIDE, SIDE], [SIDE, 2 * SIDE], [2 * SIDE, SID
 FEW = {"min_image_tokens": 1, "max_image_tokens": 4}
 MERGED = {"patch_size": PATCH, "merge_size": 2, "size": {"shortest_edge": SIDE**2, "longest_edge": 4 * SIDE**2}}
 CLIP = {"patch_size": PATCH, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
+ROPE = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3]}
 QUESTION = "What is this?"
 START, END = "<|vision_start|>", "<|vision_end|>"
 TEMPLATE = """{% for message in messages %}<|im_start|>{{ message['role'] }}
@@ -34,20 +36,35 @@ TYPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "gemma3": (SQUARE, {"image_seq_length": 4}),
     "idefics2": ({"size": {"shortest_edge": 16, "longest_edge": SIDE}, **UNSPLIT}, {"image_seq_len": 4}),
     "idefics3": (LONGEST, {"image_seq_len": 4}),
-    "internvl": ({**SQUARE, "crop_to_patches": False}, {"image_seq_length": 4}),
+    "internvl": (SQUARE, {"image_seq_length": 1}),
     "lfm2_vl": ({"encoder_patch_size": PATCH, "tile_size": SIDE, **UNSPLIT, **FEW}, {}),
     "llava": (CROPPED, CLIP),
     "llava_next": ({**CROPPED, **TILES}, CLIP),
     "llava_onevision": ({**SQUARE, **TILES}, {"num_image_tokens": 16, "vision_feature_select_strategy": "full"}),
     "mistral3": ({"size": {"longest_edge": SIDE}, "patch_size": PATCH}, {"patch_size": PATCH, "spatial_merge_size": 2}),
-    "mllama": ({**SQUARE, "max_image_tiles": 2}, {}),
-    "paligemma": (SQUARE, {}),
+    "mllama": (SQUARE, {}),
+    "paligemma": ({**SQUARE, "image_seq_length": 16}, {}),
     "qwen2_5_vl": (MERGED, {}),
     "qwen2_vl": (MERGED, {}),
     "qwen3_5": (MERGED, {}),
     "qwen3_vl": (MERGED, {}),
     "smolvlm": (LONGEST, {"image_seq_len": 4}),
 }  # fmt: skip
+NO_TEXT_ALONE = ("paligemma",)
+# What the model's config has to be beside that, by dotted keys.
+CONFIGS: dict[str, dict[str, Any]] = {
+    "gemma3": {"mm_tokens_per_image": 4},
+    "idefics2": {"perceiver_config.resampler_n_latents": 4},
+    "llava_next": TILES,
+    "llava_onevision": TILES,
+    "mllama": {
+        "vision_config.intermediate_layers_indices": [1, 2],
+        "vision_config.vision_output_dim": 3 * 64,
+        "text_config.cross_attention_layers": [1],
+    },
+    "qwen2_5_vl": {"vision_config.window_size": SIDE, "text_config.rope_parameters": ROPE},
+    "qwen2_vl": {"text_config.rope_parameters": ROPE},
+}
 NAMED = {  # the tokens that processors ask their tokenizer for, by name
     "image_token": "<image>", "video_token": "<video>", "context_image_token": "<image>", "boi_token": "<boi>",
     "eoi_token": "<eoi>", "start_image_token": "<img>", "end_image_token": "</img>",
@@ -56,6 +73,7 @@ NAMED = {  # the tokens that processors ask their tokenizer for, by name
     "vision_start_token": START, "vision_end_token": END, "image_start_token": "<|image_start|>",
     "image_end_token": "<|image_end|>", "image_thumbnail_token": "<|img_thumbnail|>",
 }  # fmt: skip
+OTHER_NAMES = {"mllama": {"image_token": "<|image|>"}}
 UNNAMED = ["[IMG]", "[IMG_BREAK]", "[IMG_END]", "<|python_tag|>"]
 RUNS = {
     "images": {"engine": "generate", "task": "image-chat"},
@@ -71,17 +89,28 @@ def rows() -> Iterator[tuple[str, Row]]:
 
 def tried(name: str, folder: Path) -> Row:
     """The row of one type: what became of each run, or why no tiny model of it can be made."""
+    _define_missing_operators()
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
     picture = _picture(folder / "uploads")
     try:
         expected = _make(name, folder / "model", picture)
     except Exception as error:
         return {"images": f"not tried: {type(error).__name__}: {architectures.short(error)}"}
-    questions = [(QUESTION, [str(picture)]), (QUESTION, None)]
+    questions = [(QUESTION, [str(each) for each in images]) for images in _asked(name, picture)]
     return {
         column: architectures.run(folder / "model", changes, expected if column == "images" else None, questions)
         for column, changes in RUNS.items()
     }
+
+
+@functools.cache
+def _define_missing_operators() -> None:
+    """The package index has torchvision for CUDA: beside a torch for CPUs it lacks its operators, and wants these."""
+    import torch
+
+    if sys.platform == "linux" and not torch.version.cuda:
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
 
 
 def _picture(folder: Path) -> Path:
@@ -107,7 +136,12 @@ def _make(name: str, folder: Path, picture: Path) -> list[str]:
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ends[0], max_new_tokens=16)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    return [_alone(model, processor, images) for images in ([picture], [])]
+    return [_alone(model, processor, images) for images in _asked(name, picture)]
+
+
+def _asked(name: str, picture: Path) -> list[list[Path]]:
+    """The images of each question."""
+    return [[picture]] if name in NO_TEXT_ALONE else [[picture], []]
 
 
 def _alone(model: Any, processor: Any, images: list[Path]) -> str:
@@ -131,7 +165,9 @@ def _processor(name: str) -> Any:
     from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING_NAMES
 
     for_images, own = TYPES[name]
-    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/tiny", extra_special_tokens=_named(name))
+    tokenizer = AutoTokenizer.from_pretrained(
+        ROOT / "models/tiny", extra_special_tokens=NAMED | OTHER_NAMES.get(name, {})
+    )
     tokenizer.add_tokens(UNNAMED, special_tokens=True)
     tokenizer.chat_template = None
     made = IMAGE_PROCESSOR_MAPPING_NAMES[name]
@@ -144,10 +180,6 @@ def _processor(name: str) -> Any:
     image = processor.image_token if name != "paligemma" else ""  # which puts its tokens in front by itself
     processor.chat_template = TEMPLATE.replace("IMAGE", f"{START}{image}{END}" if name.startswith("qwen") else image)
     return processor
-
-
-def _named(name: str) -> dict[str, str]:
-    return {**NAMED, "image_token": "<|image|>"} if name == "mllama" else NAMED
 
 
 def _class(name: str) -> Any:
@@ -166,4 +198,7 @@ def _config(name: str, processor: Any) -> Any:
     for key, text in ids.items():
         if hasattr(config, key):
             setattr(config, key, tokenizer.convert_tokens_to_ids(text))
+    for key, value in CONFIGS.get(name, {}).items():
+        *parts, last = key.split(".")
+        setattr(functools.reduce(getattr, parts, config), last, value)
     return config

@@ -135,7 +135,7 @@ def test_a_file_here_is_looked_at_as_one_on_the_hub_is(tmp_path: Path) -> None:
     assert local(tmp_path) == []
     assert local(tmp_path, **{"thinking.default": "low", "limits.prompt_tokens": 2000}) == [
         "a.yaml: limits.prompt_tokens and sampling.max_new_tokens: expected 2048 tokens at most together, the context "
-        f"window of '{tmp_path}', got 2000 + 1024. Write prompt_tokens: 1024 and max_new_tokens: {{default: 1024, min: 16, "
+        f"window of '{tmp_path}', got 2000 + 1024. Write prompt_tokens: 1024 and max_new_tokens: {{default: 768, min: 16, "
         "max: 1024}",
         "warning: a.yaml: thinking.default: expected null, since its chat template has no choice, got 'low'. The app "
         "ignores it",
