@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import re
@@ -43,6 +44,8 @@ def asked(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode("utf-8", "replace")
+    except http.client.IncompleteRead as error:  # Gradio breaks off a stream that it doesn't know how to go on with
+        return 200, error.partial.decode()
 
 
 def uploaded(app: App, name: str, content: bytes) -> tuple[int, str]:
@@ -177,20 +180,16 @@ def test_an_event_id_that_is_nobodys_tells_nothing(scripted: App, event: str) ->
 
 
 def test_a_stranger_ends_nobodys_reply(scripted: App) -> None:
-    said = "one two three " * 40
-    body = json.dumps({"data": [said, *[None] * 9]}).encode()
-    event = json.loads(asked(f"{scripted.url}/gradio_api/call/chat", body, Content_Type="application/json")[1])[
-        "event_id"
-    ]
+    said, call, kind = "one two three" * 40, f"{scripted.url}/gradio_api/call/v2/chat", "application/json"
+    event = json.loads(asked(call, json.dumps({"message": said}).encode(), Content_Type=kind)[1])["event_id"]
     for function in functions(scripted):
         for stranger in ("x", "", event[::-1]):
             ids = {"session_hash": stranger, "fn_index": function["id"], "event_id": stranger}
-            status, _ = asked(
-                f"{scripted.url}/gradio_api/cancel", json.dumps(ids).encode(), Content_Type="application/json"
+            assert asked(f"{scripted.url}/gradio_api/cancel", json.dumps(ids).encode(), Content_Type=kind)[0] in (
+                200,
+                400,
             )
-            assert status in (200, 400)
-    _, told = asked(f"{scripted.url}/gradio_api/call/chat/{event}")
-    assert told.endswith(f"event: complete\ndata: {json.dumps([said.strip()])}\n\n")
+    assert asked(f"{call}/{event}")[1].endswith(f"event: complete\ndata: {json.dumps([said])}\n\n")
 
 
 @pytest.mark.parametrize(
@@ -233,6 +232,5 @@ def test_an_upload_lands_in_a_folder_of_its_own_whatever_it_is_called(image_spac
     assert re.fullmatch(r"[^/\\<>\x00-\x1f]{1,255}", Path(path).name)
     request = urllib.request.Request(f"{image_space.url}/gradio_api/file={urllib.parse.quote(path)}")
     with urllib.request.urlopen(request, timeout=20) as answer:
-        assert answer.headers["Content-Disposition"].startswith("attachment") or answer.headers[
-            "Content-Type"
-        ].startswith(("image/png", "image/jpeg"))
+        attached = answer.headers["Content-Disposition"].startswith("attachment")
+        assert attached or answer.headers["Content-Type"].partition(";")[0] in ("image/png", "application/json")
