@@ -31,7 +31,7 @@ def write(title: str, table: Table) -> None:
     columns = list(dict.fromkeys(column for row in table.values() for column in row))
     lines = [f"| name | {' | '.join(columns)} |", f"| --- {'| --- ' * len(columns)}|"]
     for name, row in table.items():
-        lines.append(f"| {name} | {' | '.join(row.get(column, '').replace('|', '/') for column in columns)} |")
+        lines.append(f"| {name} | {' | '.join(row.get(column, '').replace('|', '/').strip() for column in columns)} |")
     begin, end = f"<!-- {title} -->\n", "<!-- / -->"
     before, _, rest = PAGE.read_text("utf-8").partition(begin)
     after = rest.partition(end)[2]
