@@ -88,6 +88,13 @@ class Limits(Part):
         le=16_777_216,
         description="`image-chat`: maximum width times height of an image; larger ones are scaled down.",
     )
+    proxies: int | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Proxies before the app, each of which adds an address to X-Forwarded-For; visitors are told "
+        "apart by the address that the first of them saw. `null`: 1 on a Space, else 0.",
+    )
 
 
 def _choice(value: object) -> object:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections import deque
 from pathlib import Path
@@ -19,12 +20,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamspace.config.types import Config
 from streamspace.i18n import LazyText, t
 from streamspace.prompt.images import MOST_MEGABYTES, uploads
+from streamspace.web import visitor
 
 MEGABYTE = 1024 * 1024
 MOST_JSON = 8 * MEGABYTE  # bytes of a call: more than a browser stores of all conversations
 MOST_HOURLY = 100 * MEGABYTE  # bytes of uploads from one address in an hour
 MOST_STORED = 2048 * MEGABYTE  # bytes of all uploads; the oldest are deleted
 MOST_NOTED = 10_000  # uploads of the last hour that are remembered
+# Gradio's routes that no page of ours uses: they run ffmpeg on what anyone sends, keep a visitor's values in a file,
+# fetch an address, or print what they are asked for into the log.
+CLOSED = re.compile(
+    r"(?:/gradio_api)?/(?:process_recording|deep_link|proxy=|custom_component/|stream/|(?:undo-)?vibe-)"
+)
 LOCAL = ("localhost", "127.0.0.1", "::1")
 # Nothing is loaded from other servers: an image's address could carry the prompt there. Gradio's page needs inline
 # scripts and styles, and evaluates the page's events; Mermaid and KaTeX need nothing more.
@@ -53,6 +60,7 @@ class Door:
         self._images = config.limits.images if config.task == "image-chat" else 0
         self._space = [host.strip() for host in os.environ.get("SPACE_HOST", "").split(",") if host.strip()]
         self._local = os.environ.get("GRADIO_SERVER_NAME", LOCAL[0]) in LOCAL
+        self._proxies = visitor.proxies(config.limits)
         self._uploads = Uploads()
         framed_by = "'self' https://huggingface.co" if self._space else "'self'"  # the Space's page there frames it
         self._policy = "; ".join(f"{name} {value}" for name, value in {**POLICY, "frame-ancestors": framed_by}.items())
@@ -65,7 +73,7 @@ class Door:
         headers = Headers(scope=scope)
         upload = scope["path"].rstrip("/").endswith("/upload") and scope["method"] == "POST"
         body = _Body(receive, self._images * MOST_MEGABYTES * MEGABYTE if upload else MOST_JSON)
-        refusal = self._foreign(headers)
+        refusal = self._foreign(headers) or (CLOSED.match(scope["path"]) and PlainTextResponse("Not Found", 404))
         refusal = refusal or (await self._upload(scope, headers) if upload else None) or body.refusal(headers)
         try:
             if refusal:
@@ -103,9 +111,7 @@ class Door:
         size = headers.get("content-length", "")
         if not size.isdecimal():
             return _refusal(411, t("error.too_large"))
-        forwarded = headers.get("x-forwarded-for", "").split(",")[0].strip() if self._space else ""
-        address = forwarded or (scope.get("client") or ("",))[0]
-        if not self._uploads.admit(address[:64], int(size)):
+        if not self._uploads.admit(visitor.address(scope, self._proxies), int(size)):
             return _refusal(429, t("error.many_uploads"))
         await asyncio.to_thread(make_room, uploads(), MOST_STORED - int(size))
         return None

@@ -247,3 +247,21 @@ def test_no_text_is_lost_to_angle_brackets(visitor: Watched, text: str) -> None:
     visitor.wait(lambda: visitor.idle() and len(visitor.replies()) == 1)
     assert visitor.questions() == [text]
     assert visitor.replies() == [text]
+
+
+def test_no_manifest_is_fetched_from_elsewhere(browser: Any, scripted: App, away: Outside) -> None:
+    page = browser.new_page()
+    page.add_init_script(
+        "addEventListener('securitypolicyviolation', (found) => window.stopped = found.effectiveDirective)"
+    )
+    page.goto(scripted.url)
+    page.wait_for_selector("#message")
+    page.evaluate(
+        "(href) => { document.querySelectorAll('[rel=manifest]').forEach((each) => each.remove());"
+        "document.head.append(Object.assign(document.createElement('link'), { rel: 'manifest', href })) }",
+        away.place(f"{AWAY}/x.webmanifest"),
+    )
+    page.context.new_cdp_session(page).send("Page.getAppManifest")  # as when a visitor installs the page
+    page.wait_for_function("window.stopped")
+    assert (page.evaluate("stopped"), away.asked) == ("manifest-src", [])
+    page.context.close()

@@ -44,7 +44,7 @@ def test_a_sampling_parameter_is_written_as_its_neighbours_are() -> None:
 
 def test_a_whole_mapping_comes_back_with_each_of_its_keys() -> None:
     assert presets.complete(without(r"^gpu:.*\n(?:  .*\n)*")).endswith(
-        "  image_pixels: 1048576 # image-chat: larger images are scaled down\n"
+        "  proxies: null # before the app, by which visitors are told apart; null: 1 on a Space, else 0\n"
         "gpu:\n"
         "  min_seconds: 10 # minimum GPU time of a reply, in seconds\n"
         "  max_seconds: 60 # maximum GPU time of a reply, in seconds; a longer reply ends early, with Continue\n"

@@ -127,3 +127,20 @@ async def test_every_answer_has_the_policy(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SPACE_HOST", "owner-name.hf.space")
     policy = (await ask()).headers["Content-Security-Policy"]
     assert policy.endswith("; frame-ancestors 'self' https://huggingface.co")
+
+
+async def test_no_header_of_a_visitors_gives_it_another_hour(
+    uploads_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPACE_HOST", "owner-name.hf.space")
+    monkeypatch.setattr(door, "MOST_HOURLY", 1500)
+    asking = Door(inner, IMAGES)
+    transport = httpx.ASGITransport(asking)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:7860") as client:
+
+        async def upload(forwarded: str) -> int:
+            headers = {"X-Forwarded-For": forwarded}
+            return (await client.post("/gradio_api/upload", content=b"x" * 1000, headers=headers)).status_code
+
+        assert [await upload(f"6.6.6.{number}, 203.0.113.9") for number in range(3)] == [200, 429, 429]
+        assert await upload("6.6.6.0, 203.0.113.10") == 200

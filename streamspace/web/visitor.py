@@ -1,0 +1,43 @@
+"""Who a visitor is to limits: the address that the outermost of the proxies saw; what is limited is the caller's."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from streamspace.config.types import Limits
+
+WITH_PORT = re.compile(r"\[(?P<six>[0-9a-fA-F:.]+)\](?::\d+)?|(?P<four>\d+(?:\.\d+){3}):\d+")
+
+
+def proxies(limits: Limits) -> int:
+    """How many proxies stand before the app."""
+    return limits.proxies if limits.proxies is not None else int("SPACE_HOST" in os.environ)
+
+
+def address(scope: Scope, proxies: int) -> str:
+    """The visitor's address; the network of an IPv6 address, since a visitor has all addresses of one.
+
+    Each proxy adds the address that it was asked from to the right of X-Forwarded-For, so what a client wrote itself
+    is further left than the `proxies` last ones.
+    """
+    passed = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+    if 0 < proxies <= len(passed) and (seen := passed[-proxies].strip()):
+        return _network(seen)
+    return _network((scope.get("client") or ("",))[0])
+
+
+def _network(written: str) -> str:
+    found = WITH_PORT.fullmatch(written)
+    host = (found["six"] or found["four"]) if found else written
+    try:
+        parsed = ipaddress.ip_address(host)
+    except ValueError:  # "unknown", or the name of a socket
+        return host[:64]
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
