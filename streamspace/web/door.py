@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections import deque
 from pathlib import Path
@@ -26,6 +27,11 @@ MOST_JSON = 8 * MEGABYTE  # bytes of a call: more than a browser stores of all c
 MOST_HOURLY = 100 * MEGABYTE  # bytes of uploads from one address in an hour
 MOST_STORED = 2048 * MEGABYTE  # bytes of all uploads; the oldest are deleted
 MOST_NOTED = 10_000  # uploads of the last hour that are remembered
+# Gradio's routes that no page of ours uses: they run ffmpeg on what anyone sends, keep a visitor's values in a file,
+# fetch an address, or print what they are asked for into the log.
+CLOSED = re.compile(
+    r"(?:/gradio_api)?/(?:process_recording|deep_link|proxy=|custom_component/|stream/|(?:undo-)?vibe-)"
+)
 LOCAL = ("localhost", "127.0.0.1", "::1")
 # Nothing is loaded from other servers: an image's address could carry the prompt there. Gradio's page needs inline
 # scripts and styles, and evaluates the page's events; Mermaid and KaTeX need nothing more.
@@ -67,7 +73,7 @@ class Door:
         headers = Headers(scope=scope)
         upload = scope["path"].rstrip("/").endswith("/upload") and scope["method"] == "POST"
         body = _Body(receive, self._images * MOST_MEGABYTES * MEGABYTE if upload else MOST_JSON)
-        refusal = self._foreign(headers)
+        refusal = self._foreign(headers) or (CLOSED.match(scope["path"]) and PlainTextResponse("Not Found", 404))
         refusal = refusal or (await self._upload(scope, headers) if upload else None) or body.refusal(headers)
         try:
             if refusal:

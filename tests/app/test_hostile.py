@@ -233,3 +233,21 @@ def test_no_text_is_lost_to_angle_brackets(visitor: Watched, text: str) -> None:
     visitor.wait(visitor.finished)
     assert [question.replace(MARK, "") for question in visitor.questions()] == [text]
     assert [reply.replace(MARK, "").strip() for reply in visitor.replies()] == [text]
+
+
+def test_no_manifest_is_fetched_from_elsewhere(browser: Any, scripted: App, away: Outside) -> None:
+    page = browser.new_page()
+    page.add_init_script(
+        "addEventListener('securitypolicyviolation', (found) => window.stopped = found.effectiveDirective)"
+    )
+    page.goto(scripted.url)
+    page.wait_for_selector("#message textarea")
+    page.evaluate(
+        "(href) => { document.querySelectorAll('[rel=manifest]').forEach((each) => each.remove());"
+        "document.head.append(Object.assign(document.createElement('link'), { rel: 'manifest', href })) }",
+        away.place(f"{AWAY}/x.webmanifest"),
+    )
+    page.context.new_cdp_session(page).send("Page.getAppManifest")  # as when a visitor installs the page
+    page.wait_for_function("window.stopped")
+    assert (page.evaluate("stopped"), away.asked) == ("manifest-src", [])
+    page.context.close()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
+import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,14 @@ def asked(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode("utf-8", "replace")
+    except http.client.IncompleteRead as error:  # Gradio breaks off a stream that it doesn't know how to go on with
+        return 200, error.partial.decode()
+
+
+def uploaded(app: App, name: str, content: bytes) -> tuple[int, str]:
+    head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
+    kind = "multipart/form-data; boundary=x"
+    return asked(f"{app.url}/gradio_api/upload", head + content + b"\r\n--x--\r\n", Content_Type=kind)
 
 
 def with_chatbot(app: App) -> list[tuple[int, int, int]]:
@@ -82,12 +93,7 @@ def test_a_file_in_a_chat_of_text_is_refused(scripted: App) -> None:
 def test_the_address_of_an_uploaded_file_is_never_the_clients(
     image_space: App, site: tuple[str, list[str]], tmp_path: Path
 ) -> None:
-    boundary, content = "x", vision.picture(tmp_path).read_bytes()
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="cat.png"\r\n\r\n'.encode()
-    body = head + content + f"\r\n--{boundary}--\r\n".encode()
-    status, told = asked(
-        f"{image_space.url}/gradio_api/upload", body, Content_Type=f"multipart/form-data; boundary={boundary}"
-    )
+    status, told = uploaded(image_space, "cat.png", vision.picture(tmp_path).read_bytes())
     assert status == 200
     file = {**vision.upload(Path(json.loads(told)[0])), "url": site[0], "size": 9, "mime_type": "image/png"}
     edited = next(each["id"] for each in functions(image_space) if each["api_name"] == "_edited")
@@ -159,3 +165,72 @@ def test_another_origin_reads_no_answer(scripted: App, origin: str) -> None:
     request = urllib.request.Request(f"{scripted.url}/config", headers={"Origin": origin})
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] is None
+
+
+NOBODYS = ["x", "..%2f..%2fetc%2fpasswd", "%00", "a" * 5000, "__class__", "%22%3E%3Cscript%3E", "%F0%9F%92%A9"]
+
+
+@pytest.mark.parametrize("event", NOBODYS, ids=lambda event: event[:20])
+def test_an_event_id_that_is_nobodys_tells_nothing(scripted: App, event: str) -> None:
+    for route in ("call/chat/", "call/v2/chat/", "queue/data?session_hash="):
+        status, told = asked(f"{scripted.url}/gradio_api/{route}{event}")
+        assert status in (200, 404)
+        assert not re.search(r"Traceback|site-packages|root:|script>", told), told
+        assert "complete" not in told
+
+
+def test_a_stranger_ends_nobodys_reply(scripted: App) -> None:
+    said, call, kind = "one two three" * 40, f"{scripted.url}/gradio_api/call/v2/chat", "application/json"
+    event = json.loads(asked(call, json.dumps({"message": said}).encode(), Content_Type=kind)[1])["event_id"]
+    for function in functions(scripted):
+        for stranger in ("x", "", event[::-1]):
+            ids = {"session_hash": stranger, "fn_index": function["id"], "event_id": stranger}
+            assert asked(f"{scripted.url}/gradio_api/cancel", json.dumps(ids).encode(), Content_Type=kind)[0] in (
+                200,
+                400,
+            )
+    assert asked(f"{call}/{event}")[1].endswith(f"event: complete\ndata: {json.dumps([said])}\n\n")
+
+
+@pytest.mark.parametrize(
+    "route",
+    ["process_recording", "deep_link?session_hash=x", "proxy=http://127.0.0.1:9/x", "custom_component/a/client/b/c",
+     "stream/x/close", "vibe-code", "vibe-edit", "undo-vibe-edit"],
+)  # fmt: skip
+def test_a_route_that_no_page_uses_is_closed(scripted: App, route: str) -> None:
+    for prefix in ("/gradio_api/", "/"):
+        for data in (None, b"{}"):
+            assert asked(f"{scripted.url}{prefix}{route}", data) == (404, "Not Found")
+
+
+@pytest.mark.parametrize("link", ["x", "..", "../x", "..%2f..%2fetc", "%00", "a" * 5000, "deep_links", "/etc"])
+def test_a_deep_link_brings_nothing_but_the_page(scripted: App, link: str) -> None:
+    usual = json.loads(asked(f"{scripted.url}/config")[1])
+    status, told = asked(f"{scripted.url}/config?deep_link={link}")
+    assert status == 200
+    assert {**json.loads(told), "deep_link_state": None} == {**usual, "deep_link_state": None}
+    assert json.loads(told)["deep_link_state"] == "invalid"
+    assert asked(f"{scripted.url}/?deep_link={link}")[0] == 200
+
+
+NAMES = [
+    "../../../evil.png", "/etc/passwd", "..\\..\\evil.png", "%2e%2e%2fevil.png", "a" * 300 + ".png", ".env", "..", "", "a/b/c.png",
+    "<img src=x onerror=hit>.png", "cat.png; x=y", "con.png", "state.json", "page.html", "picture.svg", "\u202egnp.exe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20])
+def test_an_upload_lands_in_a_folder_of_its_own_whatever_it_is_called(image_space: App, name: str) -> None:
+    status, told = uploaded(image_space, name, b"<script>hit</script>")
+    if status != 200:
+        assert status in (400, 422)
+        return
+    (path,) = json.loads(told)
+    folder = Path(json.loads(uploaded(image_space, "cat.png", b"x")[1])[0]).parent.parent
+    assert Path(path).parent.parent == folder
+    assert re.fullmatch(r"[0-9a-f]{64}", Path(path).parent.name)
+    assert re.fullmatch(r"[^/\\<>\x00-\x1f]{1,255}", Path(path).name)
+    request = urllib.request.Request(f"{image_space.url}/gradio_api/file={urllib.parse.quote(path)}")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        attached = answer.headers["Content-Disposition"].startswith("attachment")
+        assert attached or answer.headers["Content-Type"].partition(";")[0] in ("image/png", "application/json")

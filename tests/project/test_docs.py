@@ -79,6 +79,17 @@ def test_the_docs_link_to_and_name_files_that_there_are() -> None:
     assert missing == []
 
 
+def test_each_promise_of_the_security_page_names_tests_that_there_are() -> None:
+    text = (ROOT / "SECURITY.md").read_text("utf-8")
+    rows = re.findall(r"^\| (?!What|---)(.*) \|$", text.partition("## What is not protected")[0], re.MULTILINE)
+    assert len(rows) >= 18
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)`", row.split(" | ")[-1])
+        assert named, row
+        for name in named:
+            assert re.search(r"^(?:async )?def test_", (ROOT / name).read_text("utf-8"), re.MULTILINE), name
+
+
 def test_the_messages_in_the_table_of_troubleshooting_are_messages_of_the_code() -> None:
     code = "\n".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py"))
     messages = re.findall(r"^\| \*([^*]+)\*", TEXT, re.MULTILINE)
