@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers import GenerationConfig
 
+MARK, ROLES = "streamspace-reply", ("user", "assistant")
+
 
 def generation_config(model: Any, tokenizer: Any) -> GenerationConfig:
     """A generation config that holds the end of a reply and decides nothing else.
@@ -37,18 +39,23 @@ def end_tokens(own: int | list[int] | None, tokenizer: Any) -> list[int]:
 
 
 def _end_of_turn(tokenizer: Any) -> int | None:
-    """The added token that the chat template puts after a reply, if it does.
+    """The added token that the chat template puts after a reply, if it does; those for images want lists of parts.
 
     Not of templates with channels: there the same token ends each channel, and the reply goes on after it.
     """
-    mark = "streamspace-reply"
+    for contents in (["Hi", MARK], [[{"type": "text", "text": text}] for text in ("Hi", MARK)]):
+        after = _after_reply(tokenizer, contents)
+        if after is not None:
+            rest = tokenizer(after.lstrip(), add_special_tokens=False)["input_ids"]
+            return rest[0] if rest and rest[0] in tokenizer.added_tokens_decoder else None
+    return None
+
+
+def _after_reply(tokenizer: Any, contents: list[Any]) -> str | None:
+    """What the template writes after a reply, if it writes the reply."""
+    messages = [{"role": role, "content": content} for role, content in zip(ROLES, contents, strict=True)]
     try:
-        if "<|channel|>" in tokenizer.get_chat_template():
-            return None
-        rendered = tokenizer.apply_chat_template(
-            [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": mark}], tokenize=False
-        )
+        _, mark, after = tokenizer.apply_chat_template(messages, tokenize=False).rpartition(MARK)
+        return after if mark and "<|channel|>" not in tokenizer.get_chat_template() else None
     except Exception:  # there is none, or it raises anything; `check_template` reports it
         return None
-    rest = tokenizer(rendered.rpartition(mark)[2].lstrip(), add_special_tokens=False)["input_ids"]
-    return rest[0] if rest and rest[0] in tokenizer.added_tokens_decoder else None

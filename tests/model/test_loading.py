@@ -152,6 +152,10 @@ def test_a_reply_ends_where_model_tokenizer_or_template_end_it(copied: Path, tin
         assert end in load(Model(id=str(copied)), CPU).model.generation_config.eos_token_id
 
 
+PARTS = (  # of a model that reads images: nothing but the tokens around it is written of a plain text
+    "{% for m in messages %}<|im_start|>{% for part in m.content %}{{ part.text if part.text is defined else '' }}"
+    "{% endfor %}<|im_end|>{% endfor %}"
+)
 CHANNELS = (
     "{% for m in messages %}<|start|>{{ m.role }}<|channel|>final<|message|>{{ m.content }}<|im_end|>{% endfor %}"
 )
@@ -162,6 +166,7 @@ CHANNELS = (
     [
         ("{% for m in messages %}{{ m.content }}<|im_end|>\n{% endfor %}", True),
         ("{% for m in messages %}{{ m.content }}\n{% endfor %}", False),
+        (PARTS, True),
         (CHANNELS, False),  # the same token ends each channel, and the reply goes on
         ("{{ raise_exception('no') }}", False),
         (None, False),
@@ -172,7 +177,7 @@ def test_the_templates_end_of_a_turn_ends_a_reply(tiny: Any, template: str | Non
     tokenizer.chat_template, tokenizer.eos_token = template, "<|endoftext|>"
     turn = tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert (turn in end_tokens(None, tokenizer)) is ends
-    assert end_tokens(7, tokenizer)[:2] == [7, tokenizer.eos_token_id]
+    assert end_tokens(7, tokenizer) == [7, tokenizer.eos_token_id, *[turn] * ends]
 
 
 def test_a_model_that_reads_images_is_loaded_with_its_processor(vision_loaded: Any) -> None:
