@@ -31,13 +31,23 @@ def findings(config: Config, read: Read, wanted: Collection[str], where: str) ->
             problem = f"{package}: expected a version, which {config.model.id!r} needs, got none"
             yield Finding("error", WHERE, problem, f"Add a line: {package}")
     yield from experts_left(shape, config, where)
-    fit = context.fit(config, context.window(shape, tokenizer.get("model_max_length")))
+    yield from limits(config, shape, tokenizer.get("model_max_length"), where)
+    yield from chat_template(config, tokenizer, read("chat_template.jinja"), where)
+
+
+def limits(config: Config, shape: Mapping[str, Any], tokenizer_limit: float | None, where: str) -> Iterator[Finding]:
+    """A finding where the config's limits exceed the context window."""
+    fit = context.fit(config, context.window(shape, tokenizer_limit))
     if fit.problem:
         yield Finding("error", where, fit.problem, fit.advice)
+
+
+def chat_template(config: Config, tokenizer: Mapping[str, Any], template: str | None, where: str) -> Iterator[Finding]:
+    """Findings about the config's chat template, or else the model's."""
     if config.task == "chat":
         own = config.model.chat_template
-        template = (ROOT / own).read_text("utf-8") if own else read("chat_template.jinja")
-        yield from template_findings(tokenizer, template, where)
+        source = (ROOT / own).read_text("utf-8") if own else template
+        yield from template_findings(tokenizer, source, where, config.thinking.default)
 
 
 def mapping(read: Read, name: str) -> Mapping[str, Any]:

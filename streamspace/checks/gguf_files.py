@@ -10,15 +10,16 @@ from huggingface_hub import HfApi, ModelInfo, get_session, hf_hub_url
 from huggingface_hub.utils import build_hf_headers
 
 from streamspace import gguf
+from streamspace.checks import description
 from streamspace.checks.findings import Finding, Severity
 from streamspace.checks.memory import DECIMAL, Need, cache_bytes, fits, has_room, shown
 from streamspace.checks.packages import WHERE
-from streamspace.checks.templates import findings as template_findings
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
 from streamspace.engines import selection
+from streamspace.errors import ModelError
 from streamspace.hub.errors import hub_errors
-from streamspace.model import context
+from streamspace.model.files import fetch_gguf
 
 READERS = {"llamacpp": gguf.PACKAGE}
 OTHERS = "gguf>=0.17"  # transformers' own reading needs it
@@ -66,16 +67,32 @@ def on_hub(api: HfApi, info: ModelInfo, config: Config, hardware: str, where: st
     if named:
         yield Finding("note", where, f"the GGUF files of {info.id}, by what fits {hardware}: {listed}")
         yield from fits(needs[named], hardware, config, where)
-        fit = context.fit(config, context.window(shape, None))
-        if fit.problem:
-            yield Finding("error", where, fit.problem, fit.advice)
-        if info.gguf and not config.model.chat_template:
-            yield from template_findings(_tokenizer(info), None, where)
+        yield from description.limits(config, shape, None, where)
+        if info.gguf or config.model.chat_template:
+            yield from description.chat_template(config, _tokenizer(info), None, where)
         return
     best = next((name for name in fitting if USUAL in name.lower()), (fitting or list(found))[-1])
     got = repr(config.model.file) if config.model.file else "none"
     problem = f"model.file: expected one of the GGUF files of {info.id!r}, got {got}; for {hardware} there are {listed}"
     yield Finding("error", where, problem, f"Write:\n  model:\n    id: {info.id}\n    file: {best}")
+
+
+def here(config: Config, where: str) -> Iterator[Finding]:
+    """Findings for a file on this machine."""
+    try:
+        values = gguf.read_file(file := fetch_gguf(config.model))
+    except ModelError as error:
+        yield Finding("error", where, str(error))
+        return
+    except gguf.Malformed as error:
+        problem = f"model.file: expected a GGUF file, got {file.name!r}: {error}"
+        yield Finding("error", where, problem, "Download or copy it again")
+        return
+    tokens = values.get("tokenizer.ggml.tokens", [])
+    ids = {f"{name}_token": values.get(f"tokenizer.ggml.{name}_token_id", len(tokens)) for name in ("bos", "eos")}
+    tokenizer = {name: tokens[number] for name, number in ids.items() if number < len(tokens)}
+    yield from description.limits(config, gguf.shape(values), None, where)
+    yield from description.chat_template(config, tokenizer, values.get("tokenizer.chat_template"), where)
 
 
 def _tokenizer(info: ModelInfo) -> dict[str, Any]:

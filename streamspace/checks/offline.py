@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from streamspace.checks import card as cards
-from streamspace.checks import description, device_fit, files, packages
+from streamspace.checks import description, device_fit, files, gguf_files, packages
 from streamspace.checks.findings import Finding, Severity
 from streamspace.checks.memory import local_weights, oversized
 from streamspace.config import paths
@@ -36,7 +36,10 @@ def _findings(config: Config, path: Path, hardware: str, lacking: Severity) -> I
     yield from files.findings(upload.files(config, path), config, where)
     if card.loads_from_here(config) and not any(paths.problems(config, uploaded=True)):
         yield from oversized(local_weights(config), hardware, config, where)
-        told = description.findings(config, partial(_file, ROOT / config.model.id), wanted, where)
+        read = partial(_file, ROOT / config.model.id)
+        told = (
+            gguf_files.here(config, where) if config.model.gguf else description.findings(config, read, wanted, where)
+        )
         yield from (finding for finding in told if finding.severity != "note")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from streamspace.checks.findings import Finding
 from streamspace.model import thinking
-from streamspace.model.template_trial import Endless, trial
+from streamspace.model.template_trial import Endless, choices, trial
 from streamspace.model.templates import MARK, OWN, Messages, obstacle
 
 USER = {"role": "user", "content": "Hello"}
@@ -21,8 +21,13 @@ CASES = {
 }
 
 
-def findings(tokenizer: Mapping[str, Any], own_file: str | None, where: str) -> Iterator[Finding]:
-    """Findings for a template. `tokenizer` is tokenizer_config.json, `own_file` the text of chat_template.jinja."""
+def findings(
+    tokenizer: Mapping[str, Any], own_file: str | None, where: str, default: str | None = None
+) -> Iterator[Finding]:
+    """Findings for a template. `tokenizer` is tokenizer_config.json, `own_file` the text of chat_template.jinja.
+
+    `default` is the config's choice of thinking.
+    """
     source = own_file or _default(tokenizer.get("chat_template"))
     if not source:
         problem = "task: expected a model with a chat template for 'chat', and this one has none"
@@ -31,8 +36,9 @@ def findings(tokenizer: Mapping[str, Any], own_file: str | None, where: str) -> 
     try:
         found = obstacle(partial(_failure, source, _tokens(tokenizer)))
         refused = trial(source, [messages for messages, _ in CASES.values()], _tokens(tokenizer))
+        thoughts = choices(source, _tokens(tokenizer)) if thinking.is_named(source) else []
     except Endless:
-        found, refused = ("which takes more time or memory than a template needs", OWN), []
+        found, refused, thoughts = ("which takes more time or memory than a template needs", OWN), [], []
     if found:
         said, hint = found
         yield Finding("error", where, f"model.chat_template: expected one that renders a message, got one {said}", hint)
@@ -40,8 +46,16 @@ def findings(tokenizer: Mapping[str, Any], own_file: str | None, where: str) -> 
     for (name, (_, consequence)), error in zip(CASES.items(), refused, strict=True):
         if error is not None:
             yield Finding("note", where, f"the model's chat template refuses {name}: {consequence}")
-    if thinking.is_named(source):
-        yield Finding("note", where, "the model can think before it answers, and the page may have a choice of it")
+    yield from _thinking(thoughts, default, where)
+
+
+def _thinking(choices: Sequence[str], default: str | None, where: str) -> Iterator[Finding]:
+    listed = ", ".join(choices)
+    if choices:
+        yield Finding("note", where, f"the page has a choice of how the model thinks: {listed}")
+    if default is not None and default not in choices:
+        expected = f"one of {listed}, or null" if choices else "null, since its chat template has no choice"
+        yield Finding("warning", where, f"thinking.default: expected {expected}, got {default!r}", "The app ignores it")
 
 
 def _default(template: Any) -> str | None:

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from streamspace.errors import ModelError
+from streamspace.model import thinking
 
 T = TypeVar("T")
 OUT = "it leaves the message out"
@@ -41,19 +43,27 @@ def trial(
 ) -> list[str | None]:
     """For each conversation the template's error, None where it renders with `expected` in it. Raises Endless."""
     variables = {"tools": list(tools) or None, **(tokens or {})}
-    job = json.dumps(
-        {"source": source, "conversations": list(conversations), "variables": variables, "expected": expected}
-    )
+    job = {"source": source, "conversations": list(conversations), "variables": variables, "expected": expected}
+    errors: list[str | None] = _in_its_process(job)
+    return errors
+
+
+def choices(source: str, tokens: Mapping[str, str] | None = None) -> list[str]:
+    """The names of the choices of thinking that the template has, as the page has them. Raises Endless."""
+    found: list[str] = _in_its_process({"source": source, "variables": dict(tokens or {})})
+    return found
+
+
+def _in_its_process(job: Mapping[str, Any]) -> Any:
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
         done = subprocess.run(  # noqa: S603  no shell
-            [sys.executable, "-m", __name__], input=job, capture_output=True, text=True, encoding="utf-8",
+            [sys.executable, "-m", __name__], input=json.dumps(job), capture_output=True, text=True, encoding="utf-8",
             timeout=TRIAL_SECONDS, cwd=Path(__file__).parents[2], env=environ, check=False,
         )  # fmt: skip
-        errors: list[str | None] = json.loads(done.stdout)
+        return json.loads(done.stdout)
     except (subprocess.TimeoutExpired, ValueError):  # without an answer it was ended for its memory or time
         raise Endless from None
-    return errors
 
 
 def check(found: str | dict[str, str] | None, name: str) -> None:
@@ -100,12 +110,33 @@ def _main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     job = json.load(sys.stdin)
-    errors = [_error(job["source"], each, job["variables"], job["expected"]) for each in job["conversations"]]
-    print(json.dumps(errors))  # noqa: T201
+    source, variables = job["source"], job["variables"]
+    if "conversations" in job:
+        found: Any = [_error(source, each, variables, job["expected"]) for each in job["conversations"]]
+    else:
+        found = list(thinking.find(source, partial(_probed, source, variables)).choices)
+    print(json.dumps(found))  # noqa: T201
+
+
+def _probed(source: str, variables: Mapping[str, Any], choice: thinking.Choice) -> str:
+    """A short prompt with a choice, as `PromptBuilder` looks at it."""
+    system = [{"role": "system", "content": choice.instruction}] if choice.instruction else []
+    return _rendered(source, [*system, {"role": "user", "content": "Hi"}], {**variables, **choice.variables})
 
 
 def _error(source: str, messages: Any, variables: Mapping[str, Any], expected: str) -> str | None:
-    """None if it renders as transformers does it, else what it raises, which may be anything."""
+    """None if it renders with `expected` in it, else what it raises, which may be anything."""
+    try:
+        rendered = _rendered(source, messages, variables)
+    except MemoryError:
+        raise
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return None if expected in rendered else OUT
+
+
+def _rendered(source: str, messages: Any, variables: Mapping[str, Any]) -> str:
+    """A conversation as transformers renders it."""
     import jinja2
     from jinja2.ext import Extension
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -127,15 +158,9 @@ def _error(source: str, messages: Any, variables: Mapping[str, Any], expected: s
     )
     environment.globals.update(raise_exception=refuse, strftime_now=lambda form: "2026-01-01")
     environment.filters["tojson"] = lambda value, **how: json.dumps(value, **{"ensure_ascii": False, **how})
-    try:
-        rendered = environment.from_string(source).render(
-            messages=messages, add_generation_prompt=True, documents=None, **variables
-        )
-    except MemoryError:
-        raise
-    except Exception as error:
-        return str(error) or type(error).__name__
-    return None if expected in rendered else OUT
+    return environment.from_string(source).render(
+        messages=messages, add_generation_prompt=True, documents=None, **variables
+    )
 
 
 if __name__ == "__main__":

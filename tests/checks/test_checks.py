@@ -419,11 +419,38 @@ def test_a_template_that_renders_nothing_is_an_error_and_can_not_reach_out() -> 
     assert found.problem.startswith("model.chat_template: expected one that renders a message, got one which doesn't: ")
 
 
-def test_a_thinking_template_is_recognised() -> None:
-    template = "{% if enable_thinking %}<think>{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}"
-    assert said(templates.findings({}, template, "a.yaml")) == [
-        "note: a.yaml: the model can think before it answers, and the page may have a choice of it"
-    ]
+SWITCHED = "{% if enable_thinking %}<think>{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}"
+LEVELLED = "{{ reasoning_effort | default('low') }}{% for m in messages %}{{ m.content }}{% endfor %}"
+INSTRUCTED = "{% if '/no_think' not in messages[0].content %}<think>{% endif %}{{ messages[-1].content }}"
+UNSWITCHED = "{# enable_thinking #}{% for m in messages %}{{ m.content }}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "choices"),
+    [(SWITCHED, "off, on"), (LEVELLED, "low, medium, high"), (INSTRUCTED, "off, on"), (UNSWITCHED, None)],
+)
+def test_the_choices_of_thinking_are_those_that_change_the_prompt(template: str, choices: str | None) -> None:
+    note = f"note: a.yaml: the page has a choice of how the model thinks: {choices}"
+    assert said(templates.findings({}, template, "a.yaml")) == ([note] if choices else [])
+
+
+@pytest.mark.parametrize(
+    ("template", "default", "problem"),
+    [
+        (SWITCHED, "off", None),
+        (SWITCHED, None, None),
+        (SWITCHED, "low", "expected one of off, on, or null, got 'low'"),
+        (LEVELLED, "high", None),
+        (LEVELLED, "off", "expected one of low, medium, high, or null, got 'off'"),
+        (UNSWITCHED, "on", "expected null, since its chat template has no choice, got 'on'"),
+        (None, "on", "expected null, since its chat template has no choice, got 'on'"),
+    ],
+)
+def test_a_default_for_thinking_that_the_model_does_not_have_is_told(
+    template: str | None, default: str | None, problem: str | None
+) -> None:
+    found = described(LLAMA, template=template, thinking__default=default)
+    assert found == ([f"warning: a.yaml: thinking.default: {problem}. The app ignores it"] if problem else [])
 
 
 def test_a_warning_and_a_note_say_so_in_front() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamspace.checks import device_fit, memory
+from streamspace.checks import device_fit, gguf_files, memory
 from streamspace.config.types import Config
 from streamspace.hub import card
 from tests.running import changed
@@ -107,7 +107,7 @@ def test_the_named_file_is_weighed_and_the_others_are_listed(here: Checkout, hub
         f"note: config/tiny.yaml: the GGUF files of owner/llm-GGUF, by what fits cpu-basic: {FILE} (9.8 MB), "
         "llm-q8_0.gguf (14.8 MB)\n"
         "note: config/tiny.yaml: the model fits cpu-basic: 9.3 MiB of weights and 15.0 MiB of cache, of 16 GB\n"
-        "note: config/tiny.yaml: the model can think before it answers, and the page may have a choice of it\n"
+        "note: config/tiny.yaml: the page has a choice of how the model thinks: off, on\n"
     ) in found.out
 
 
@@ -123,3 +123,31 @@ def test_a_file_that_is_not_there_and_one_that_is_no_model_are_told(here: Checko
         "config/tiny.yaml: model.file: expected a repository with .gguf files, got 'owner/llm-GGUF', which has none. "
         "Publishers of GGUF files name their repositories ...-GGUF\n"
     )
+
+
+def local(folder: Path, **changes: Any) -> list[str]:
+    settings = {"model.id": str(folder), **changes}
+    return [each for each in said(gguf_files.here(config(**settings), "a.yaml")) if not each.startswith("note: ")]
+
+
+def test_a_file_here_is_looked_at_as_one_on_the_hub_is(tmp_path: Path) -> None:
+    gguf_file.write(tmp_path / FILE, template="{{ messages[0].content }}")
+    assert local(tmp_path) == []
+    assert local(tmp_path, **{"thinking.default": "low", "limits.prompt_tokens": 2000}) == [
+        "a.yaml: limits.prompt_tokens and sampling.max_new_tokens: expected 2048 tokens at most together, the context "
+        f"window of '{tmp_path}', got 2000 + 1024. Write prompt_tokens: 1024 and max_new_tokens: {{default: 768, min: 16, "
+        "max: 1024}",
+        "warning: a.yaml: thinking.default: expected null, since its chat template has no choice, got 'low'. The app "
+        "ignores it",
+    ]
+
+
+def test_a_file_here_that_is_missing_or_no_gguf_is_told(tmp_path: Path) -> None:
+    assert local(tmp_path) == [
+        f"a.yaml: model.file: expected a file of '{tmp_path}', found none called '{FILE}'. `python -m streamspace check "
+        "--online` lists those of a model on the Hub"
+    ]
+    (tmp_path / FILE).write_bytes(b"GGML" + bytes(100))
+    assert local(tmp_path) == [
+        f"a.yaml: model.file: expected a GGUF file, got '{FILE}': it doesn't begin with GGUF. Download or copy it again"
+    ]
