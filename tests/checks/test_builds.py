@@ -49,7 +49,7 @@ def space(hub: Hub, wanted: str, hardware: str = "cpu-basic", before: str = "", 
     return machine
 
 
-@pytest.mark.parametrize("asked", list(builds.committed()), ids=lambda asked: asked.added[3].replace("==", "-"))
+@pytest.mark.parametrize("asked", list(builds.committed()), ids=["cpu", "ZeroGPU", "GGUF"])
 def test_the_requirements_of_this_repository_resolve_on_the_hub(asked: Asked) -> None:
     record = builds.known(asked)
     assert record, (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.deploy.conftest import TINY, deployed
+from tests.standins import gguf_file
+from tests.standins.hub import builds
 from tests.standins.hub.checkout import Checkout
 from tests.standins.hub.repos import Blob, Repo
 from tests.standins.hub.server import Hub
@@ -29,6 +31,22 @@ def test_the_real_app_is_deployed_and_streams_from_the_embedded_model(tmp_path: 
     assert said.out.endswith(f"{hub.url}/spaces/owner/demo\n{hub.machines['owner/demo'].url}\n")
     assert space.variables == {"SPACE_CONFIG": "config/tiny.yaml", "GRADIO_SSR_MODE": "false"}
     assert space.head.files["models/tiny/model.safetensors"].large
+
+
+def test_a_gguf_file_of_the_hub_is_deployed_and_streams_without_what_needs_torch(tmp_path: Path, hub: Hub) -> None:
+    here = Checkout(tmp_path / "whole", hub, small=False)
+    content = gguf_file.write(tmp_path / "tiny.gguf").read_bytes()
+    readme = b"---\nlicense: apache-2.0\n---\n"
+    hub.add_model("owner/llm-GGUF", {"llm-q4_k_m.gguf": content, "llm-q8_0.gguf": content, "README.md": readme})
+    here.change("config/tiny.yaml", "id: ./models/tiny", "id: owner/llm-GGUF")
+    here.change("config/tiny.yaml", "file: null", "file: llm-q4_k_m.gguf")
+    here.change("config/tiny.yaml", "dtype: float32", "dtype: auto")
+    here.write("requirements.txt", builds.for_gguf((here.folder / "requirements.txt").read_text("utf-8")))
+    said = deployed(here)
+    assert "owner/demo runs " in said.out
+    log = hub.machines["owner/demo"].run_log()
+    assert [line for line in log if line.startswith("Engine: llamacpp")], log
+    assert [path for path in hub.seen if "llm-q8_0.gguf" in path] == []
 
 
 def test_an_unchanged_deploy_says_so_and_does_nothing(here: Checkout, hub: Hub, live: Repo) -> None:

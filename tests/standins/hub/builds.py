@@ -193,8 +193,15 @@ def _write(asked: Asked, record: Record) -> None:
 def committed() -> Iterator[Asked]:
     """What the requirements.txt of this repository comes to, on each kind of hardware."""
     sdk_version = requirements.pin("gradio", requirements.read()) or ""
-    for hardware in ("cpu-basic", ZEROGPU):
-        yield Asked.of(requirements.FILE.read_text("utf-8"), sdk_version, card.PYTHON, hardware)
+    text = requirements.FILE.read_text("utf-8")
+    for wanted, hardware in ((text, "cpu-basic"), (text, ZEROGPU), (for_gguf(text), "cpu-basic")):
+        yield Asked.of(wanted, sdk_version, card.PYTHON, hardware)
+
+
+def for_gguf(text: str) -> str:
+    """A requirements.txt changed for a GGUF file, as its own comment has it: llama.cpp, and nothing that needs torch."""
+    changed = re.sub(r"^# (?=xllamacpp)", "", text, flags=re.MULTILINE)
+    return re.sub(r"^(?:torch|transformers|accelerate|peft)\b.*\n", "", changed, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":
