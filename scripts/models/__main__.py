@@ -6,24 +6,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 
-from scripts.models import architectures, page, templates
+from scripts.models import architectures, page, templates, vision
 
-SECTIONS: dict[str, Callable[[], Iterator[tuple[str, page.Row]]]] = {
+Sections = Mapping[str, Callable[[], Iterable[tuple[str, page.Row]]]]
+SECTIONS: Sections = {
     "Templates": templates.rows,
     "Tokenizers": templates.tokenizer_rows,
+    "Images": vision.rows,
     "Architectures": architectures.rows,
 }
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], sections: Sections = SECTIONS) -> int:
     """Exit code 1 where something is behind."""
-    chosen = [name for name in arguments if name in SECTIONS] or list(SECTIONS)
+    chosen = [name for name in arguments if name in sections] or list(sections)
     problems: list[str] = []
     for title in chosen:
         table = {}
-        for name, row in SECTIONS[title]():
+        for name, row in sections[title]():
             table[name] = row
             print(f"{name}: {', '.join(f'{column}: {cell}' for column, cell in row.items() if cell)}", flush=True)
         problems += page.behind(page.read(title), table)

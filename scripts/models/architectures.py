@@ -6,13 +6,14 @@ Each is tried in a process of its own: as it is with `generate`, with `engine: a
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import multiprocessing
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,13 @@ RUNS = {  # the columns of the table, with what the config says
     "int8 on a CPU": {"engine": "auto", "model.quantization": "int8"},
 }
 Row = dict[str, str]
+Question = tuple[str, Sequence[str] | None]  # with the paths of its images
+Tried = Callable[[str, Path], Row]  # a type's name, and an empty folder
 
 
 def rows() -> Iterator[tuple[str, Row]]:
     """A row for each type."""
-    return sweep(types())
+    return sweep(types(), tried)
 
 
 def types() -> list[str]:
@@ -42,24 +45,26 @@ def types() -> list[str]:
     return sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
 
-def sweep(names: list[str]) -> Iterator[tuple[str, Row]]:
-    """The row of each type. A process that takes too long is ended."""
-    context = multiprocessing.get_context("forkserver")
+def sweep(
+    names: Sequence[str], tried: Tried, column: str = "chat", method: str = "forkserver"
+) -> Iterator[tuple[str, Row]]:
+    """The row of each type. A process that takes too long is ended, which the column says."""
+    context: Any = multiprocessing.get_context(method)
     context.set_forkserver_preload(["streamspace.reply.local", "transformers.models.auto.modeling_auto"])
     for name in names:
         reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=_row, args=(name, writer))
+        process = context.Process(target=_row, args=(name, tried, writer))
         process.start()
         writer.close()
         process.join(SECONDS)
         process.kill()
         try:
-            yield name, reader.recv() if reader.poll() else {"chat": "no answer in time"}
+            yield name, reader.recv() if reader.poll() else {column: "no answer in time"}
         except EOFError:
-            yield name, {"chat": "the process ended"}
+            yield name, {column: "crashes: the process ended"}
 
 
-def _row(name: str, writer: Connection) -> None:
+def _row(name: str, tried: Tried, writer: Connection) -> None:
     """Runs in the type's process."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     logging.disable(logging.ERROR)
@@ -72,19 +77,20 @@ def _row(name: str, writer: Connection) -> None:
 def tried(name: str, folder: Path) -> Row:
     """The row of one type: what became of each run, or why no tiny model of it can be made."""
     try:
-        expected = _make(name, folder)
+        model, expected = _make(name, folder)
     except Exception as error:  # its config class or its model refuses the small sizes
-        return {"chat": f"not tried: {type(error).__name__}: {_short(error)}"}
+        return {"chat": f"not tried: {type(error).__name__}: {short(error)}"}
     found: Row = {}
+    questions = [(question, None) for question in QUESTIONS]
     for column, changes in RUNS.items():
-        found[column] = _run(folder, changes, expected if column != "int8 on a CPU" else None)
+        found[column] = run(folder, changes, expected if column != "int8 on a CPU" else None, questions)
         if found["chat"] != "yes":
             break
-    return found
+    return found | _experts(model, folder)
 
 
-def _make(name: str, folder: Path) -> list[str]:
-    """Writes a tiny model with the embedded model's tokenizer; returns what transformers alone answers."""
+def _make(name: str, folder: Path) -> tuple[Any, list[str]]:
+    """Writes a tiny model with the embedded model's tokenizer; returns it with what transformers alone answers."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
@@ -98,9 +104,21 @@ def _make(name: str, folder: Path) -> list[str]:
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ends[0], max_new_tokens=16)
     try:
-        return [_alone(model, tokenizer, question) for question in QUESTIONS]
+        return model, [_alone(model, tokenizer, question) for question in QUESTIONS]
     except Exception:  # such a model can't write by itself: what this project says of it is of interest
-        return []
+        return model, []
+
+
+def _experts(model: Any, folder: Path) -> Row:
+    """Whether `check` counts as many weights of experts, by config.json, as the model has, within a third."""
+    from streamspace.checks.memory import expert_weights
+
+    layers = [layer for layer in model.modules() if "Conv" not in type(layer).__name__]
+    there = sum(each.numel() for layer in layers for each in layer.parameters(recurse=False) if each.dim() == 3)
+    counted = expert_weights(json.loads((folder / "config.json").read_text("utf-8")))
+    if not counted and not there:
+        return {}
+    return {"experts": "counted" if abs(counted - there) <= there / 3 else f"not counted: {counted} for {there}"}
 
 
 def _alone(model: Any, tokenizer: Any, question: str) -> str:
@@ -112,8 +130,8 @@ def _alone(model: Any, tokenizer: Any, question: str) -> str:
     return str(tokenizer.decode(output[0, ids["input_ids"].shape[1] :], skip_special_tokens=True))
 
 
-def _run(folder: Path, changes: dict[str, Any], expected: list[str] | None) -> str:
-    """What becomes of three replies at once, under a config."""
+def run(folder: Path, changes: dict[str, Any], expected: list[str] | None, questions: Sequence[Question]) -> str:
+    """What becomes of several replies at once, under a config."""
     from streamspace.errors import StreamspaceError
     from streamspace.reply import build
 
@@ -122,18 +140,23 @@ def _run(folder: Path, changes: dict[str, Any], expected: list[str] | None) -> s
     except StreamspaceError as error:
         return f"refused: {_reason(str(error).replace(str(folder), 'it'))}"
     except Exception as error:
-        return f"crashes while loading: {type(error).__name__}: {_short(error)}"
+        return f"crashes while loading: {type(error).__name__}: {short(error)}"
     try:
-        answers = asyncio.run(_answers(pipeline))
+        answers = asyncio.run(_answers(pipeline, questions))
     except Exception as error:
-        return f"crashes in replies: {type(error).__name__}: {_short(error)}"
+        return f"crashes in replies: {type(error).__name__}: {short(error)}"
     finally:
         pipeline.engine.close()
-    if expected is not None and answers != expected:
+    if expected is not None and list(map(_bare, answers)) != list(map(_bare, expected)):
         return "other text"
     if changes["engine"] == "auto" and pipeline.engine.name == "generate":
         return "one at a time"
     return "yes"
+
+
+def _bare(text: str) -> str:
+    """A reply without the tags of thoughts and the space around them, which the app writes in one form."""
+    return re.sub(r"</?think>|\s", "", text)
 
 
 def _config(folder: Path, changes: dict[str, Any]) -> Any:
@@ -151,16 +174,17 @@ def _config(folder: Path, changes: dict[str, Any]) -> Any:
     return Config.model_validate(data)
 
 
-async def _answers(pipeline: Any) -> list[str]:
+async def _answers(pipeline: Any, questions: Sequence[Question]) -> list[str]:
     from streamspace.reply.request import ChatRequest
 
-    async def answer(question: str) -> str:
+    async def answer(question: str, images: Sequence[str] | None) -> str:
         text = ""
-        async for progress in pipeline.chat(ChatRequest(question, [])):
+        sent = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in images or ()]
+        async for progress in pipeline.chat(ChatRequest(question, [], images=sent)):
             text = progress.text
         return text
 
-    return list(await asyncio.gather(*map(answer, QUESTIONS)))
+    return list(await asyncio.gather(*(answer(*question) for question in questions)))
 
 
 def _reason(said: str) -> str:
@@ -169,10 +193,11 @@ def _reason(said: str) -> str:
     return found[1] if found else said
 
 
-def _short(error: Exception | str) -> str:
+def short(error: Exception | str) -> str:
+    """The first line of an error's message, cut."""
     return (str(error).strip().splitlines() or [""])[0][:160]
 
 
 if __name__ == "__main__":
-    for model_type, row in sweep(sys.argv[1:] or types()):
+    for model_type, row in sweep(sys.argv[1:] or types(), tried):
         print(f"{model_type}: {row}", flush=True)

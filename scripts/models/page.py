@@ -9,7 +9,8 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs/models.md"
 FEWER = {"forged tokens"}  # columns in which less is better
-WORTH = {"yes": 1.0, "one at a time": 0.6, "refused": 0.3}  # by how a cell begins; any other text is 0
+WORTH = {"yes": 1.0, "one at a time": 0.6, "counted": 1.0, "refused": 0.3}  # by how a cell begins; any other text is 0
+SUMMED = ("chat", "images", "batching", "int8 on a CPU", "experts")  # columns that are summed up
 BROKEN = ("crashes", "other", "no answer")
 Row = dict[str, str]
 Table = Mapping[str, Row]
@@ -28,12 +29,13 @@ def read(title: str) -> dict[str, Row]:
 def write(title: str, table: Table) -> None:
     """Puts a table, and how many rows have the same, into the page's section."""
     columns = list(dict.fromkeys(column for row in table.values() for column in row))
-    lines = [f"| {title.lower()[:-1]} | {' | '.join(columns)} |", f"| --- {'| --- ' * len(columns)}|"]
-    lines += [f"| {name} | {' | '.join(row.get(column, '') for column in columns)} |" for name, row in table.items()]
+    lines = [f"| name | {' | '.join(columns)} |", f"| --- {'| --- ' * len(columns)}|"]
+    for name, row in table.items():
+        lines.append(f"| {name} | {' | '.join(row.get(column, '').replace('|', '/').strip() for column in columns)} |")
     begin, end = f"<!-- {title} -->\n", "<!-- / -->"
     before, _, rest = PAGE.read_text("utf-8").partition(begin)
     after = rest.partition(end)[2]
-    PAGE.write_text(f"{before}{begin}{_summary(table, columns)}\n\n" + "\n".join(lines) + f"\n{end}{after}", "utf-8")
+    PAGE.write_text(f"{before}{begin}{_summary(table, columns)}" + "\n".join(lines) + f"\n{end}{after}", "utf-8")
 
 
 def behind(committed: Table, now: Table) -> Iterator[str]:
@@ -60,4 +62,5 @@ def _summary(table: Table, columns: list[str]) -> str:
         counted = Counter(re.split(r"[:,(]", row[column])[0].strip() for row in table.values() if row.get(column))
         return f"{column}: " + ", ".join(f"{number} {cell}" for cell, number in counted.most_common(6))
 
-    return "; ".join(told(column) for column in columns if column in ("chat", "batching", "int8 on a CPU")) + "."
+    counts = [told(column) for column in columns if column in SUMMED]
+    return f"{'; '.join(counts)}.\n\n" if counts else ""

@@ -19,13 +19,13 @@ SIZES = {  # by the names that config classes give to the same thing
     "mlp_dim projector_hidden_size intermediate_size_mlp dense_intermediate_size block_ff_dim",
     32: "moe_intermediate_size shared_intermediate_size shared_expert_intermediate_size expert_ffn_hidden_size "
     "moe_shared_expert_intermediate_size shared_expert_hidden_size q_lora_rank kv_lora_rank o_lora_rank "
-    "index_head_dim hc_lowrank projection_size qk_head_dim",
+    "index_head_dim hc_lowrank projection_size qk_head_dim image_size",
     16: "head_dim d_kv qk_rope_head_dim qk_nope_head_dim v_head_dim swa_head_dim swa_v_head_dim dim_head "
     "linear_key_head_dim kv_channels linear_value_head_dim linear_head_dim mamba_head_dim global_head_dim "
     "ssm_state_size mamba_d_state state_size time_step_rank mamba_dt_rank rotary_dim laurel_rank "
     "resampler_head_dim gated_norm_rank",
     8: "index_topk sliding_window sliding_window_size window_size attention_chunk_size chunk_size "
-    "mamba_chunk_size block_size index_block_size",
+    "mamba_chunk_size block_size index_block_size patch_size encoder_patch_size",
     HEADS: "num_attention_heads n_head n_heads num_heads decoder_attention_heads encoder_attention_heads "
     "attention_heads swa_num_attention_heads linear_num_heads linear_num_value_heads num_experts n_routed_experts "
     "num_local_experts moe_num_experts index_n_heads resampler_n_heads",

