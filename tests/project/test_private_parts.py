@@ -5,8 +5,13 @@ When an upgrade fails here, the module named in the test's parameter is where th
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import gradio as gr
@@ -15,10 +20,12 @@ import spaces
 import torch
 
 from tests.engines.test_batching import SMALL
+from tests.running import ROOT
 
 BATCHING = "transformers.generation.continuous_batching"
 API, REQUESTS = f"{BATCHING}.continuous_api", f"{BATCHING}.requests"
 CHAT = "transformers.utils.chat_template_utils"
+AUTO = "transformers.models.auto"
 USED = [  # where it is, its parameters where we pass or replace them, what it is for
     ("transformers:PreTrainedTokenizerBase._get_control_tokens", ["self", "chat_template"],
      "prompt/control_tokens: the tokens a visitor must not write"),
@@ -38,12 +45,29 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
      "engines/batch: finds shared pages"),
     (f"{BATCHING}.cache_allocators.cache_allocator:CacheAllocator.mark_complete_blocks",
      ["self", "request_id", "token_ids", "new_new_blocks"], "engines/batch: shares pages"),
+    (f"{REQUESTS}:RequestState", None, "engines/batch: one request"),
+    (f"{REQUESTS}:GenerationOutput", None, "engines/batch: what a pass has written of it"),
     (f"{REQUESTS}:FutureRequestState.state", None, "engines/batch: the request of a row"),
     (f"{REQUESTS}:FutureRequestState.has_new_token", None, "engines/batch: whether it has a row"),
+    ("transformers.generation.streamers:BaseStreamer.put", ["self", "value"], "engines/generate: takes each token"),
+    ("transformers.generation.streamers:BaseStreamer.end", ["self"], "engines/generate: takes the end"),
+    ("transformers.utils.chat_parsing:ResponseParser", None, "engines/template_parser: reads a reply by its template"),
+    ("transformers.integrations.mistral:convert_tekken_tokenizer", ["tokenizer_file", "chat_template"],
+     "model/tokenizers: a tokenizer of tekken.json"),
+    ("transformers.modeling_rope_utils:ROPE_INIT_FUNCTIONS", None, "model/suitability: the types of rope there are"),
+    (f"{AUTO}.modeling_auto:MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", None, "model/suitability: which types write"),
+    (f"{AUTO}.modeling_auto:MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES", None, "model/suitability: which read images"),
+    (f"{AUTO}.modeling_auto:MODEL_FOR_MASKED_LM_MAPPING_NAMES", None, "model/suitability: which are encoders"),
+    (f"{AUTO}.image_processing_auto:IMAGE_PROCESSOR_MAPPING_NAMES", None, "model/suitability: who needs torchvision"),
+    (f"{AUTO}.video_processing_auto:VIDEO_PROCESSOR_MAPPING_NAMES", None, "model/suitability: who needs torchvision"),
     ("torch.cpu:_is_avx512_bf16_supported", [], "model/placement: whether the CPU computes in bfloat16"),
     ("torch.cpu:_is_amx_tile_supported", [], "model/placement: whether the CPU computes in bfloat16"),
     ("torch.ao.quantization:quantize_dynamic", None, "model/quantization: int8 on a CPU"),
+    ("torch.ao.nn.quantized.dynamic:Linear", None, "model/quantization: a layer in int8"),
+    ("gradio.blocks:BlockFunction", None, "web/page/gate: the components whose values a call brings"),
+    ("gradio.components.api_component:Api", None, "web/page/gate: the components of named endpoints"),
     ("gradio.context:Context.root_block", None, "web/page/chat: the Blocks that is being built"),
+    ("argparse:_SubParsersAction", None, "the commands: the type of the parsers to add to"),
     ("gradio.i18n:I18nData", ["key"], "web/page/labels: a text that the browser fills in"),
     ("gradio:Blocks.process_api", None, "web/page/redacting: a whole call, whose errors are logged redacted"),
     ("gradio:NO_RELOAD", None, "web/startup: whether `gradio app.py` has run app.py again"),
@@ -67,6 +91,87 @@ def test_a_private_part_is_where_it_was(where: str, parameters: list[str] | None
     found = find(where)
     if parameters is not None:
         assert list(inspect.signature(found).parameters) == parameters, f"{where} ({purpose}) takes other parameters"
+
+
+# What their own documentation offers below the top of a package. The others' parts (starlette, httpx, PIL) are public.
+PUBLIC = ("torch.nn", "torch.cuda", "torch.cpu", "torch.backends", "torch.ops", "huggingface_hub.errors",
+          "huggingface_hub.utils", "huggingface_hub.constants", "huggingface_hub.hf_api", "gradio.themes", "peft")  # fmt: skip
+SCANNED = ("transformers", "torch", "gradio", "spaces", "huggingface_hub", "peft")
+ATTRIBUTES = {"_attn_implementation", "_data"}  # of objects (a model's config, gr.EventData), which other tests ask for
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in [ROOT / "app.py", *(ROOT / "streamspace").rglob("*.py")]}
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The module and the name of each thing that is imported from the packages, or reached through one of them."""
+    aliases = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                first = each.name.split(".")[0]
+                aliases[each.asname or first] = each.name if each.asname else first
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, each.name) for each in node.names)
+    for node in ast.walk(tree):
+        root, *path = ast.unparse(node).split(".") if isinstance(node, ast.Attribute) else [""]
+        if aliases.get(root, "").split(".")[0] not in SCANNED or not all(part.isidentifier() for part in path):
+            continue
+        module: Any = importlib.import_module(aliases[root])
+        while path and isinstance(getattr(module, path[0], None), ModuleType):
+            module = getattr(module, path.pop(0))
+        if path:
+            yield module.__name__, path[0]
+
+
+def private(tree: ast.Module) -> Iterator[str]:
+    """What is imported that is no module, isn't offered at the top of its package and in no public part of it."""
+    named = [find(re.sub(r":(\w+).*", r":\1", where)) for where, *_ in USED]
+    for module, name in imported(tree):
+        package = module.split(".")[0]
+        if package not in SCANNED or module == package or any(f"{module}.".startswith(f"{each}.") for each in PUBLIC):
+            continue
+        found = getattr(importlib.import_module(module), name, None)
+        offered = getattr(importlib.import_module(package), name, None)
+        if not isinstance(found, ModuleType) and found is not offered and not any(found is each for each in named):
+            yield f"{module}:{name}"
+
+
+@pytest.mark.parametrize("path", TREES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_other_private_part_is_imported(path: Path) -> None:
+    assert set(private(TREES[path])) == set()
+
+
+def test_no_other_private_attribute_is_used() -> None:
+    nodes = [node for tree in TREES.values() for node in ast.walk(tree)]
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    own |= {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in nodes
+        if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    named = {where.split(".")[-1].split(":")[-1] for where, *_ in USED}
+    assert {name for name in used - own - named - ATTRIBUTES - set(ONEDNN) if not name.endswith("__")} == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from transformers.models.llama.modeling_llama import rotate_half",
+        "def f():\n    from gradio.utils import get_space",
+        "import gradio as gr\ngr.context.LocalContext.request",
+        "import torch\ntorch.ao.quantization.prepare(1)",
+    ],
+)
+def test_a_new_private_part_is_found(source: str) -> None:
+    assert len(set(private(ast.parse(source)))) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["from transformers import AutoModel", "import torch\ntorch.nn.functional.relu(1)", "from gradio import blocks"],
+)
+def test_what_a_package_offers_is_no_private_part(source: str) -> None:
+    assert list(private(ast.parse(source))) == []
 
 
 def test_logits_processors_are_made_for_a_config_and_a_prompt_length() -> None:
@@ -140,15 +245,14 @@ def test_a_tokenizer_encodes_marks_as_text_and_tokens_as_tokens(tiny: Any) -> No
     assert tiny.tokenizer.decode(control.encode(control.mark(token))) == token
 
 
+ONEDNN = {
+    "_reorder_linear_weight": "(Tensor self, int? batch_size=None) -> Tensor Y",
+    "_linear_pointwise": "(Tensor X, Tensor W, Tensor? B, str attr, Scalar?[] scalars, str? algorithm) -> Tensor Y",
+}
+
+
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
-@pytest.mark.parametrize(
-    ("name", "schema"),
-    [
-        ("_reorder_linear_weight", "(Tensor self, int? batch_size=None) -> Tensor Y"),
-        ("_linear_pointwise",
-         "(Tensor X, Tensor W, Tensor? B, str attr, Scalar?[] scalars, str? algorithm) -> Tensor Y"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("name", "schema"), ONEDNN.items())
 def test_onednn_has_the_operators_that_pack_weights(name: str, schema: str) -> None:
     assert hasattr(torch.ops.mkldnn, name), f"torch.ops.mkldnn.{name} is missing"
     assert str(getattr(torch.ops.mkldnn, name).default._schema) == f"mkldnn::{name}{schema}"
