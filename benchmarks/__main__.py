@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from benchmarks.measurements import forward_pass, images, overhead, startup
 from benchmarks.measurements.serving import Row, rows
 from benchmarks.report import record
-from benchmarks.systems.processes import BASELINE, KERNELS, SERVER, Load, running
+from benchmarks.systems.processes import BASELINE, KERNELS, LLAMA, SERVER, Load, running
 from tests.running import ROOT
 
 TINY = "./models/tiny"
@@ -62,7 +62,7 @@ def all_systems(concurrencies: Sequence[int], rounds: int) -> list[Row]:
     """Many clients, a random model of a usual size that never ends a reply: all systems."""
     with random_model() as model:
         load = Load(model, MESSAGE, tokens=32)
-        names = [BASELINE, KERNELS, "generate", "batching", "batching int8", SERVER]
+        names = [BASELINE, KERNELS, "generate", "batching", "batching int8", LLAMA, SERVER]
         with running(names, load, max(concurrencies)) as systems:
             return rows(systems, load, concurrencies, rounds, lambda _: load.tokens)
 

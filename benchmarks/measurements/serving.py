@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from benchmarks.clients.byte_counter import count_bytes
 from benchmarks.clients.clients import Timing, replies
 from benchmarks.systems.meter import CPU, DELAY, PASSES, PEAK
-from benchmarks.systems.processes import Load, System
+from benchmarks.systems.processes import LLAMA, Load, System
 
 PASS_DELAY = 0.05  # seconds added to each pass while Stop is measured, so that a pass outlasts the request to stop
 
@@ -31,7 +31,7 @@ class Row:
     tokens_per_second: float
     cpu_per_1000_tokens: float
     kilobytes_per_1000_tokens: float
-    passes_after_stop: int
+    passes_after_stop: int | None
     peak_megabytes: float
     spread: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -75,8 +75,13 @@ def rows(systems: Sequence[System], load: Load, concurrencies: Sequence[int], ro
     return found
 
 
-def passes_after_stop(system: System, load: Load) -> int:
-    """Forward passes that begin after the server has acknowledged a Stop, while each is delayed by PASS_DELAY."""
+def passes_after_stop(system: System, load: Load) -> int | None:
+    """Forward passes that begin after the server has acknowledged a Stop, while each is delayed by PASS_DELAY.
+
+    None where no pass is counted.
+    """
+    if system.name == LLAMA:
+        return None
     meter = system.meter
     meter[DELAY] = PASS_DELAY
     (client,) = system.clients(1)
@@ -107,7 +112,7 @@ def _round(system: System, load: Load, concurrency: int, count: Count) -> Round:
     return Round(timings, seconds, sum(count(timing.text) for timing in timings), spent)
 
 
-def _row(system: System, concurrency: int, rounds: Sequence[Round], kilobytes: float, passes: int) -> Row:
+def _row(system: System, concurrency: int, rounds: Sequence[Round], kilobytes: float, passes: int | None) -> Row:
     gaps = sorted(gap for each in rounds for timing in each.timings for gap in timing.gaps)
     figures = [each.figures() for each in rounds]
     values = {name: [each[name] for each in figures] for name in figures[0]}

@@ -69,7 +69,7 @@ def _line(row: Row, baseline: Row | None) -> str:
         speed += " ({:.0f} to {:.0f})".format(*row["spread"]["tokens_per_second"])
     return (
         f"| {row['concurrency']} | {system} | {row['weights']} | {speed} | {ratio} | {row['first_token_slowest']:.2f} "
-        f"| {row['passes_after_stop']} |"
+        f"| {'-' if row['passes_after_stop'] is None else row['passes_after_stop']} |"
     )
 
 

@@ -28,7 +28,7 @@ COLUMNS = {
     "min to max": lambda row: " to ".join(f"{value:.0f}" for value in row.spread["tokens_per_second"]),
     "CPU s per 1,000 tokens": lambda row: f"{row.cpu_per_1000_tokens:.2f}",
     "kB per 1,000 tokens": lambda row: f"{row.kilobytes_per_1000_tokens:.0f}",
-    "passes after Stop": lambda row: f"{row.passes_after_stop}",
+    "passes after Stop": lambda row: "-" if row.passes_after_stop is None else f"{row.passes_after_stop}",
     "peak memory, MB": lambda row: f"{row.peak_megabytes:.0f}",
 }
 

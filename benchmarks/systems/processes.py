@@ -17,12 +17,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.clients.clients import Client, GradioClient, OpenAIClient
+from benchmarks.systems import random_model
 from benchmarks.systems.meter import Meter
 from tests.running import ROOT, App, clean, end, free_port
 
 BASELINE = "baseline"
 KERNELS = "baseline + kernels"  # with this app's packed layers and thread counts
 SERVER = "transformers serve"
+LLAMA = "llamacpp q8_0"  # whose weights are a GGUF file's, and whose passes nobody counts
 METERED = "benchmarks/systems/metered.py"
 
 
@@ -49,7 +51,7 @@ class System:
     @property
     def weights(self) -> str:
         """The number format of its weights."""
-        return "int8" if self.name.endswith(" int8") else "float32"
+        return next((form for form in ("int8", "q8_0") if self.name.endswith(f" {form}")), "float32")
 
     def clients(self, number: int, url: str | None = None) -> list[Client]:
         """New clients, of its own URL or of a proxy's."""
@@ -89,12 +91,14 @@ def _app(name: str, load: Load, concurrency: int, folder: Path) -> System:
 
 
 def _changes(name: str, load: Load, concurrency: int) -> dict[str, object]:
-    """What differs from config/tiny.yaml for an engine's name, with or without " int8" after it."""
-    engine, _, quantization = name.partition(" ")
+    """What differs from config/tiny.yaml for an engine's name, with or without a number format after it."""
+    engine, _, form = name.partition(" ")
+    weights = {"model.id": load.model, "model.quantization": form or "none"}
+    if name == LLAMA:
+        weights = {"model.id": f"{load.model}/{random_model.GGUF}", "model.dtype": "auto"}
     return {
         "engine": engine,
-        "model.quantization": quantization or "none",
-        "model.id": load.model,
+        **weights,
         "system_prompt": "",
         "sampling.max_new_tokens": {"default": load.tokens, "min": 1, "max": load.tokens},
         "limits.concurrency": concurrency,

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
-
 VOCABULARY = 32_000
+GGUF = "q8_0.gguf"  # the file's name in the model's folder
 
 
 def build(to: str, like: str) -> None:
-    """Saves the model, with another model's tokenizer extended to a usual size and no end-of-sequence token."""
+    """Saves the model, with another model's tokenizer extended to a usual size and no end-of-sequence token.
+
+    A GGUF file of it, with weights of 8 bits, lies beside it.
+    """
+    import torch  # here, since the benchmark itself needs the names only
+    from gguf import GGMLQuantizationType
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    from tests.standins import gguf_file
+
     folder, tokenizer = Path(to), Path(like)
     torch.manual_seed(0)
     shape = LlamaConfig(
@@ -30,3 +37,4 @@ def build(to: str, like: str) -> None:
         (folder / name).write_text((tokenizer / name).read_text("utf-8"), "utf-8")
     words |= {f"Ġw{number}": number for number in range(len(words), VOCABULARY)}  # no merge leads to them
     (folder / "tokenizer.json").write_text(json.dumps(grown, ensure_ascii=False), "utf-8")
+    gguf_file.write(folder / GGUF, folder, GGMLQuantizationType.Q8_0)
