@@ -71,7 +71,7 @@ packages: | .venv/bin/python ## Install the versions of requirements.lock into p
 	$(INSTALL) --target packages --no-deps --require-hashes -r requirements.lock
 
 audit: .venv/dev.done ## Ask which versions of requirements.lock have known vulnerabilities
-	$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes -r requirements.lock
+	$(BIN)/uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.lock
 
 card: .venv/run.done ## Write the Space card of config/default.yaml into README.md
 	$(BIN)/python -m streamspace card default --write

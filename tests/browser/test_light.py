@@ -14,7 +14,16 @@ from tests.browser.visitor import Visitor, conversation, kept
 from tests.running import ROOT, App
 
 Visit = Callable[..., Visitor]
-GRADIOS = ("/assets/", "/static/", "/gradio_api/", "/theme.css", "/config", "/manifest.json", "/favicon.ico", "/monitoring/")
+GRADIOS = (
+    "/assets/",
+    "/static/",
+    "/gradio_api/",
+    "/theme.css",
+    "/config",
+    "/manifest.json",
+    "/favicon.ico",
+    "/monitoring/",
+)
 LIBRARIES = ("katex", "mermaid", "prism")
 
 

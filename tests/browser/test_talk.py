@@ -116,7 +116,7 @@ def test_continue_goes_on_after_thoughts_that_were_stopped(visit: Visit, scripte
     visitor.wait(visitor.idle)
     visitor.press("continue")
     visitor.wait(lambda: visitor.replies() == ["Yes: bold and a<b."] and visitor.idle())
-    assert visitor.page.locator("details.reasoning .text").all_text_contents() == [("hm " * 9).strip()]
+    assert [each.strip() for each in visitor.page.locator("details.reasoning .text").all_text_contents()] == [("hm " * 9).strip()]
 
 
 def shown(visitor: Visitor) -> tuple[list[str], list[str], list[str]]:
@@ -305,7 +305,9 @@ def test_those_who_wait_know_their_place_and_a_full_queue_is_told(visit: Visit, 
 def test_thoughts_are_folded_with_their_seconds(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted)
     visitor.say("reflect")
-    visitor.wait(lambda: visitor.page.locator("details.reasoning summary").all_text_contents() == [t("page.thinking_now")])
+    visitor.wait(
+        lambda: visitor.page.locator("details.reasoning summary").all_text_contents() == [t("page.thinking_now")]
+    )
     visitor.wait(visitor.idle)
     assert re.fullmatch(r"Thoughts \(0?\.?\d(\.\d)? s\)", visitor.text("details.reasoning summary"))
     assert not visitor.page.is_visible("details.reasoning .text")
