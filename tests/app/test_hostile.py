@@ -244,15 +244,9 @@ def test_stored_conversations_are_as_harmless(watch: Callable[..., Watched], scr
 def test_no_text_is_lost_to_angle_brackets(visitor: Watched, text: str) -> None:
     visitor.fresh()
     visitor.say(text)
-<<<<<<< HEAD
     visitor.wait(lambda: visitor.idle() and len(visitor.replies()) == 1)
     assert visitor.questions() == [text]
     assert visitor.replies() == [text]
-=======
-    visitor.wait(visitor.finished)
-    assert [question.replace(MARK, "") for question in visitor.questions()] == [text]
-    assert [reply.replace(MARK, "").strip() for reply in visitor.replies()] == [text]
->>>>>>> finish
 
 
 def test_no_manifest_is_fetched_from_elsewhere(browser: Any, scripted: App, away: Outside) -> None:
@@ -261,11 +255,7 @@ def test_no_manifest_is_fetched_from_elsewhere(browser: Any, scripted: App, away
         "addEventListener('securitypolicyviolation', (found) => window.stopped = found.effectiveDirective)"
     )
     page.goto(scripted.url)
-<<<<<<< HEAD
     page.wait_for_selector("#message")
-=======
-    page.wait_for_selector("#message textarea")
->>>>>>> finish
     page.evaluate(
         "(href) => { document.querySelectorAll('[rel=manifest]').forEach((each) => each.remove());"
         "document.head.append(Object.assign(document.createElement('link'), { rel: 'manifest', href })) }",

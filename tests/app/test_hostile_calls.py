@@ -45,15 +45,6 @@ def asked(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str
             return error.code, error.read().decode("utf-8", "replace")
     except http.client.IncompleteRead as error:  # Gradio breaks off a stream that it doesn't know how to go on with
         return 200, error.partial.decode()
-<<<<<<< HEAD
-=======
-
-
-def uploaded(app: App, name: str, content: bytes) -> tuple[int, str]:
-    head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
-    kind = "multipart/form-data; boundary=x"
-    return asked(f"{app.url}/gradio_api/upload", head + content + b"\r\n--x--\r\n", Content_Type=kind)
->>>>>>> finish
 
 
 def uploaded(app: App, name: str, content: bytes) -> tuple[int, str]:

@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM
 from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
 from streamspace.model.loading import Loaded
 from streamspace.sampling import SamplingParams
-from tests.browser.test_browser import Visitor as Page
+from tests.browser.visitor import Visitor as Page
 from tests.conftest import Probe
 from tests.reply.test_pipeline import CONFIG
 from tests.running import ROOT, changed
@@ -432,16 +432,15 @@ def test_gpu_time_that_runs_out_keeps_the_text_and_continue_goes_on_from_it(
 ) -> None:
     whole = ask(space.client(ADA, browser=True), LONG, max_new_tokens=60)
     page = Page(browser.new_page(extra_http_headers={"x-ip-token": ADA}), space.url)
-    assert not page.page.is_visible("#continue")
     with zero_probe.set("slow", "0.1"):
         page.say(LONG)
-        page.wait(lambda: "The requested GPU time has run out" in page.status(), 15)
+        page.wait(lambda: "The requested GPU time has run out" in page.text("#conversation"), 15)
     cut = page.replies()[-1]
     assert 0 < len(cut) < len(whole)
     assert space.api.asked("/release")[-1]["fail"] == "false"  # in time: nobody had to kill it
-    page.page.click("#continue")
+    page.press("continue")
     page.wait(lambda: len(page.replies()[-1]) > len(cut))
-    page.wait(page.finished)
+    page.wait(page.idle)
     assert len(page.replies()) == 1
     assert page.replies()[-1].startswith(cut)
     assert page.replies()[-1].startswith(whole)
@@ -450,7 +449,8 @@ def test_gpu_time_that_runs_out_keeps_the_text_and_continue_goes_on_from_it(
 
 def test_the_page_shows_what_the_next_message_will_ask_for(space: ZeroSpace, browser: Any) -> None:
     page = Page(browser.new_page(), space.url)
-    page.wait(lambda: page.page.inner_text("#cost").strip() == "The next reply requests up to 3 s of your GPU quota")
+    told = "25 of 1,024 tokens · The next reply requests up to 3 s of your GPU quota"
+    page.wait(lambda: page.text("#measure") == told)
     page.page.close()
 
 

@@ -116,7 +116,9 @@ def test_continue_goes_on_after_thoughts_that_were_stopped(visit: Visit, scripte
     visitor.wait(visitor.idle)
     visitor.press("continue")
     visitor.wait(lambda: visitor.replies() == ["Yes: bold and a<b."] and visitor.idle())
-    assert [each.strip() for each in visitor.page.locator("details.reasoning .text").all_text_contents()] == [("hm " * 9).strip()]
+    assert [each.strip() for each in visitor.page.locator("details.reasoning .text").all_text_contents()] == [
+        ("hm " * 9).strip()
+    ]
 
 
 def shown(visitor: Visitor) -> tuple[list[str], list[str], list[str]]:

@@ -66,13 +66,7 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
     ("torch.ao.nn.quantized.dynamic:Linear", None, "model/quantization: a layer in int8"),
     ("gradio.blocks:BlockFunction", None, "web/page/gate: the components whose values a call brings"),
     ("gradio.components.api_component:Api", None, "web/page/gate: the components of named endpoints"),
-<<<<<<< HEAD
     ("argparse:_SubParsersAction", None, "the commands: the type of the parsers to add to"),
-=======
-    ("gradio.context:Context.root_block", None, "web/page/chat: the Blocks that is being built"),
-    ("argparse:_SubParsersAction", None, "the commands: the type of the parsers to add to"),
-    ("gradio.i18n:I18nData", ["key"], "web/page/labels: a text that the browser fills in"),
->>>>>>> finish
     ("gradio:Blocks.process_api", None, "web/page/redacting: a whole call, whose errors are logged redacted"),
     ("gradio:NO_RELOAD", None, "web/startup: whether `gradio app.py` has run app.py again"),
     ("spaces.config:Config.zero_gpu", None, "engines/zerogpu: whether this is ZeroGPU"),
