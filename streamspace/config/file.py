@@ -18,6 +18,7 @@ from streamspace.config.base import part_of
 from streamspace.config.types import Config
 from streamspace.errors import ConfigError
 from streamspace.foreign import clean
+from streamspace.problems import expected, say
 from streamspace.repository import ROOT
 
 FOLDER = ROOT / "config"
@@ -50,7 +51,7 @@ def read(path: Path) -> Config:
     """The checked config in `path`. Raises ConfigError with every problem of the file at once."""
     data = _parse(path)
     if not isinstance(data, dict):
-        kind = "an empty file" if data is None else _say(data)
+        kind = "an empty file" if data is None else say(data)
         raise _error(path, f"expected keys such as card, page and model, got {kind}. Start from config/default.yaml")
     try:
         config = Config.model_validate(data)
@@ -97,12 +98,12 @@ def _problems(error: ValidationError, data: Any) -> Iterator[str]:
         if detail["type"] == "extra_forbidden":
             known = _keys_at(parents)
             near = _near(str(last), known) or f"; known here: {', '.join(known)}"
-            yield f"{key}: expected a known key, got {_say(str(last))}{near}"
+            yield f"{key}: expected a known key, got {say(str(last))}{near}"
         elif detail["type"] == "missing":
             yield f"{key}: expected this required key ({_meaning(detail['loc'])}), got nothing"
         else:
             got = detail["ctx"]["got"] if detail["type"] == "rule" else detail["input"]
-            yield f"{key}: expected {_expected(detail)}, got {_say_below(key, got)}"
+            yield f"{key}: expected {expected(detail)}, got {_say_below(key, got)}"
 
 
 def _rule_key(detail: ErrorDetails) -> tuple[str, ...]:
@@ -110,56 +111,11 @@ def _rule_key(detail: ErrorDetails) -> tuple[str, ...]:
     return (detail["ctx"]["key"],) if detail["type"] == "rule" and detail["ctx"]["key"] else ()
 
 
-PLAIN = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "model_type": "a mapping of keys",
-    "string_too_short": "text that is not empty",
-}
-BOUND = {
-    "greater_than": ("more than {}", "gt"),
-    "greater_than_equal": ("at least {}", "ge"),
-    "less_than_equal": ("at most {}", "le"),
-    "string_too_long": ("at most {} characters", "max_length"),
-    "too_long": ("at most {} entries", "max_length"),
-    "literal_error": ("{}", "expected"),
-    "rule": ("{}", "expected"),
-}
-
-
-def _expected(detail: ErrorDetails) -> str:
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind in PLAIN:
-        return PLAIN[kind]
-    if kind in BOUND:
-        form, name = BOUND[kind]
-        return form.format(f"{context[name]:g}" if isinstance(context[name], float) else context[name])
-    return detail["msg"]
-
-
 def _say_below(key: str, value: Any) -> str:
     """A value for a message, unless it may be a server's key, given in a wrong place."""
     if key.startswith("endpoint") and isinstance(value, str) and not secrets.NAME.fullmatch(value):
         return "something that isn't repeated here, since it may hold a key"
-    return _say(value)
-
-
-def _say(value: Any) -> str:
-    """A value as the file's author would recognise it, at a bounded length."""
-    if value is None:
-        return "nothing (null)"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "a mapping of keys"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    if isinstance(value, str):
-        return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}...' ({len(value)} characters)"
-    return f"{value:g}" if isinstance(value, float) else repr(value)[:60]
+    return say(value)
 
 
 def _meaning(location: tuple[int | str, ...]) -> str:
