@@ -6,8 +6,11 @@ StreamspaceError
 ├── DeviceError             the machine has not what the config asks for
 ├── ModelError              the model can't be loaded or used
 ├── RequestError            the visitor's message or parameters
+│   └── BusyError           nothing is wrong with them: the same request may succeed later
+│       └── ClosingError    on the server that takes this one's place
 ├── GenerationError         the model failed while it was answering
 ├── GpuError                ZeroGPU refused or ended the call
+│   └── QuotaError          the visitor's GPU time is used up
 ├── ResolutionUnavailable   pip or the package index can't be asked
 └── DeployError             the Hub refused a step, or the Space doesn't run or answer
 
@@ -66,12 +69,31 @@ class RequestError(StreamspaceError):
     """A message, a history or a parameter that is refused before the model is asked."""
 
 
+class BusyError(RequestError):
+    """A request that is refused now and may be taken in `retry_after` seconds."""
+
+    def __init__(self, *text: str, retry_after: int = 5) -> None:
+        super().__init__(*text)
+        self.retry_after = retry_after
+
+
+class ClosingError(BusyError):
+    """The server is ending: a request is refused, or a reply cut. Another server may take its place."""
+
+    def __init__(self, *text: str) -> None:
+        super().__init__(*text, retry_after=30)
+
+
 class GenerationError(StreamspaceError):
     """The model failed in the middle of a reply."""
 
 
 class GpuError(StreamspaceError):
     """ZeroGPU refused the call (quota, duration, queue) or ended it."""
+
+
+class QuotaError(GpuError):
+    """The visitor's GPU time is used up, or too little for this reply."""
 
 
 class ResolutionUnavailable(StreamspaceError):

@@ -89,12 +89,16 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Finished:
-    """The reply is complete. `time_to_first_token` and `duration`, to the last token, are seconds from its start."""
+    """The reply is complete. `time_to_first_token` and `duration`, to the last token, are seconds from its start.
+
+    `tokens` counts the reply's, and `prompt_tokens` the prompt's, by whoever has the tokenizer.
+    """
 
     reason: Reason
     tokens: int
     time_to_first_token: float
     duration: float
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,9 @@ class Limits(Part):
     file_characters: int = Field(
         20_000, ge=1, le=1_000_000, description="Maximum length of a message's files together, in characters."
     )
+    grace: int = Field(
+        25, ge=0, le=600, description="Seconds for the replies that are being written when the Space ends or restarts."
+    )
     images: int = Field(
         4, ge=1, le=32, description="`image-chat`: maximum number of images in a conversation; the oldest are dropped."
     )
@@ -95,6 +98,12 @@ class Limits(Part):
         description="Proxies before the app, each of which adds an address to X-Forwarded-For; visitors are told "
         "apart by the address that the first of them saw. `null`: 1 on a Space, else 0.",
     )
+
+
+class Doors(Part):
+    """Ways to the model besides the page and Gradio's API; each takes the same requests, in its own form."""
+
+    openai: bool = Field(True, description="OpenAI's API: `/v1/chat/completions`, `/v1/completions`, `/v1/models`.")
 
 
 def _choice(value: object) -> object:
@@ -160,6 +169,7 @@ class Config(Part):
     thinking: Thinking = Field(Thinking(), description=Thinking.__doc__)
     sampling: SamplingLimits = Field(SamplingLimits(), description=SamplingLimits.__doc__)
     limits: Limits = Field(Limits(), description=Limits.__doc__)
+    doors: Doors = Field(Doors(), description=Doors.__doc__)
     gpu: Gpu = Field(Gpu(), description=Gpu.__doc__)
 
     @model_validator(mode="after")

@@ -157,6 +157,7 @@ class _Reader:
                 self._reason = "length" if choice.finish_reason == "length" else "stop"
         if chunk.usage:  # the server's count; ours is one for each chunk with text
             self._reply.tokens = chunk.usage.completion_tokens
+            self._reply.prompt_tokens = chunk.usage.prompt_tokens
         return not self._reply.ended
 
     def end(self) -> None:

@@ -38,6 +38,7 @@ class Reply:
         self.request = request
         self.ended = False
         self.tokens = 0
+        self.prompt_tokens = len(request.prompt)
         self._stop = stop
         self._decoder = decoder
         self._end_tokens = end_tokens
@@ -156,7 +157,7 @@ class Reply:
         self._put(self._finished(reason))
 
     def _finished(self, reason: Reason) -> Finished:
-        return Finished(reason, self.tokens, round(self._first, 4), round(self._elapsed(), 4))
+        return Finished(reason, self.tokens, round(self._first, 4), round(self._elapsed(), 4), self.prompt_tokens)
 
     def _put(self, event: Event | None) -> None:
         """Hands an event over; gives up where the reader has stopped and takes no more."""

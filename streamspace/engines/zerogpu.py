@@ -23,7 +23,7 @@ import httpx
 from streamspace.config.types import Config, Gpu
 from streamspace.engines.budget import MARGIN, Budget
 from streamspace.engines.engine import Events, RecentFailure
-from streamspace.errors import GpuError, ModelError, first_line, redacted_trace
+from streamspace.errors import GpuError, ModelError, QuotaError, first_line, redacted_trace
 from streamspace.events import Failure, Finished, Request
 from streamspace.i18n import LazyText, t
 
@@ -154,6 +154,7 @@ EXPLAINED = [  # what `spaces` says, and our text for it, which takes what the p
     (r"Expired ZeroGPU proxy token", "error.gpu_visit"),
     (r"GPU task aborted", "error.gpu_lost"),
 ]
+QUOTA = ("error.gpu_too_little", "error.gpu_used_up", "error.gpu_anonymous", "error.gpu_held")
 
 
 def explain(message: str) -> LazyText:
@@ -180,4 +181,5 @@ def _explained() -> Iterator[None]:
         message = getattr(error, "message", None)
         if not isinstance(message, str):
             raise
-        raise GpuError(explain(message)) from error
+        text = explain(message)
+        raise (QuotaError if text.key in QUOTA else GpuError)(text) from error

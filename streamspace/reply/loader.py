@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from streamspace.config.types import Config
-from streamspace.errors import ModelError, StreamspaceError, unexpected
+from streamspace.errors import ClosingError, ModelError, StreamspaceError, unexpected
 from streamspace.i18n import t
 from streamspace.reply.pipeline import Measure, Pipeline
 from streamspace.reply.progress import Progress, Replies
@@ -35,6 +35,7 @@ class Loader:
         self.pipeline: Pipeline | None = None
         self.error = ""
         self.progress = ""
+        self.closing = False
         self._make = make
         self._failed_at = 0.0
         self._loading = threading.Lock()
@@ -49,7 +50,7 @@ class Loader:
     def ensure_started(self) -> None:
         """Loads in a thread of its own, unless that is under way, done, not possible, or failed only just now."""
         tried = self.error and time.monotonic() - self._failed_at <= RETRY_DELAY
-        if self.background and not self.pipeline and not tried and not self._loading.locked():
+        if self.background and not (self.closing or self.pipeline or tried or self._loading.locked()):
             self.error = ""
             threading.Thread(target=self.load, name="loader", daemon=True).start()
 
@@ -76,6 +77,8 @@ class Loader:
         """
         self.ensure_started()
         while not self.pipeline:
+            if self.closing:
+                raise ClosingError(t("error.closing"))
             if self.error:
                 raise ModelError(t("error.unloaded", problem=self.error))
             yield self.progress
@@ -92,6 +95,23 @@ class Loader:
     async def measure(self, request: ChatRequest) -> Measure | None:
         """See `Pipeline.measure`."""
         return await self.pipeline.measure(request) if self.pipeline else None
+
+    @property
+    def busy(self) -> tuple[int, int]:
+        """See `Pipeline.busy`."""
+        return self.pipeline.busy if self.pipeline else (0, 0)
+
+    def close(self) -> None:
+        """Takes no more requests; replies that are being written go on. From any thread."""
+        self.closing = True
+        if self.pipeline:
+            self.pipeline.close()
+
+    def end(self) -> None:
+        """Ends also the replies that are being written. From any thread."""
+        self.close()
+        if self.pipeline:
+            self.pipeline.end()
 
     async def _when_loaded(self, start: Callable[[Pipeline], Replies]) -> Replies:
         async for note in self.until_ready():

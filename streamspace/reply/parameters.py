@@ -27,36 +27,38 @@ def choose(bounds: SamplingLimits, asked: Values) -> SamplingParams:
     for parameter in PARAMETERS:
         name, allowed = parameter.name, getattr(bounds, parameter.name)
         try:
-            values[name] = _number(name, asked.get(name), allowed)
+            values[name] = number(name, asked.get(name), allowed)
         except ValueError as problem:
             problems.append(problem.args[0])
     try:
-        seed = _seed(asked.get("seed"), bounds.seed)
+        drawn = seed(asked.get("seed"), bounds.seed)
     except ValueError as problem:
         problems.append(problem.args[0])
     if problems:
         raise RequestError(reduce(lambda first, next: t("error.several", first=first, next=next), problems))
-    return SamplingParams(**values, seed=seed, stop=tuple(bounds.stop))
+    return SamplingParams(**values, seed=drawn, stop=tuple(bounds.stop))
 
 
-def _number(name: str, asked: object, allowed: Range) -> float:
+def number(name: str, asked: object, allowed: Range) -> float:
+    """A parameter's value: what was asked, or the default for None. Raises ValueError with the text for the client."""
     if asked is None:
         return allowed.default
-    number, whole = _as_number(asked), isinstance(allowed, IntRange)
-    if number is None or not allowed.min <= number <= allowed.max or (whole and number != int(number)):
-        found = repr(str(asked)[:40]) if number is None or HUGE < abs(number) < math.inf else f"{number:g}"
+    value, whole = _as_number(asked), isinstance(allowed, IntRange)
+    if value is None or not allowed.min <= value <= allowed.max or (whole and value != int(value)):
+        found = repr(str(asked)[:40]) if value is None or HUGE < abs(value) < math.inf else f"{value:g}"
         key = "error.whole_number" if whole else "error.number"
         raise ValueError(t(key, name=name, min=f"{allowed.min:g}", max=f"{allowed.max:g}", found=found))
-    return int(number) if whole else float(number)
+    return int(value) if whole else float(value)
 
 
-def _seed(asked: object, configured: int | None) -> int:
+def seed(asked: object, configured: int | None) -> int:
+    """The seed: what was asked, or the config's, or one that is drawn. Raises ValueError as `number` does."""
     if asked is None or asked == "":
         return secrets.randbelow(MAX_SEED) if configured is None else configured
-    number = _as_number(asked)
-    if number is None or not 0 <= number <= MAX_SEED or number != int(number):
+    value = _as_number(asked)
+    if value is None or not 0 <= value <= MAX_SEED or value != int(value):
         raise ValueError(t("error.seed", max=MAX_SEED, found=repr(str(asked)[:40])))
-    return int(number)
+    return int(value)
 
 
 def _as_number(asked: object) -> float | None:

@@ -72,6 +72,14 @@ class Pipeline:
         """How many replies are being written, and how many wait in queue."""
         return self._queue.length()
 
+    def close(self) -> None:
+        """Takes no more requests, and sends away those that wait; what is being written goes on. From any thread."""
+        self._queue.close()
+
+    def end(self) -> None:
+        """Ends also what is being written. From any thread."""
+        self._queue.end()
+
     def chat(self, request: ChatRequest) -> Replies:
         """Streams the reply. Raises RequestError before the engine is asked, GenerationError when the model fails."""
         return self._stream(partial(self._chat_job, request), request.visitor, request.begun)
@@ -133,6 +141,8 @@ class Pipeline:
                         raise GenerationError(event.message)
                     now = after(now, event)
                 yield now
+                if not now.end:
+                    self._queue.check_running()
 
     def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Build:
         """Builds the prompt of a request that is checked. Raises RequestError; not for an empty, `unsent` message."""
@@ -167,9 +177,9 @@ class Pipeline:
             start = index if turns[index].role == "user" else start
         return turns[start:], start
 
-    def _sampling(self, asked: Values) -> SamplingParams:
+    def _sampling(self, asked: Values | SamplingParams) -> SamplingParams:
         """Within the config's bounds, and within what fits the model: a reply is rather shorter than refused."""
-        sampling = parameters.choose(self.config.sampling, asked)
+        sampling = asked if isinstance(asked, SamplingParams) else parameters.choose(self.config.sampling, asked)
         most = self.fit.max if self.fit else sampling.max_new_tokens
         return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, most))
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamspace.errors import RequestError
+from streamspace.errors import BusyError, ClosingError
 from streamspace.i18n import t
 from streamspace.reply.bridge import wait
 
@@ -24,9 +24,13 @@ class QueueEntry:
         return self._queue.position(self)
 
     async def move(self, seconds: float = 0.5) -> None:
-        """Waits until the queue has moved, but no longer than that, so that a visitor who has gone is noticed."""
+        """Waits until the queue has moved, but no longer than that, so that a visitor who has gone is noticed.
+
+        Raises ClosingError where it is closed.
+        """
         self.moved.clear()
         await wait(self.moved, seconds)
+        self._queue.check_open()
 
 
 class RequestQueue:
@@ -36,15 +40,18 @@ class RequestQueue:
         self._max_running = max_running
         self._max_waiting = max_waiting
         self._entries: list[QueueEntry] = []
+        self._closed = False
+        self._ended = False
 
     @contextmanager
     def entry(self) -> Iterator[QueueEntry]:
         """An entry at the end of the queue for the length of the block; those behind it then move up.
 
-        Raises RequestError when too many wait already.
+        Raises BusyError when too many wait already, or the queue is closed.
         """
+        self.check_open()
         if len(self._entries) >= self._max_running + self._max_waiting:
-            raise RequestError(t("error.full", waiting=self._max_waiting))
+            raise BusyError(t("error.full", waiting=self._max_waiting))
         entry = QueueEntry(self)
         self._entries.append(entry)
         try:
@@ -53,6 +60,24 @@ class RequestQueue:
             self._entries.remove(entry)
             for other in self._entries:
                 other.moved.set()
+
+    def close(self) -> None:
+        """Takes no more entries, and sends away those that wait. From any thread."""
+        self._closed = True
+
+    def end(self) -> None:
+        """Sends away also those that run. From any thread."""
+        self._closed = self._ended = True
+
+    def check_open(self) -> None:
+        """Raises ClosingError where nothing more begins."""
+        if self._closed:
+            raise ClosingError(t("error.closing"))
+
+    def check_running(self) -> None:
+        """Raises ClosingError where nothing goes on."""
+        if self._ended:
+            raise ClosingError(t("error.closed"))
 
     def position(self, entry: QueueEntry) -> int:
         """See `QueueEntry.position`."""

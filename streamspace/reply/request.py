@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streamspace.events import Part
+from streamspace.sampling import SamplingParams
 
 Values = Mapping[str, object]  # sampling parameters by name; one that is None or absent has the config's default
 
@@ -16,8 +17,9 @@ class ChatRequest:
 
     `begun` is the reply so far, to continue from; `thinking` a choice by its name, or true or false. `images` are
     uploaded files that come with the message, as Gradio describes them; a `system_prompt` of None is the config's. An
-    `object` can be anything: clients send it. `visitor` tells one visitor from another; without it nothing is shared
-    with an earlier reply. `file_characters` of the message are the text of files that come with it.
+    `object` can be anything: clients send it. `sampling` is what a client asks for, or what its own door has chosen
+    within the config's bounds. `visitor` tells one visitor from another; without it nothing is shared with an earlier
+    reply. `file_characters` of the message are the text of files that come with it.
     """
 
     message: object
@@ -26,7 +28,7 @@ class ChatRequest:
     thinking: object = None
     begun: tuple[Part, ...] = ()
     images: object = None
-    sampling: Values = field(default_factory=dict)
+    sampling: Values | SamplingParams = field(default_factory=dict)
     visitor: str = ""
     file_characters: int = 0
 
@@ -36,5 +38,5 @@ class CompletionRequest:
     """The continuation of the text `prompt`."""
 
     prompt: object
-    sampling: Values = field(default_factory=dict)
+    sampling: Values | SamplingParams = field(default_factory=dict)
     visitor: str = ""

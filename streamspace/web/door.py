@@ -14,13 +14,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamspace.config.types import Config
-from streamspace.i18n import LazyText, t
+from streamspace.i18n import t
 from streamspace.prompt.images import MOST_MEGABYTES, uploads
 from streamspace.web import visitor
+from streamspace.web.openai import errors as openai
 
 MEGABYTE = 1024 * 1024
 MOST_JSON = 8 * MEGABYTE  # bytes of a call: more than a browser stores of all conversations
@@ -72,26 +73,34 @@ class Door:
             return
         headers = Headers(scope=scope)
         upload = scope["path"].rstrip("/").endswith("/upload") and scope["method"] == "POST"
-        body = _Body(receive, self._images * MOST_MEGABYTES * MEGABYTE if upload else MOST_JSON)
-        refusal = self._foreign(headers) or (CLOSED.match(scope["path"]) and PlainTextResponse("Not Found", 404))
-        refusal = refusal or (await self._upload(scope, headers) if upload else None) or body.refusal(headers)
+        body = _Body(receive, self._most(scope["path"], upload))
+        refusal = self._foreign(scope, headers) or (CLOSED.match(scope["path"]) and _refusal(scope, 404, "Not Found"))
+        refusal = refusal or (await self._upload(scope, headers) if upload else None) or body.refusal(scope, headers)
         try:
             if refusal:
                 await refusal(scope, receive, self._sending(send))
             else:
                 await self._app(self._trusted(scope), body.receive, self._sending(send))
         except _TooLarge:
-            await _refusal(413, t("error.too_large"))(scope, receive, self._sending(send))
+            await _refusal(scope, 413, t("error.too_large"))(scope, receive, self._sending(send))
 
-    def _foreign(self, headers: Headers) -> PlainTextResponse | None:
+    def _most(self, path: str, upload: bool) -> int:
+        """The most bytes of a body. OpenAI's clients send images inside their JSON, where they take a third more."""
+        images = self._images * MOST_MEGABYTES * MEGABYTE
+        if upload:
+            return images
+        return MOST_JSON + (images * 4 // 3 if openai.serves(path) else 0)
+
+    def _foreign(self, scope: Scope, headers: Headers) -> Response | None:
         """Another site may give its own name this machine's address, and would then be of the same origin."""
         host = headers.get("host", "")
         if not self._local or _name(host) in LOCAL:
             return None
-        return PlainTextResponse(
+        return _refusal(
+            scope,
+            421,
             f"Host: expected localhost or 127.0.0.1, got {host[:80]!r}. "
             "To serve others, set GRADIO_SERVER_NAME=0.0.0.0\n",
-            421,
         )
 
     def _trusted(self, scope: Scope) -> Scope:
@@ -105,14 +114,14 @@ class Door:
 
         return {**scope, "headers": [header for header in scope["headers"] if trusted(*header)]}
 
-    async def _upload(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+    async def _upload(self, scope: Scope, headers: Headers) -> Response | None:
         if not self._images:
-            return _refusal(403, t("error.image_text_only"))
+            return _refusal(scope, 403, t("error.image_text_only"))
         size = headers.get("content-length", "")
         if not size.isdecimal():
-            return _refusal(411, t("error.too_large"))
+            return _refusal(scope, 411, t("error.too_large"))
         if not self._uploads.admit(visitor.address(scope, self._proxies), int(size)):
-            return _refusal(429, t("error.many_uploads"))
+            return _refusal(scope, 429, t("error.many_uploads"))
         await asyncio.to_thread(make_room, uploads(), MOST_STORED - int(size))
         return None
 
@@ -164,10 +173,10 @@ class _Body:
         self._receive = receive
         self._left = self._most = most
 
-    def refusal(self, headers: Headers) -> PlainTextResponse | None:
+    def refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """The answer to a request that says that it is too large; one that says nothing is counted."""
         size = headers.get("content-length", "0")
-        return _refusal(413, t("error.too_large")) if size.isdecimal() and int(size) > self._most else None
+        return _refusal(scope, 413, t("error.too_large")) if size.isdecimal() and int(size) > self._most else None
 
     async def receive(self) -> Message:
         """The next piece. Raises `_TooLarge`."""
@@ -178,8 +187,11 @@ class _Body:
         return message
 
 
-def _refusal(status: int, words: LazyText) -> PlainTextResponse:
-    return PlainTextResponse(str(words), status)
+def _refusal(scope: Scope, status: int, words: str) -> Response:
+    """In the form of who asks."""
+    if openai.serves(scope["path"]):
+        return JSONResponse(openai.body(words.strip()), status)
+    return PlainTextResponse(words, status)
 
 
 def _name(host: str) -> str | None:

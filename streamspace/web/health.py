@@ -1,4 +1,4 @@
-"""GET /health: whether a reply could be written now, in JSON, for load balancers, probes and people with curl."""
+"""GET /health, /readyz and /livez, in JSON, for load balancers, probes and people with curl."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from streamspace.i18n import t
 from streamspace.reply.loader import Loader
 
 
-def route(loader: Loader) -> Route:
-    """The route: 200 when a reply could be written, 503 when not."""
+def routes(loader: Loader) -> list[Route]:
+    """Under /health and /readyz 200 when a reply could be written, 503 when not; under /livez 200 while this runs."""
 
     async def health(request: Request) -> JSONResponse:
         found = health_of(loader)
@@ -21,11 +21,16 @@ def route(loader: Loader) -> Route:
             loader.ensure_started()  # a copy to which no visitor is sent any more would never try again
         return JSONResponse(found, 200 if found["ok"] else 503, {"Cache-Control": "no-store"})
 
-    return Route("/health", health)
+    async def alive(request: Request) -> JSONResponse:
+        return JSONResponse({"ok": True}, headers={"Cache-Control": "no-store"})
+
+    return [Route("/health", health), Route("/readyz", health), Route("/livez", alive)]
 
 
 def health_of(loader: Loader) -> dict[str, Any]:
     """What /health answers; `reason` is said as the page says it. A full queue moves on by itself."""
+    if loader.closing:
+        return _answer("closing", t("error.closing"), None, *loader.busy)
     if problem := loader.error:
         return _answer("failed", t("error.unloaded", problem=problem))
     if not loader.pipeline:

@@ -8,6 +8,7 @@ import sys
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from streamspace.config import file as configfile
 from streamspace.config import secrets
@@ -15,13 +16,15 @@ from streamspace.config.types import Config
 from streamspace.errors import StreamspaceError
 from streamspace.prompt.images import MOST_MEGABYTES
 from streamspace.reply.loader import Loader
-from streamspace.web import health
+from streamspace.web import connections, health
 from streamspace.web.door import Door
+from streamspace.web.ending import Ending
+from streamspace.web.openai import routes as openai
 from streamspace.web.page import theme
 from streamspace.web.page.redacting import RedactingMiddleware
 from streamspace.web.page.shell import Shell
 
-SESSIONS = 500  # of which Gradio remembers the last values; a page whose values are forgotten sends them again
+SESSIONS = 50  # of which Gradio remembers the last values; a page whose values are forgotten sends them again
 
 
 def read_config() -> Config:
@@ -40,15 +43,23 @@ def serve(page: gr.Blocks, loader: Loader) -> None:
     """Loads the model and serves until the process ends; with exit code 2 at once where the port is taken."""
     if gr.NO_RELOAD:  # else `gradio app.py` has run app.py again after a change: the first visit loads the model
         loader.start()
+    ending = Ending()
     try:
         _launch(page, loader)
     except StreamspaceError as error:
         raise _leave(error) from None
+    if gr.NO_RELOAD:
+        ending.wait(page, loader)
 
 
 def _leave(error: StreamspaceError) -> SystemExit:
     print(error, file=sys.stderr)  # noqa: T201
     return SystemExit(2)
+
+
+def _routes(loader: Loader) -> list[BaseRoute]:
+    """The ways in besides Gradio's."""
+    return [*health.routes(loader), *theme.routes(), *(openai.routes(loader) if loader.config.doors.openai else [])]
 
 
 def _launch(page: gr.Blocks, loader: Loader) -> None:
@@ -70,7 +81,8 @@ def _launch(page: gr.Blocks, loader: Loader) -> None:
             run_history=False,
             state_session_capacity=SESSIONS,
             max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
-            app_kwargs={"routes": [health.route(loader), *theme.routes()], "middleware": middleware},
+            prevent_thread_lock=True,  # `ending` waits instead
+            app_kwargs={"routes": _routes(loader), "middleware": middleware, "lifespan": connections.watching(page)},
         )
     except OSError as error:
         if "port" not in str(error):

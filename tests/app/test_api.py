@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from gradio_client import Client
 
+from streamspace.reply.bridge import READER_TIMEOUT
 from tests.conftest import Probe
 from tests.running import ROOT, App, clean
 
@@ -124,6 +126,31 @@ def test_bad_input_is_refused_in_exact_words_and_the_next_request_works(
 ) -> None:
     assert refused(client, *values, **named) == message
     assert client.predict("Hello", api_name="/chat")
+
+
+def test_a_call_that_nobody_reads_is_ended(client: Client, app: App, probe: Probe) -> None:
+    client.predict("Hello", api_name="/chat")  # it is loaded then
+    body = json.dumps({"message": LONG, "max_new_tokens": 1024}).encode()
+    call = urllib.request.Request(f"{app.url}/gradio_api/call/v2/chat", body, {"Content-Type": "application/json"})
+    with probe.set("slow", "0.25"):
+        before, began = probe.steps, time.time()
+        with urllib.request.urlopen(call, timeout=10) as answer:
+            event = json.load(answer)["event_id"]
+        time.sleep(READER_TIMEOUT + 4)
+        assert probe.steps > before
+        assert probe.since(began + READER_TIMEOUT + 3) == 0
+    with urllib.request.urlopen(f"{app.url}/gradio_api/call/v2/chat/{event}", timeout=30) as answer:
+        assert "Nobody read this reply for 20 seconds, so it was ended" in answer.read().decode()
+
+
+def test_a_full_queue_has_one_answer(start: Callable[..., App]) -> None:
+    app = start(changes={"limits.concurrency": 2, "limits.queue": 2}, script="tests/standins/apps/scripted_app.py")
+    found = Client(app.url, verbose=False)
+    jobs = [found.submit("steady", api_name="/chat") for _ in range(60)]
+    errors = [str(job.exception(timeout=60) or "") for job in jobs]
+    assert set(errors) == {"", "This Space is busy, and its queue of 2 is full. Try again in a moment"}
+    assert errors.count("") >= 4
+    found.close()
 
 
 def test_nan_is_refused(app: App) -> None:

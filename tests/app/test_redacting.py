@@ -114,6 +114,15 @@ def test_bodies_of_any_kind_get_a_plain_answer(scripted: App, path: str) -> None
         assert status in (200, 400, 403, 413, 422) or json.loads(text) in ({"detail": DEFECT}, ERROR)
 
 
+@pytest.mark.parametrize(
+    "said", ['"message": "%s"', '"message": "hi", "system_prompt": "%s"', '"message": "hi", "history": [{"%s": 1}]',
+             '"message": "hi", "history": [{"role": "user", "content": [{"type": "text", "text": "%s"}]}]'],
+)  # fmt: skip
+def test_half_of_a_character_is_the_callers_fault(scripted: App, said: str) -> None:
+    text = post(scripted, "call/v2/chat", "{" + said % f"{SECRET}\\ud800" + "}")[1]
+    assert "This text holds half of a character (a lone surrogate), which no model can read. Remove it" in text
+
+
 def test_a_missing_argument_is_refused_with_what_was_expected(scripted: App) -> None:
     assert post(scripted, "run/chat", json.dumps({"data": [SECRET]})) == (
         500,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 import yaml
 from gradio_client import Client, handle_file
@@ -497,3 +498,24 @@ def test_the_pixels_reach_the_worker_of_zerogpu(tmp_path: Path, vision_model: Pa
         client.close()
     with Image.open(path) as picture:
         assert text == vision.plain(vision_loaded, [picture.copy()], vision.ASK)
+
+
+def test_a_reply_by_openais_api_is_paid_from_the_callers_own_quota(space: ZeroSpace) -> None:
+    def asking(token: str) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{space.url}/v1", api_key="none", default_headers={"x-ip-token": token})
+
+    messages: list[Any] = [{"role": "user", "content": "What is ZeroGPU?"}]
+    for token in (ADA, BOB):
+        with asking(token) as client:
+            chunks = list(client.chat.completions.create(model="tiny", messages=messages, stream=True))
+        assert "ZeroGPU" in "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert [call["token"] for call in space.api.asked("/schedule")] == [ADA, BOB]
+    space.api.rules.visitors[ADA] = Visitor(runs_left=0)
+    for stream in (True, False):
+        with (
+            asking(ADA) as client,
+            pytest.raises(openai.RateLimitError, match="Your GPU quota for today is used up") as caught,
+        ):
+            client.chat.completions.create(model="tiny", messages=messages, stream=stream)  # type: ignore[call-overload]
+        assert caught.value.code == "insufficient_quota"
+    assert len(space.api.asked("/schedule")) == 4  # the client doesn't try again

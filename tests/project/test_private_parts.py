@@ -68,6 +68,8 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
     ("gradio.components.api_component:Api", None, "web/page/gate: the components of named endpoints"),
     ("argparse:_SubParsersAction", None, "the commands: the type of the parsers to add to"),
     ("gradio:Blocks.process_api", None, "web/page/redacting: a whole call, whose errors are logged redacted"),
+    ("gradio.queueing:Queue.send_message", ["self", "event", "event_message"], "web/readers: what waits for a session"),
+    ("gradio.context:LocalContext.request", None, "web/openai/routes: whose quota ZeroGPU counts"),
     ("gradio:NO_RELOAD", None, "web/startup: whether `gradio app.py` has run app.py again"),
     ("spaces.config:Config.zero_gpu", None, "engines/zerogpu: whether this is ZeroGPU"),
     ("spaces.config:Config.zerogpu_offload_dir", None, "engines/zerogpu: where weights are packed at the launch"),
@@ -268,6 +270,20 @@ def test_a_pages_values_are_preprocessed_by_a_method_that_can_refuse_them() -> N
 
 def test_an_error_for_a_visitor_says_whether_it_is_printed() -> None:
     assert gr.Error("no", print_exception=False).print_exception is False
+
+
+def test_a_server_knows_its_connections_and_what_they_wait_for() -> None:
+    server = find("uvicorn.server:ServerState")()
+    assert server.connections == set()
+    assert find("uvicorn.protocols.http.flow_control:FlowControl")(None).write_paused is False
+    cycle = inspect.signature(find("uvicorn.protocols.http.h11_impl:RequestResponseCycle")).parameters
+    assert "transport" in cycle
+    source = inspect.getsource(find("uvicorn.protocols.http.h11_impl:RequestResponseCycle.__init__"))
+    assert all(f"self.{name} = " in source for name in ("more_body", "response_complete"))
+
+
+def test_a_queue_keeps_the_messages_that_wait_for_each_session() -> None:
+    assert "self.pending_messages_per_session" in inspect.getsource(gr.queueing.Queue.__init__)
 
 
 def test_this_is_not_zerogpu() -> None:

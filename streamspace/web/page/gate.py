@@ -28,6 +28,7 @@ from streamspace.errors import RequestError
 from streamspace.i18n import t
 from streamspace.prompt.images import check_upload
 
+HALF = re.compile(r"[\ud800-\udfff]")  # of a character: JSON can say it, and no tokenizer takes it
 DEEPEST = 16  # levels of lists and mappings in an argument of the API
 Number = Annotated[int | float, Field(ge=-(2**53), le=2**53, allow_inf_nan=False)]  # what JavaScript counts exactly
 
@@ -131,7 +132,9 @@ def _plain(value: Any, depth: int = 0) -> Any:
         if isinstance(value.get("path"), str):
             check_upload(value["path"])
             value = {**value, "url": None}
-        return {key: _plain(each, depth + 1) for key, each in value.items()}
+        return {_plain(key): _plain(each, depth + 1) for key, each in value.items()}
+    if isinstance(value, str) and HALF.search(value):
+        raise RequestError(t("error.half_character"))
     return value
 
 

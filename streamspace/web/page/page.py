@@ -10,6 +10,7 @@ from streamspace.web.page import channels
 from streamspace.web.page.gate import Gate
 from streamspace.web.page.redacting import RedactingBlocks
 
+CALLS = 10_000  # that Gradio may hold before it has begun them, which takes it a moment
 HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
 ENDPOINTS = {
     "chat": (api.chat, "chat"),
@@ -26,5 +27,5 @@ def build_page(loader: Loader) -> gr.Blocks:
     with RedactingBlocks(Gate(config), **settings) as page:
         channels.open_(loader, page)
         gr.api(endpoint(loader), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
-    # `RequestQueue` decides who waits: it tells each visitor the position, and page and API share it.
-    return page.queue(max_size=config.limits.queue, default_concurrency_limit=None)
+    # `RequestQueue` decides who waits: it tells each visitor the position, and all doors share it.
+    return page.queue(max_size=CALLS, default_concurrency_limit=None)

@@ -72,6 +72,9 @@ class Scripted:
     def unavailable_reason(self) -> None:
         """See `Engine.unavailable_reason`."""
 
+    def close(self) -> None:
+        """See `Engine.close`."""
+
 
 def _deltas(pieces: list[Piece], tokens: int) -> list[Event]:
     return [piece if isinstance(piece, Reclassified) else TextDelta(piece.text, tokens, piece.kind) for piece in pieces]

@@ -1,0 +1,116 @@
+"""The two forms of a reply in OpenAI's API, whole and piece by piece: that of a conversation and that of a text."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamspace.engines import canonical
+from streamspace.events import Finished, Part
+
+REASONS = {"stop": "stop", "length": "length", "timeout": "length", "cancelled": "length"}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A reply's text: its thoughts, and all else."""
+
+    reasoning: str = ""
+    content: str = ""
+
+    @classmethod
+    def of(cls, parts: tuple[Part, ...]) -> Texts:
+        """The text of these parts."""
+        rest = [part for part in parts if part.kind != "reasoning"]
+        return cls(canonical.of_kind(parts, "reasoning"), canonical.render(rest))
+
+    def after(self, earlier: Texts) -> Texts:
+        """What has come since; what was sent as the answer before it turned out to be a thought isn't sent again."""
+        if not self.content.startswith(earlier.content):
+            return Texts("", self.content)
+        return Texts(self.reasoning[len(earlier.reasoning) :], self.content[len(earlier.content) :])
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a reply is written: the names of its objects, and what a choice in them has of its text."""
+
+    prefix: str
+    whole: str
+    piece: str
+    opening: Mapping[str, Any] | None
+    closing: Mapping[str, Any]
+    delta: Callable[[Texts], Mapping[str, Any]]
+    message: Callable[[Texts], Mapping[str, Any]]
+
+
+def _delta(texts: Texts) -> Mapping[str, Any]:
+    named = {"reasoning_content": texts.reasoning, "content": texts.content}
+    return {"delta": {name: text for name, text in named.items() if text}}
+
+
+def _message(texts: Texts) -> Mapping[str, Any]:
+    thoughts = {"reasoning_content": texts.reasoning} if texts.reasoning else {}
+    return {"message": {"role": "assistant", "content": texts.content, "refusal": None, **thoughts}}
+
+
+def _text(texts: Texts) -> Mapping[str, Any]:
+    return {"text": texts.content}
+
+
+CONVERSATION = Form(
+    "chatcmpl-",
+    "chat.completion",
+    "chat.completion.chunk",
+    {"delta": {"role": "assistant", "content": ""}},
+    {"delta": {}},
+    _delta,
+    _message,
+)
+CONTINUATION = Form("cmpl-", "text_completion", "text_completion", None, {"text": ""}, _text, _text)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What all objects of one reply have in common."""
+
+    form: Form
+    model: str
+    id: str = ""
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def whole(self, texts: Texts, end: Finished) -> dict[str, Any]:
+        """The reply as one object."""
+        return self._object(self.form.whole, [_choice(self.form.message(texts), end)]) | {"usage": usage(end)}
+
+    def piece(self, part: Mapping[str, Any], end: Finished | None = None) -> dict[str, Any]:
+        """A piece of the reply; the last has its `end`."""
+        return self._object(self.form.piece, [_choice(part, end)])
+
+    def figures(self, end: Finished) -> dict[str, Any]:
+        """The piece with the figures alone."""
+        return self._object(self.form.piece, []) | {"usage": usage(end)}
+
+    def _object(self, kind: str, choices: list[Any]) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
+
+
+def envelope(form: Form, model: str) -> Envelope:
+    """For a new reply, with a name of its own."""
+    return Envelope(form, model, f"{form.prefix}{secrets.token_hex(12)}")
+
+
+def usage(end: Finished) -> dict[str, int]:
+    """The tokens of the prompt and of the reply."""
+    return {
+        "prompt_tokens": end.prompt_tokens,
+        "completion_tokens": end.tokens,
+        "total_tokens": end.prompt_tokens + end.tokens,
+    }
+
+
+def _choice(part: Mapping[str, Any], end: Finished | None) -> dict[str, Any]:
+    return {"index": 0, **part, "logprobs": None, "finish_reason": REASONS[end.reason] if end else None}

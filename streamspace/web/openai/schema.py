@@ -1,0 +1,231 @@
+"""What a client of OpenAI's API may send: one schema for each body; what it comes to is `asked`'s to say.
+
+Unknown keys are ignored, as clients expect. One that would change the answer, and isn't done, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from streamspace.config.ranges import SamplingLimits
+from streamspace.problems import expected, say
+from streamspace.reply import parameters
+from streamspace.web.openai import errors
+from streamspace.web.openai.errors import Refused
+
+LENGTHS = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens"}  # OpenAI's names for one of ours
+SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+MOST_STOPS = 4
+T = TypeVar("T", bound=BaseModel)
+
+
+def _listed(value: object) -> object:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _alone(value: object) -> object:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+class Known(BaseModel):
+    """A mapping of which these keys are read.
+
+    `neutral` has keys that aren't done here, with the values that change nothing; no key of null does.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+    neutral: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_is_done(cls, data: Any) -> Any:
+        for name, allowed in cls.neutral.items():
+            value = data.get(name) if isinstance(data, dict) else None
+            if value is not None and not any(_same(value, each) for each in allowed):
+                expected = " or ".join(map(json.dumps, allowed)) or "nothing"
+                told = f"{name}: expected {expected}, since nothing else is supported here, got {say(value)}"
+                raise Refused(told, name, errors.UNSUPPORTED)
+        return data
+
+
+class Text(Known):
+    """A text of a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Address(Known):
+    """Where an image is."""
+
+    url: str
+
+
+class Image(Known):
+    """An image of a message."""
+
+    type: Literal["image_url"]
+    image_url: Address
+
+
+Texts = Annotated[list[Text], BeforeValidator(_listed)]
+Parts = Annotated[list[Annotated[Text | Image, Field(discriminator="type")]], BeforeValidator(_listed)]
+
+
+class Instructions(Known):
+    """What the model is told before the conversation."""
+
+    role: Literal["system", "developer"]
+    content: Texts
+
+
+class Question(Known):
+    """A message of the user's."""
+
+    role: Literal["user"]
+    content: Parts
+
+
+class Reply(Known):
+    """A reply of the model's. As the last message, it is gone on with."""
+
+    role: Literal["assistant"]
+    content: Texts | None = None
+    reasoning_content: str | None = None
+    neutral = {"tool_calls": ([],), "function_call": ()}
+
+
+Message = Annotated[Instructions | Question | Reply, Field(discriminator="role")]
+
+
+class StreamOptions(Known):
+    """What a stream has besides its text."""
+
+    include_usage: bool | None = None
+
+
+class Body(Known):
+    """What both kinds of request have in common."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    temperature: Any = None
+    top_p: Any = None
+    top_k: Any = None
+    min_p: Any = None
+    repetition_penalty: Any = None
+    seed: Any = None
+    stop: (
+        Annotated[
+            list[Annotated[str, StringConstraints(min_length=1, max_length=1000)]],
+            Field(max_length=MOST_STOPS),
+            BeforeValidator(_several),
+        ]
+        | None
+    ) = None
+    prompt_cache_key: str | None = None
+    neutral = {"n": (1,), "frequency_penalty": (0,), "presence_penalty": (0,), "logit_bias": ({},)}
+
+    @property
+    def counts(self) -> bool:
+        """Whether a stream ends with the figures."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    @field_validator("max_tokens", "max_completion_tokens", *SAMPLING, "seed")
+    @classmethod
+    def _within_bounds(cls, value: object, info: ValidationInfo) -> float | None:
+        """By the rule, and in the words, of every door."""
+        bounds, name = info.context, str(info.field_name)
+        assert isinstance(bounds, SamplingLimits)
+        if value is None:
+            return None
+        if name == "seed":
+            return parameters.seed(value, None)
+        return parameters.number(name, value, getattr(bounds, LENGTHS.get(name, name)))
+
+
+class Chat(Body):
+    """The body of /v1/chat/completions."""
+
+    messages: Annotated[list[Message], Field(min_length=1)]
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    neutral = {
+        **Body.neutral,
+        "response_format": ({"type": "text"},),
+        "tools": ([],),
+        "tool_choice": ("none", "auto"),
+        "functions": ([],),
+        "function_call": ("none", "auto"),
+        "logprobs": (False,),
+        "top_logprobs": (0,),
+        "modalities": (["text"],),
+        "audio": (),
+        "web_search_options": (),
+    }
+
+
+class Completion(Body):
+    """The body of /v1/completions."""
+
+    prompt: Annotated[str, BeforeValidator(_alone)]
+    neutral = {**Body.neutral, "suffix": ("",), "echo": (False,), "best_of": (1,), "logprobs": ()}
+
+
+def read(kind: type[T], body: bytes, bounds: SamplingLimits) -> T:
+    """The checked body. Raises Refused with the first thing that is wrong in it."""
+    try:
+        return kind.model_validate_json(body, context=bounds)
+    except ValidationError as error:
+        raise _refused(error.errors()[0]) from None  # without its cause, which quotes the value
+
+
+def _refused(detail: ErrorDetails) -> Refused:
+    where = _path(detail["loc"])
+    if detail["type"] == "json_invalid":
+        return Refused(f"The body isn't JSON: {detail['ctx']['error']}")
+    if detail["type"] == "value_error":  # a rule of ours, which says it all
+        return Refused(str(detail["ctx"]["error"]), where)
+    if detail["type"].startswith("union_tag"):
+        where = f"{where}.{detail['ctx']['discriminator'].strip(chr(39))}"
+    got = detail["ctx"]["tag"] if detail["type"] == "union_tag_invalid" else detail["input"]
+    found = "nothing" if detail["type"] in ("missing", "union_tag_not_found") else say(got)
+    return Refused(f"{where or 'body'}: expected {expected(detail)}, got {found}", where)
+
+
+def _same(value: object, other: object) -> bool:
+    return value == other and isinstance(value, bool) == isinstance(other, bool)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """As `messages[0].content`: pydantic has the kind of each message and part in it as well."""
+    path, after_index = "", False
+    for name in location:
+        if isinstance(name, int):
+            path += f"[{name}]"
+        elif not after_index:
+            path += f".{name}" if path else name
+        after_index = isinstance(name, int)
+    return path
