@@ -168,8 +168,8 @@ class Config(Part):
     system_prompt: str = Field("", max_length=20_000, description="Instructions to the model before the conversation.")
     thinking: Thinking = Field(Thinking(), description=Thinking.__doc__)
     sampling: SamplingLimits = Field(SamplingLimits(), description=SamplingLimits.__doc__)
-    limits: Limits = Field(Limits(), description=Limits.__doc__)
     doors: Doors = Field(Doors(), description=Doors.__doc__)
+    limits: Limits = Field(Limits(), description=Limits.__doc__)
     gpu: Gpu = Field(Gpu(), description=Gpu.__doc__)
 
     @model_validator(mode="after")
