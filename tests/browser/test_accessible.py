@@ -13,31 +13,21 @@ import pytest
 import yaml
 
 from streamspace.config.types import Color
-from streamspace.web.page.theme import READABLE
-from tests.browser.test_browser import Visitor
+from tests.browser.conftest import PHONE
+from tests.browser.visitor import Visitor
 from tests.running import App
 
+Visit = Callable[..., Visitor]
 AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-VIEWS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 390)]
-
-
-@pytest.fixture
-def visit(browser: Any) -> Iterator[Callable[..., Visitor]]:
-    contexts = []
-
-    def open_page(app: App, scheme: str = "light", width: int = 1280, **settings: Any) -> Visitor:
-        contexts.append(browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, **settings))
-        return Visitor(contexts[-1].new_page(), app.url)
-
-    yield open_page
-    for context in contexts:
-        context.close()
+VIEWS = [{"color_scheme": scheme, "reduced_motion": "reduce", **window} for scheme in ("light", "dark") for window in ({}, PHONE)]
+NAMES = ["light desk", "light phone", "dark desk", "dark phone"]
 
 
 def barriers(visitor: Visitor) -> list[str]:
-    """What axe-core finds, serious or critical, anywhere on the page; nothing of Gradio's own is left out."""
-    visitor.page.wait_for_timeout(400)  # what fades in has its contrast at the end
-    visitor.page.evaluate(AXE)
+    """What axe-core finds, serious or critical, anywhere on the page; nothing is left out."""
+    visitor.page.wait_for_timeout(100)
+    if not visitor.page.evaluate("'axe' in window"):
+        visitor.page.evaluate(AXE)
     found = visitor.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
     return [
         f"{problem['id']}: {node['target']} {node['html'][:150]}"
@@ -45,72 +35,65 @@ def barriers(visitor: Visitor) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("scheme", "width"), VIEWS)
-def test_axe_finds_no_barrier_on_the_chat_page(
-    visit: Callable[..., Visitor], scripted: App, scheme: str, width: int
-) -> None:
-    visitor = visit(scripted, scheme, width, reduced_motion="reduce")
-    assert barriers(visitor) == []
+@pytest.mark.parametrize("view", VIEWS, ids=NAMES)
+def test_axe_finds_no_barrier_on_the_chat_page(visit: Visit, scripted: App, view: dict[str, Any]) -> None:
+    visitor = visit(scripted, **view)
+    found = {"empty": barriers(visitor)}
     for text in ("code", "think", "bad"):
-        visitor.say(text)
-        visitor.wait(lambda: visitor.idle() and len(visitor.page.query_selector_all("#conversation .bot-row")) > 0)
-        visitor.page.wait_for_timeout(300)
-    assert barriers(visitor) == []
-    visitor.page.click("#settings .label-wrap")
-    visitor.page.click(".thought-group .title")
-    visitor.page.locator("[aria-label=Edit]").last.click()
-    assert barriers(visitor) == []
-    visitor.page.click(".sidebar .toggle-button")
-    assert barriers(visitor) == []
-    visitor.page.click("#conversations [data-action=rename]")
-    assert barriers(visitor) == []
+        visitor.ask(text)
+    visitor.page.click("details.reasoning summary")
+    visitor.press("retry")
+    visitor.wait(lambda: visitor.idle() and visitor.page.locator(".versions").count() == 1)
+    found["talking"] = barriers(visitor)
+    visitor.press("edit", ".message.user >> nth=0")
+    visitor.page.set_input_files("#composer input[type=file]", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"abc"})
+    visitor.page.wait_for_selector(".chips li:not(.reading)")
+    found["editing, with a file"] = barriers(visitor)
+    visitor.page.locator(".message textarea").press("Escape")
+    visitor.page.click("#open-settings")
+    visitor.page.fill("[data-setting=temperature] input[type=number]", "1")
+    found["settings"] = barriers(visitor)
+    visitor.page.locator("#settings [aria-label=Close]").click()
+    if not visitor.page.is_visible("#sidebar"):
+        visitor.page.click("#open-sidebar")
+    found["sidebar"] = barriers(visitor)
+    visitor.page.locator("#sidebar [aria-haspopup=menu]").click()
+    found["menu"] = barriers(visitor)
+    visitor.page.click(".popup [data-action=rename]")
+    found["rename"] = barriers(visitor)
+    visitor.page.keyboard.press("Escape")
+    visitor.menu("delete")
+    visitor.page.wait_for_selector("#toast:not(:empty)")
+    found["deleted"] = barriers(visitor)
+    assert {state: each for state, each in found.items() if each} == {}
 
 
-@pytest.mark.parametrize(("scheme", "width"), [VIEWS[0], VIEWS[-1]])
-def test_axe_finds_no_barrier_while_a_reply_is_written(
-    visit: Callable[..., Visitor], scripted: App, scheme: str, width: int
-) -> None:
-    visitor = visit(scripted, scheme, width)
+@pytest.mark.parametrize("view", [VIEWS[0], VIEWS[3]], ids=["light desk", "dark phone"])
+def test_axe_finds_no_barrier_while_a_reply_is_written(visit: Visit, scripted: App, view: dict[str, Any]) -> None:
+    visitor = visit(scripted, **view)
     visitor.say("ponder")
-    visitor.wait(lambda: "hm hm" in visitor.page.inner_text("#conversation"))
+    visitor.page.wait_for_selector("details.growing")
     assert barriers(visitor) == []
     visitor.page.click("#stop")
 
 
-def test_axe_finds_no_barrier_on_the_completion_page(visit: Callable[..., Visitor], tmp_path: Path) -> None:
-    app = App(tmp_path, {"task": "completion"}, "tests/standins/apps/scripted_app.py")
-    try:
-        for scheme, width in VIEWS:
-            visitor = visit(app, scheme, width)
-            visitor.page.fill("#message textarea", "Once upon a time")
-            visitor.page.click("#send")
-            visitor.wait(visitor.finished)
-            visitor.page.click("#settings .label-wrap")
-            assert barriers(visitor) == []
-    finally:
-        app.end()
-
-
-def test_axe_finds_no_barrier_when_the_model_is_missing(visit: Callable[..., Visitor], tmp_path: Path) -> None:
+def test_axe_finds_no_barrier_when_the_model_is_missing(visit: Visit, tmp_path: Path) -> None:
     problem = "model.id: expected a repository of the Hub, got 'nobody/nothing'. Check the spelling"
     (tmp_path / "script.yaml").write_text(yaml.safe_dump({"unloaded": problem}), "utf-8")
     app = App(tmp_path, script="tests/standins/apps/scripted_app.py", env={"SCRIPT": str(tmp_path / "script.yaml")})
     try:
-        for scheme, width in VIEWS:
-            visitor = visit(app, scheme, width)
-            visitor.page.wait_for_selector("#diagnosis")
-            assert "nobody/nothing" in visitor.page.inner_text("#diagnosis")
+        for view in VIEWS:
+            visitor = visit(app, **view)
+            visitor.page.wait_for_selector("#banner.error")
+            assert "nobody/nothing" in visitor.text("#banner")
             assert barriers(visitor) == []
     finally:
         app.end()
 
 
 def test_white_on_the_accent_can_be_read_in_every_colour() -> None:
-    assert {READABLE["button_primary_background_fill"], READABLE["button_primary_background_fill_dark"]} == {
-        "*primary_700"
-    }
     for name in get_args(Color):
-        assert contrast("#ffffff", getattr(gr.themes.colors, name).c700) >= 4.5, name
+        assert contrast("#ffffff", getattr(gr.themes.colors, name).c700) >= 4.5, name  # page.css: --fill
 
 
 def contrast(one: str, other: str) -> float:
@@ -127,122 +110,115 @@ def contrast(one: str, other: str) -> float:
 
 FOCUSED = """() => {
   const part = document.activeElement, style = getComputedStyle(part), box = part.getBoundingClientRect();
-  return { place: part.id || part.closest("[id]:not([id=''])")?.id, tag: part.tagName, name: part.ariaLabel || part.innerText || part.labels?.[0]?.innerText || "",
-    outline: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2, seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight };
+  const field = part.closest("#composer") && part.matches("textarea"); // the frame around it is coloured
+  return { tag: part.tagName, place: part.id || part.dataset.action || "", name: part.ariaLabel || part.innerText || part.labels?.[0]?.innerText || "",
+    outline: Boolean(field) || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2), seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight };
 }"""  # fmt: skip
 
 
-def test_the_keyboard_reaches_everything_and_its_place_is_seen(visit: Callable[..., Visitor], scripted: App) -> None:
+def test_the_keyboard_reaches_everything_and_its_place_is_seen(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted)
-    visitor.say("code")
-    visitor.wait(visitor.finished)
-    visitor.page.focus("#message textarea")
-    seen = []
-    for _ in range(60):
+    visitor.ask("code")
+    visitor.page.click("#open-settings")
+    visitor.page.evaluate("document.activeElement.blur()")
+    seen: list[Any] = []
+    for _ in range(80):
         visitor.page.keyboard.press("Tab")
         now = visitor.page.evaluate(FOCUSED)
-        if now["tag"] == "BODY" or now in seen:
+        if now["tag"] == "BODY" and seen:
             break
-        assert (now["outline"], now["seen"]) == (True, True), now
-        assert now["name"].strip(), now
+        assert (now["outline"], now["seen"], bool(now["name"].strip())) == (True, True, True), now
         seen.append(now)
-    visitor.page.focus("#message textarea")
-    for _ in range(60):
-        visitor.page.keyboard.press("Shift+Tab")
-        now = visitor.page.evaluate(FOCUSED)
-        if now["tag"] == "BODY":
-            break
-        assert (now["outline"], now["name"].strip() != "") == (True, True), now
-        seen.append(now)
-    names = [part["name"].strip() for part in seen]
-    for name in ("Send", "Clear", "Retry", "Undo", "Copy", "Edit", "Conversations", "Conversation"):
-        assert name in names
-    assert any(name.startswith("Settings") for name in names)
+    names = {part["name"].strip() for part in seen}
+    expected = {"New conversation", "Message", "Send", "Attach files", "Try again", "Copy", "Edit", "Conversation", "System prompt", "Temperature", "Seed"}
+    assert expected - names == set()
+    assert any(name.startswith("Menu of") for name in names)
 
 
-def test_a_whole_visit_needs_the_keyboard_only(visit: Callable[..., Visitor], scripted: App) -> None:
+def test_a_whole_visit_needs_the_keyboard_only(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted)
     press = visitor.page.keyboard.press
 
-    def to(selector: str) -> None:
+    def on(selector: str) -> bool:
+        return bool(visitor.page.evaluate(f"document.activeElement.matches({json.dumps(selector)})"))
+
+    def to(selector: str, key: str = "Tab") -> None:
         for _ in range(80):
-            if visitor.page.evaluate(f"document.activeElement.matches({json.dumps(selector)})"):
+            if on(selector):
                 return
-            press("Tab")
+            press(key)
         raise AssertionError(f"{selector} can't be reached")
 
-    assert visitor.page.evaluate("document.activeElement.matches('#message textarea')")  # where a visit begins
+    assert on("#message")  # where a visit begins
     visitor.page.keyboard.type("slow")
     to("#send")
     press("Enter")
     visitor.wait(lambda: "word word" in "".join(visitor.replies()))
-    assert visitor.page.evaluate("document.activeElement.id") == "stop"
+    assert on("#stop")
     press("Enter")
     visitor.wait(visitor.idle)
-    assert visitor.page.evaluate("document.activeElement.matches('#message textarea')")
+    assert on("#message")
     visitor.page.keyboard.type("think")
     press("Enter")
-    visitor.wait(visitor.finished)
-    to(".thought-group .title")
-    for _ in range(2):  # it may be open since it was written
-        open_now = visitor.page.evaluate("document.activeElement.ariaExpanded")
-        assert open_now == str("Let me see." in visitor.page.inner_text("#conversation")).lower()
-        press("Enter")
-        visitor.wait(lambda before=open_now: visitor.page.evaluate("document.activeElement.ariaExpanded") != before)
-    to("#settings .label-wrap")
-    press("Space")
-    visitor.wait(lambda: visitor.page.evaluate("document.activeElement.ariaExpanded") == "true")
-    to("#settings input[type=range]")
-    press("ArrowLeft")
-    assert visitor.page.input_value("#settings input[type=number]") == "767"
-    to(".sidebar .toggle-button")
+    visitor.wait(lambda: visitor.idle() and len(visitor.replies()) == 2)
+    to("details.reasoning summary", "Shift+Tab")
     press("Enter")
-    visitor.wait(lambda: visitor.page.evaluate("document.activeElement.ariaExpanded") == "true")
-    to("#conversations [data-action=rename]")
+    assert visitor.page.is_visible("details.reasoning .text")
+    to("[data-action=copy]")
+    press("Enter")
+    to("#open-settings", "Shift+Tab")
+    press("Enter")
+    assert on("#settings textarea")
+    to("#settings input[type=range]")
+    press("ArrowRight")
+    press("Escape")
+    to("#sidebar [aria-haspopup=menu]", "Shift+Tab")
+    press("Enter")
+    assert on(".popup [data-action=rename]")
+    press("ArrowUp")
+    assert on(".popup [data-action=delete]")
+    press("ArrowDown")
     press("Enter")
     visitor.page.keyboard.type("Mine")
     press("Enter")
-    assert visitor.page.evaluate("[document.activeElement.dataset.action, document.activeElement.innerText]") == [
-        "open",
-        "Mine",
-    ]
-    to("#conversations [data-action=remove]")
+    assert (on("#sidebar .open"), visitor.titles()) == (True, ["Mine"])
+    press("Tab")
     press("Enter")
-    visitor.wait(lambda: not visitor.questions())
-    assert visitor.page.evaluate("document.activeElement.dataset.action") == "create"
+    press("ArrowUp")
+    press("Enter")
+    visitor.wait(lambda: visitor.questions() == [] and visitor.titles() == [])
+    assert on("#message")
+    to("#toast button")
+    press("Enter")
+    visitor.wait(lambda: visitor.titles() == ["Mine"])
 
 
-def test_the_closed_sidebar_is_not_in_the_keyboards_way(visit: Callable[..., Visitor], scripted: App) -> None:
+def test_a_closed_sidebar_and_closed_settings_are_not_in_the_keyboards_way(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted)
-    assert visitor.page.evaluate("getComputedStyle(document.querySelector('#conversations')).visibility") == "hidden"
+    visitor.page.click("#sidebar .close-sidebar")
+    for _ in range(30):
+        visitor.page.keyboard.press("Tab")
+        assert not visitor.page.evaluate("Boolean(document.activeElement.closest('#sidebar, #settings'))")
 
 
-def test_a_reply_is_read_out_once_and_its_progress_in_one_place(visit: Callable[..., Visitor], scripted: App) -> None:
+def test_a_reply_is_read_out_once_without_thoughts_and_figures(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted)
     visitor.page.evaluate("""() => {
-      window.line = document.querySelector("#status"), window.heard = [];
-      new MutationObserver(() => heard.push(document.querySelector("#announcement").textContent))
-        .observe(document.querySelector("#announcement"), { childList: true });
+      window.heard = [];
+      const place = document.querySelector("#announcement");
+      new MutationObserver(() => heard.push(place.textContent)).observe(place, { childList: true });
     }""")
-    visitor.say("think")
-    visitor.wait(visitor.finished)
-    visitor.wait(lambda: visitor.page.evaluate("heard.length") > 0)
-    assert visitor.page.evaluate("heard") == ["The answer is 3."]  # no thoughts, no figures
-    assert visitor.page.evaluate("line === document.querySelector('#status')")
-    assert visitor.page.evaluate("[line.role, line.ariaLive, document.querySelector('#announcement').role]") == [
-        "status",
-        "polite",
-        "status",
-    ]
-    assert visitor.page.get_attribute("#conversation [role=log]", "aria-live") == "off"
-    gradios = ".sr-only"  # it says "Copied" there
-    others = f"[...document.querySelectorAll('[aria-live]:not([aria-live=off]):not({gradios})')].map((e) => e.id)"
-    assert visitor.page.evaluate(others) == ["status"]
+    visitor.ask("think")
+    visitor.wait(lambda: len(visitor.page.evaluate("heard")) == 2)
+    assert visitor.page.evaluate("heard") == ["Starting…", "The answer is 3."]
+    assert visitor.page.evaluate("document.querySelector('#announcement').role") == "status"
+    assert visitor.page.get_attribute("#conversation", "role") == "log"
+    assert visitor.page.get_attribute("#conversation", "aria-live") == "off"
 
 
-def test_nothing_moves_for_those_who_ask_for_it(visit: Callable[..., Visitor], scripted: App) -> None:
+def test_nothing_moves_for_those_who_ask_for_it(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted, reduced_motion="reduce")
     visitor.say("ponder")
-    visitor.wait(lambda: "hm hm" in visitor.page.inner_text("#conversation"))
-    visitor.wait(lambda: visitor.page.evaluate("document.getAnimations().length") == 0, 5)
+    visitor.page.wait_for_selector("details.growing")
+    assert visitor.page.evaluate("document.getAnimations().length") == 0
     visitor.page.click("#stop")

@@ -111,3 +111,31 @@ class Visitor:
             }}""",
             given,
         )
+
+
+def conversation(identity: str, *turns: tuple[str, str], revised: int = 1_700_000_000_000, **more: Any) -> dict[str, Any]:
+    """A conversation as the page keeps it, of questions and answers; without an answer, a question waits for one."""
+    nodes: dict[str, Any] = {}
+    leaf = None
+    for at, (question, answer) in enumerate(turns):
+        for role, text in (("user", question), ("assistant", answer)):
+            if role == "assistant" and not text:
+                continue
+            name = f"{identity}-{at}-{role}"
+            said = {"text": text, "files": []} if role == "user" else {"state": "done", "figures": "3 tokens"}
+            parts = {} if role == "user" else {"parts": [{"kind": "answer", "text": text, "seconds": 0}]}
+            base = {"id": name, "parent": leaf, "role": role, "created": revised + at, "revised": revised + at}
+            nodes[name] = {**base, **said, **parts}
+            leaf = name
+    whole = {"id": identity, "title": "", "named": False, "created": revised, "revised": revised, "leaf": leaf}
+    return {**whole, "nodes": nodes, "system": None, "settings": {}, **more}
+
+
+def kept(*conversations: dict[str, Any], opened: str = "") -> str:
+    """A script that puts conversations into the browser's storage, once, and opens one of them."""
+    writes = "".join(
+        f"localStorage.setItem({json.dumps(PREFIX + each['id'])}, {json.dumps(json.dumps(each))});"
+        for each in conversations
+    )
+    opens = f"sessionStorage.setItem({json.dumps(PREFIX + 'open')}, {json.dumps(opened)});" if opened else ""
+    return f"if (!sessionStorage.done) {{ {writes} {opens} sessionStorage.done = 1; }}"

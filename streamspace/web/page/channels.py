@@ -29,7 +29,7 @@ def open_(loader: Loader, page: gr.Blocks) -> None:
     run = reply.submit(
         _answer(loader), question, reply, js="() => [streamspace.question()]", trigger_mode="multiple", **PRIVATE
     )
-    run.then(None, reply, js="(value) => streamspace.ended(value?.id)")
+    run.then(None, js="() => streamspace.ended()")
     run.failure(None, js="() => streamspace.failed()")
     reply.stop(None, cancels=run)
     measure.submit(

@@ -1,7 +1,7 @@
 // The page: what is shown is made of what is stored, and changes when a visitor acts or the server writes.
 import { composer } from "./composer.js";
 import * as conversations from "./conversation.js";
-import { copied, element, icon, iconButton } from "./dom.js";
+import { composing, copied, element, icon, iconButton } from "./dom.js";
 import { toHtml } from "./markdown.js";
 import { asMarkdown, canContinue, view } from "./messages.js";
 import { panel } from "./settings.js";
@@ -333,12 +333,16 @@ store.listen((id) => {
 });
 
 window.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
+  if (event.key !== "Escape" || event.defaultPrevented || composing(event)) return;
   if (writesHere()) stop();
   else if (!aside.hidden && !wide.matches) showSettings(false);
   else if (!wide.matches) showSidebar(false);
 });
-window.addEventListener("pagehide", () => writing && keep(writing.conversation));
+window.addEventListener("pagehide", () => {
+  if (!writing) return;
+  Object.assign(writing.node, { state: "interrupted", revised: Date.now() });
+  keep(writing.conversation);
+});
 
 // The empty page: a greeting, and examples.
 const greeting = element("div", { class: "text" });

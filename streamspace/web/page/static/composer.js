@@ -1,6 +1,6 @@
 // The box at the bottom: a text, the files that come with it, and one place for Send and Stop.
 import { address } from "./messages.js";
-import { element, icon, iconButton } from "./dom.js";
+import { composing, element, icon, iconButton } from "./dom.js";
 import { t } from "./texts.js";
 
 const touch = matchMedia("(pointer: coarse)");
@@ -85,7 +85,7 @@ export const composer = (place, limits, on) => {
 
   box.addEventListener("input", changed);
   box.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || (touch.matches && !event.ctrlKey && !event.metaKey)) return;
+    if (event.key !== "Enter" || event.shiftKey || composing(event) || (touch.matches && !event.ctrlKey && !event.metaKey)) return;
     event.preventDefault();
     on.send();
   });

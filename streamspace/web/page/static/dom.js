@@ -1,3 +1,6 @@
+// Whether a key belongs to the composition of a character; Safari says so by its code alone.
+export const composing = (event) => event.isComposing || event.keyCode === 229;
+
 // Makes elements of the page; a text is always a text, never HTML.
 export const element = (tag, attributes = {}, ...children) => {
   const made = document.createElement(tag);

@@ -2,7 +2,7 @@
 // only shape it; nothing that a text names is fetched.
 import MarkdownIt from "./vendor/markdown-it.mjs";
 
-const md = new MarkdownIt({ html: false, breaks: true, linkify: true });
+const md = new MarkdownIt({ html: false, breaks: true, linkify: true, maxNesting: 1000 }); // what is deeper would vanish
 md.linkify.set({ fuzzyLink: false, fuzzyEmail: false });
 md.disable("reference"); // a definition would vanish from the page
 

@@ -1,6 +1,6 @@
 // The conversation on the page: an article for each message, of which only what has changed is made again.
 import { titleOf, textOf, versions, imagesOf } from "./conversation.js";
-import { element, icon, iconButton } from "./dom.js";
+import { composing, element, icon, iconButton } from "./dom.js";
 import { blocks } from "./markdown.js";
 import { enrich } from "./rich.js";
 import { t } from "./texts.js";
@@ -71,8 +71,8 @@ export const view = (place, actions, live) => {
     const at = all.indexOf(node);
     const now = state(node, live);
     const key = [all.length, at, isLast, busy, now, node.figures, node.notice, node.error, node.role === "user" ? "" : node.parts.length].join("|");
-    if (entry.key === key) return;
-    entry.key = key;
+    if (entry.key === key && entry.node === node) return;
+    Object.assign(entry, { key, node });
     const focused = entry.row.contains(document.activeElement) && document.activeElement.dataset.action;
     const button = (name, label, action, disabled = false) => iconButton(name, t(label), () => action(node), { "data-action": label, disabled });
     const parts = [];
@@ -153,7 +153,7 @@ export const view = (place, actions, live) => {
         entry.row.querySelector("button")?.focus();
       };
       box.addEventListener("keydown", (event) => {
-        if (event.isComposing) return;
+        if (composing(event)) return;
         if (event.key === "Escape") close();
         else if (event.key === "Enter" && !event.shiftKey) close(box.value);
         else return;

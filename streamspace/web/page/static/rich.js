@@ -29,12 +29,15 @@ const drawMath = (node) => {
 };
 
 const ALIASES = { js: "javascript", jsx: "javascript", ts: "typescript", py: "python", sh: "bash", shell: "bash", zsh: "bash", html: "markup", xml: "markup", svg: "markup", "c++": "cpp", yml: "yaml", tex: "latex", rs: "rust" };
+const COLOURED = 10_000; // characters: Prism's time grows with the square of a code's length
 const NEEDS = { cpp: ["c"], php: ["markup-templating"], typescript: [] };
 
 const colour = async (block) => {
   const name = block.dataset.language.toLowerCase();
   const language = ALIASES[name] ?? name;
-  if (!language || language === "mermaid" || !block.isConnected) return;
+  if (!language || language === "mermaid") return;
+  const code = block.querySelector("code");
+  if (code.textContent.length > COLOURED) return;
   window.Prism ??= { manual: true };
   const prism = (await load("prism")).t();
   for (const each of [...(NEEDS[language] ?? []), language]) {
@@ -43,7 +46,6 @@ const colour = async (block) => {
       await load(`languages:${each}`).catch(() => {});
     }
   }
-  const code = block.querySelector("code");
   if (prism.languages[language] && block.isConnected) code.innerHTML = prism.highlight(code.textContent, prism.languages[language], language);
 };
 for (const [name, address] of Object.entries(assets.languages)) assets[`languages:${name}`] = address;

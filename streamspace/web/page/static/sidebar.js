@@ -1,6 +1,6 @@
 // The list of conversations: search, groups by day, rename in place, a menu for each.
 import { titleOf } from "./conversation.js";
-import { element, icon, iconButton } from "./dom.js";
+import { composing, element, icon, iconButton } from "./dom.js";
 import { day, t } from "./texts.js";
 
 const DAY = 86_400_000;
@@ -64,7 +64,7 @@ export const sidebar = (place, actions) => {
       list.querySelector(`[data-id="${conversation.id}"] button`)?.focus();
     };
     input.addEventListener("keydown", (event) => {
-      if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+      if (composing(event) || !["Enter", "Escape"].includes(event.key)) return;
       event.preventDefault();
       event.stopPropagation();
       done(event.key === "Enter");

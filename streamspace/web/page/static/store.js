@@ -10,6 +10,7 @@ const area = (name) => {
   try {
     const found = window[name];
     found.setItem(`${PREFIX}test`, "");
+    found.getItem(`${PREFIX}test`);
     found.removeItem(`${PREFIX}test`);
     return found;
   } catch {

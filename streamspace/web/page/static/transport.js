@@ -4,6 +4,7 @@ const { parts } = window.streamspace;
 const ALIVE = new URL("health", document.baseURI);
 const QUIET = 6000; // milliseconds without a word from the server, after which it is asked whether it is there
 const AGAIN = 2000; // milliseconds until it is asked again
+const LAST = 3000; // milliseconds that a question waits for the end of the one before
 
 // Gradio gives up for good when a connection breaks, and reloads the page under the visitor's hands once its server is
 // back. Here a connection that breaks is the end of the events that it carried, as any other error is.
@@ -52,6 +53,8 @@ const alive = async () => {
 export const connect = (on) => {
   const waiting = [];
   let asked = null; // the question that is being answered
+  const runs = []; // the events that Gradio hasn't ended, oldest first: {question, failed}
+  let drained = () => {};
   let heard = 0;
   let away = false;
 
@@ -96,10 +99,19 @@ export const connect = (on) => {
   };
 
   Object.assign(window.streamspace, {
-    question: () => asked ?? {},
+    question: () => runs.at(-1)?.question ?? {},
     draft: () => on.draft(),
-    ended: (id) => asked?.id === id && end("ended"), // not for one that was stopped, when the next is under way
-    failed: async () => (await check()) && end("failed"),
+    // Gradio says once of each event that it has ended, and, before that, whether it has failed; a stopped one fails too.
+    async ended() {
+      const over = runs.shift();
+      if (!runs.length) drained();
+      const mine = () => over && over.question === asked;
+      if (mine() && !over.failed) end("ended");
+      else if (mine() && await check() && mine()) end("failed");
+    },
+    failed() {
+      if (runs.length) runs[0].failed = true;
+    },
   });
   for (const name of Object.keys(parts)) window.streamspace.attached(name);
 
@@ -111,10 +123,14 @@ export const connect = (on) => {
       asked = question;
       heard = Date.now();
       watch();
-      (await part("reply")).trigger("submit");
+      const reply = await part("reply");
+      if (runs.length) await Promise.race([new Promise((resolve) => (drained = resolve)), new Promise((resolve) => setTimeout(resolve, LAST))]);
+      if (asked !== question) return; // it was stopped meanwhile
+      runs.splice(0, runs.length, { question, failed: false });
+      reply.trigger("submit");
     },
     stop() {
-      parts.reply?.trigger("stop");
+      if (runs.length) parts.reply.trigger("stop");
       end("stopped");
     },
     async measure() {
