@@ -82,7 +82,7 @@ def test_the_page_fits_every_window(
 
 def test_the_column_of_text_stays_in_the_middle_beside_the_panels(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted, kept(LONG, opened="long"), viewport={"width": 1920, "height": 1080})
-    place = "() => ['main', '#conversation', '#composer'].map((name) => { const { left, right } = document.querySelector(name).getBoundingClientRect(); return [(left + right) / 2, right - left]; })"
+    place = "() => ['#app main', '#conversation', '#composer'].map((name) => { const { left, right } = document.querySelector(name).getBoundingClientRect(); return [(left + right) / 2, right - left]; })"
     for button in ("#open-settings", "#open-settings", "#sidebar .close-sidebar"):
         main, talk, box = visitor.page.evaluate(place)
         assert (talk[1], box[1]) == (736, 736)

@@ -151,8 +151,11 @@ const drawEnd = () => {
 };
 const drawList = () => listing.draw(store.all(), conversation);
 // The view follows the text until the visitor moves away from its end.
+let top = 0;
 scroller.addEventListener("scroll", () => {
-  following = drawEnd() <= AT_END;
+  if (drawEnd() <= AT_END) following = true;
+  else if (scroller.scrollTop < top) following = false; // else what is above has grown
+  top = scroller.scrollTop;
 });
 scroller.addEventListener("wheel", (event) => {
   if (event.deltaY < 0 && scroller.scrollHeight > scroller.clientHeight) following = false;
@@ -162,7 +165,8 @@ toEnd.addEventListener("click", () => {
   scroller.scrollTo({ top: scroller.scrollHeight });
 });
 new ResizeObserver(() => root.style.setProperty("--bottom", `${bottom.offsetHeight}px`)).observe(bottom);
-new ResizeObserver(() => following && (scroller.scrollTop = scroller.scrollHeight)).observe(scroller);
+const follow = new ResizeObserver(() => following && (scroller.scrollTop = scroller.scrollHeight));
+for (const each of [scroller, log]) follow.observe(each); // formulas and drawings come later than their text
 
 // What a visitor does
 const send = () => {
