@@ -24,10 +24,15 @@ export const add = (conversation, fields) => {
   return touch(conversation, node);
 };
 
+// Marks a change, as later than the one before, even in the same millisecond.
+export const revise = (...changed) => {
+  for (const each of changed) each.revised = Math.max(Date.now(), each.revised + 1);
+};
+
 // The branch of the node is now the one that is shown.
 export const touch = (conversation, node) => {
   conversation.leaf = node.id;
-  conversation.revised = node.revised = Date.now();
+  revise(conversation, node);
   return node;
 };
 
@@ -42,7 +47,7 @@ export const select = (conversation, node) => {
   let last = node;
   for (let next = node; next; next = ordered(Object.values(conversation.nodes).filter(({ parent }) => parent === last.id)).at(-1)) last = next;
   conversation.leaf = last.id;
-  conversation.revised = Date.now();
+  revise(conversation);
 };
 
 export const textOf = (node, kind = "answer") =>
