@@ -19,7 +19,11 @@ from tests.running import App
 
 Visit = Callable[..., Visitor]
 AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-VIEWS = [{"color_scheme": scheme, "reduced_motion": "reduce", **window} for scheme in ("light", "dark") for window in ({}, PHONE)]
+VIEWS = [
+    {"color_scheme": scheme, "reduced_motion": "reduce", **window}
+    for scheme in ("light", "dark")
+    for window in ({}, PHONE)
+]
 NAMES = ["light desk", "light phone", "dark desk", "dark phone"]
 
 
@@ -46,7 +50,9 @@ def test_axe_finds_no_barrier_on_the_chat_page(visit: Visit, scripted: App, view
     visitor.wait(lambda: visitor.idle() and visitor.page.locator(".versions").count() == 1)
     found["talking"] = barriers(visitor)
     visitor.press("edit", ".message.user >> nth=0")
-    visitor.page.set_input_files("#composer input[type=file]", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"abc"})
+    visitor.page.set_input_files(
+        "#composer input[type=file]", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"abc"}
+    )
     visitor.page.wait_for_selector(".chips li:not(.reading)")
     found["editing, with a file"] = barriers(visitor)
     visitor.page.locator(".message textarea").press("Escape")
@@ -130,7 +136,19 @@ def test_the_keyboard_reaches_everything_and_its_place_is_seen(visit: Visit, scr
         assert (now["outline"], now["seen"], bool(now["name"].strip())) == (True, True, True), now
         seen.append(now)
     names = {part["name"].strip() for part in seen}
-    expected = {"New conversation", "Message", "Send", "Attach files", "Try again", "Copy", "Edit", "Conversation", "System prompt", "Temperature", "Seed"}
+    expected = {
+        "New conversation",
+        "Message",
+        "Send",
+        "Attach files",
+        "Try again",
+        "Copy",
+        "Edit",
+        "Conversation",
+        "System prompt",
+        "Temperature",
+        "Seed",
+    }
     assert expected - names == set()
     assert any(name.startswith("Menu of") for name in names)
 

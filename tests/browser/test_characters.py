@@ -111,7 +111,11 @@ def faults(entry: dict[str, Any], shown: dict[str, Any]) -> Iterator[str]:
 def test_every_character_is_shown_however_the_reply_comes(visitor: Visitor) -> None:
     assert len(CORPUS) >= 60
     found = visitor.run(DRAW, [whole(entry) for entry in CORPUS])
-    wrong = [f"{entry['name']}: {fault}" for entry, shown in zip(CORPUS, found, strict=True) for fault in faults(entry, shown)]
+    wrong = [
+        f"{entry['name']}: {fault}"
+        for entry, shown in zip(CORPUS, found, strict=True)
+        for fault in faults(entry, shown)
+    ]
     assert wrong == []
     assert visitor.problems == []
 
@@ -152,7 +156,9 @@ TAGS = set(
     "div p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s del a table thead tbody tr th td sub sup kbd mark u span".split()
 )
 OWN = {"button", "svg", "path", "img", "link"}  # what copies code, and a diagram
-ATTRIBUTES = set("class dir href target rel title start style tabindex data-language data-display data-tex data-map".split())
+ATTRIBUTES = set(
+    "class dir href target rel title start style tabindex data-language data-display data-tex data-map".split()
+)
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,9 @@ def framed(local: Any, space: App, tmp_path: Path) -> Iterator[Callable[..., tup
             (tmp_path / "Default").mkdir()
             (tmp_path / "Default/Preferences").write_text(json.dumps(preferences))
         flags = [*FLAGS.split(), "--disable-features=LocalNetworkAccessChecks"]
-        context = local.launch_persistent_context(tmp_path, executable_path=CHROMIUM, args=flags, headless=True, **window)
+        context = local.launch_persistent_context(
+            tmp_path, executable_path=CHROMIUM, args=flags, headless=True, **window
+        )
         opened.append(context)
         page = context.new_page()
         host = (ROOT / "tests/standins/host.html").read_text("utf-8").replace("ADDRESS", space.url)
@@ -74,7 +76,9 @@ def grown(page: Any, state: str) -> Iterator[str]:
     """Whether the frame, or the host's page, is higher than the window."""
     page.wait_for_timeout(250)  # the package asks every 32 ms
     height = page.viewport_size["height"]
-    frame, whole = page.evaluate("[document.querySelector('iframe').offsetHeight, document.documentElement.scrollHeight]")
+    frame, whole = page.evaluate(
+        "[document.querySelector('iframe').offsetHeight, document.documentElement.scrollHeight]"
+    )
     if frame > height - HEADER or whole > height:
         yield f"{state} at {page.viewport_size}: the frame is {frame} px high, the page {whole}"
 
@@ -109,13 +113,18 @@ def test_the_frame_is_never_higher_than_the_window(framed: Callable[..., tuple[A
 
 def test_storage_that_a_frame_is_refused_is_told_and_the_tab_goes_on(framed: Callable[..., tuple[Any, Any]]) -> None:
     page, frame = framed({"profile": {"default_content_setting_values": {"cookies": 2}}})  # sites may store nothing
-    assert frame.evaluate("(() => { try { return localStorage.length } catch (error) { return error.name } })()") == "SecurityError"
+    assert (
+        frame.evaluate("(() => { try { return localStorage.length } catch (error) { return error.name } })()")
+        == "SecurityError"
+    )
     assert frame.inner_text("#notice") == t("page.storage_refused").in_language("en")
     for text in ("one", "two"):
         frame.fill("#message", text)
         frame.click("#send")
         frame.wait_for_selector(f".message.assistant:not(.writing) >> text={text}")
-    frame.evaluate("document.documentElement.classList.contains('sidebar') || document.querySelector('#open-sidebar').click()")
+    frame.evaluate(
+        "document.documentElement.classList.contains('sidebar') || document.querySelector('#open-sidebar').click()"
+    )
     frame.click("#sidebar .new")
     assert frame.locator(".message").count() == 0
     frame.click("#sidebar .open")

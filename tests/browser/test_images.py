@@ -32,7 +32,9 @@ def attached(visitor: Visitor) -> int:
 
 def seen(visitor: Visitor) -> list[Any]:
     """The width of each image in the visitor's own messages; 0 is one that isn't shown."""
-    return list(visitor.page.evaluate("[...document.querySelectorAll('.message.user img')].map((image) => image.naturalWidth)"))
+    return list(
+        visitor.page.evaluate("[...document.querySelectorAll('.message.user img')].map((image) => image.naturalWidth)")
+    )
 
 
 @pytest.mark.parametrize("window", [{}, PHONE], ids=["desk", "phone"])
@@ -72,7 +74,9 @@ def test_nothing_is_sent_while_an_image_is_on_its_way(visit: Visit, image_space:
     assert visitor.problems == []
 
 
-def test_an_image_can_be_taken_away_again_and_stays_with_a_draft(visit: Visit, image_space: App, tmp_path: Path) -> None:
+def test_an_image_can_be_taken_away_again_and_stays_with_a_draft(
+    visit: Visit, image_space: App, tmp_path: Path
+) -> None:
     visitor = visit(image_space)
     attach(visitor, vision.picture(tmp_path))
     visitor.wait(lambda: attached(visitor) == 1)
@@ -89,7 +93,12 @@ def test_what_the_server_refuses_is_told_under_the_question(visit: Visit, image_
     attach(visitor, tmp_path / "cat.png")
     visitor.wait(lambda: visitor.page.locator(".chips li:not(.reading)").count() == 1)
     visitor.say(vision.ASK)
-    visitor.wait(lambda: visitor.idle() and "'cat.png' is not an image that can be read here" in visitor.text(".message.assistant .status"))
+    visitor.wait(
+        lambda: (
+            visitor.idle()
+            and "'cat.png' is not an image that can be read here" in visitor.text(".message.assistant .status")
+        )
+    )
     visitor.page.click("#sidebar .new")
     attach(visitor, vision.picture(tmp_path))
     visitor.wait(lambda: attached(visitor) == 1)

@@ -207,7 +207,7 @@ INTERLEAVE = """({ store, conversation: talk }, seed) => {
           break;
         }
         case 4: if (whole) {
-          Object.assign(whole, { title: `t${step}`, named: true });
+          Object.assign(whole, { title: `t${step}`, named: Date.now() + 1 });
           time += 1; // of two names, the later counts
           talk.revise(whole);
           named.set(whole.id, `t${step}`);
@@ -270,7 +270,9 @@ def test_a_full_storage_is_told_before_anything_goes(visit: Visit, scripted: App
     with visitor.page.expect_download() as info:
         visitor.page.click("#notice button >> nth=0")
     assert "one more" in Path(info.value.path()).read_text("utf-8")
-    visitor.page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('filler')).forEach((key) => localStorage.removeItem(key))")
+    visitor.page.evaluate(
+        "Object.keys(localStorage).filter((key) => key.startsWith('filler')).forEach((key) => localStorage.removeItem(key))"
+    )
     visitor.ask("and more")
     assert visitor.text("#notice") == ""
     visitor.reload()
@@ -370,7 +372,11 @@ def test_a_conversation_is_exported_as_it_was_said_and_comes_back_with_its_versi
     )
     file = export(visitor, "json")
     data = json.loads(file.read_text("utf-8"))
-    assert (file.name, data["model"], data["settings"]) == ("is 1_b_2_ yes_no_.json", "./models/tiny", {"system_prompt": "Be brief."})
+    assert (file.name, data["model"], data["settings"]) == (
+        "is 1_b_2_ yes_no_.json",
+        "./models/tiny",
+        {"system_prompt": "Be brief."},
+    )
     assert data["exported"].startswith("20") and len(data["nodes"]) == 5
     visitor.menu("delete")
     visitor.reload()
@@ -391,7 +397,11 @@ def test_a_file_that_is_no_conversation_is_refused_by_name(
     visitor = visit(scripted)
     (tmp_path / "mine.json").write_text(content)
     visitor.page.set_input_files("#sidebar input[type=file]", tmp_path / "mine.json")
-    visitor.wait(lambda: visitor.text("#notice") == "“mine.json” is not a conversation: expected a JSON file that was exported here")
+    visitor.wait(
+        lambda: (
+            visitor.text("#notice") == "“mine.json” is not a conversation: expected a JSON file that was exported here"
+        )
+    )
     assert (visitor.titles(), visitor.problems) == ([], [])
 
 
@@ -403,7 +413,9 @@ def test_conversations_of_the_version_before_are_taken_over(visit: Visit, script
         {"id": "a", "title": "a name", "named": True, "messages": [said("user", "a <\u2060b> c"), said("assistant", "let me see", title="Thoughts"), said("assistant", "1 <\u2060 2"), said("assistant", "3 tokens", id="figures")]},
         {"id": "b", "title": "two", "messages": [said("user", "two"), said("assistant", "2"), said("user", "three")]},
     ]}  # fmt: skip
-    visitor = visit(scripted, f"sessionStorage.done ??= localStorage.setItem('{OLD}', {json.dumps(json.dumps(old))}) ?? 1")
+    visitor = visit(
+        scripted, f"sessionStorage.done ??= localStorage.setItem('{OLD}', {json.dumps(json.dumps(old))}) ?? 1"
+    )
     assert visitor.titles() == ["a name", "two"]
     visitor.page.click("#sidebar .open >> nth=0")
     assert (visitor.questions(), visitor.replies()) == (["a <b> c"], ["1 < 2"])

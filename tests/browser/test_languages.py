@@ -27,7 +27,17 @@ READ = """() => {
   }
   return [...found];
 }"""
-SAME = {"Top-p", "Top-k", "Min-p", "Message", "Conversation", "Conversations", "Assistant", "Stop", "Version"}  # the same in some
+SAME = {
+    "Top-p",
+    "Top-k",
+    "Min-p",
+    "Message",
+    "Conversation",
+    "Conversations",
+    "Assistant",
+    "Stop",
+    "Version",
+}  # the same in some
 RIGHT_TO_LEFT = {"ar"}
 
 
@@ -104,7 +114,14 @@ def test_no_word_of_english_is_left_on_the_page(speak: Callable[[str], Any], eng
     name = locale.split("-")[0]
     technical = {text for text in mine if re.match(r"(`*python|tiny)$", text)}
     assert (mine & english) - SAME - technical == set()
-    for key in ("page.send", "page.settings_changed", "page.temperature_info", "page.new", "page.stored", "page.stopped"):
+    for key in (
+        "page.send",
+        "page.settings_changed",
+        "page.temperature_info",
+        "page.new",
+        "page.stored",
+        "page.stopped",
+    ):
         assert t(key).in_language(name) in mine, key
     assert told == {"lang": name, "dir": "rtl" if name in RIGHT_TO_LEFT else "ltr"}
 

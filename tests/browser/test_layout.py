@@ -57,7 +57,9 @@ def states(visitor: Visitor, least: float) -> Iterator[str]:
     if not page.is_visible("#message"):
         yield f"the box is hidden by the settings at {page.viewport_size}"
     page.locator("#settings [aria-label=Close]").click()
-    page.evaluate("document.documentElement.classList.contains('sidebar') || document.querySelector('#open-sidebar').click()")
+    page.evaluate(
+        "document.documentElement.classList.contains('sidebar') || document.querySelector('#open-sidebar').click()"
+    )
     yield from misfits(visitor, "with the sidebar", least)
     if page.viewport_size["width"] < 1024:
         page.mouse.click(page.viewport_size["width"] - 10, 300)
@@ -142,7 +144,10 @@ def test_actions_are_always_there_on_touch_and_on_hover_and_focus_on_a_desk(visi
 
 def test_one_can_read_back_while_a_reply_is_written_and_a_button_leads_to_its_end(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted, kept(LONG, opened="long"))
-    top, end = "document.querySelector('#scroller').scrollTop", "document.querySelector('#scroller').scrollHeight - document.querySelector('#scroller').clientHeight"
+    top, end = (
+        "document.querySelector('#scroller').scrollTop",
+        "document.querySelector('#scroller').scrollHeight - document.querySelector('#scroller').clientHeight",
+    )
     at_end = lambda: abs(visitor.page.evaluate(f"{end} - {top}")) < 4  # noqa: E731
     visitor.wait(at_end)
     visitor.say("slow")
@@ -191,7 +196,9 @@ def test_the_page_is_dark_everywhere_for_those_who_want_it(visit: Visit, scripte
     visitor = visit(scripted, kept(LONG, opened="long"), color_scheme="dark")
     visitor.page.click("#open-settings")
     assert all(visitor.page.evaluate(grounds))
-    assert "dark" in visitor.page.evaluate("getComputedStyle(document.querySelector('#scroller')).colorScheme")  # scrollbars
+    assert "dark" in visitor.page.evaluate(
+        "getComputedStyle(document.querySelector('#scroller')).colorScheme"
+    )  # scrollbars
     visitor.page.emulate_media(color_scheme="light")
     assert not any(visitor.page.evaluate(grounds)[:1])
     visitor.page.goto(f"{visitor.page.url}?__theme=dark")

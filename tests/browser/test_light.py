@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from streamspace import i18n
 from streamspace.config import file as configfile
 from streamspace.web.page import theme
 from tests.browser.visitor import Visitor, conversation, kept
 from tests.running import ROOT, App
 
 Visit = Callable[..., Visitor]
-GRADIOS = ("/assets/", "/static/", "/gradio_api/", "/theme.css", "/config", "/manifest.json", "/favicon.ico", "/monitoring/")
+GRADIOS = (
+    "/assets/",
+    "/static/",
+    "/gradio_api/",
+    "/theme.css",
+    "/config",
+    "/manifest.json",
+    "/favicon.ico",
+    "/monitoring/",
+)
 LIBRARIES = ("katex", "mermaid", "prism")
 
 
@@ -40,10 +47,8 @@ def test_our_own_files_are_small_and_are_kept_by_the_browser(visit: Visit, scrip
     assert "immutable" in visitor.page.request.get(scripted.url + home).headers["cache-control"]
     sizes = [file.stat().st_size for file in theme.STATIC.rglob("*") if file.suffix in (".js", ".css", ".mjs")]
     head = theme.head(configfile.read(ROOT / "config/tiny.yaml"))
-    words = json.dumps(i18n.browser_catalogs(), ensure_ascii=False)
     assert sum(sizes) < 260_000  # uncompressed; Gradio's own is 20 times that
     assert len(head.encode()) < 30_000
-    assert len(words.encode()) < 70_000
 
 
 def updates(visitor: Visitor) -> list[int]:

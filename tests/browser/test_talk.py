@@ -305,7 +305,9 @@ def test_those_who_wait_know_their_place_and_a_full_queue_is_told(visit: Visit, 
 def test_thoughts_are_folded_with_their_seconds(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted)
     visitor.say("reflect")
-    visitor.wait(lambda: visitor.page.locator("details.reasoning summary").all_text_contents() == [t("page.thinking_now")])
+    visitor.wait(
+        lambda: visitor.page.locator("details.reasoning summary").all_text_contents() == [t("page.thinking_now")]
+    )
     visitor.wait(visitor.idle)
     assert re.fullmatch(r"Thoughts \(\d+(\.\d)? s\)", visitor.text("details.reasoning summary"))
     assert not visitor.page.is_visible("details.reasoning .text")

@@ -54,7 +54,9 @@ class Visitor:
 
     def replies(self) -> list[str]:
         """What the model answered; neither thoughts nor what the page says below."""
-        found = "found => found.map((each) => [...each.querySelectorAll('.answer')].map((a) => a.innerText).join('\\n'))"
+        found = (
+            "found => found.map((each) => [...each.querySelectorAll('.answer')].map((a) => a.innerText).join('\\n'))"
+        )
         return [str(text).strip() for text in self.page.eval_on_selector_all(".message.assistant", found)]
 
     def questions(self) -> list[str]:
@@ -113,7 +115,9 @@ class Visitor:
         )
 
 
-def conversation(identity: str, *turns: tuple[str, str], revised: int = 1_700_000_000_000, **more: Any) -> dict[str, Any]:
+def conversation(
+    identity: str, *turns: tuple[str, str], revised: int = 1_700_000_000_000, **more: Any
+) -> dict[str, Any]:
     """A conversation as the page keeps it, of questions and answers; without an answer, a question waits for one."""
     nodes: dict[str, Any] = {}
     leaf = None
@@ -127,7 +131,7 @@ def conversation(identity: str, *turns: tuple[str, str], revised: int = 1_700_00
             base = {"id": name, "parent": leaf, "role": role, "created": revised + at, "revised": revised + at}
             nodes[name] = {**base, **said, **parts}
             leaf = name
-    whole = {"id": identity, "title": "", "named": False, "created": revised, "revised": revised, "leaf": leaf}
+    whole = {"id": identity, "title": "", "named": 0, "created": revised, "revised": revised, "leaf": leaf}
     return {**whole, "nodes": nodes, "system": None, "settings": {}, **more}
 
 

@@ -122,7 +122,7 @@ const listing = sidebar(nav, {
   create: () => show(conversations.create()),
   open: (each) => show(each),
   rename(each, title) {
-    Object.assign(each, { title, named: true });
+    Object.assign(each, { title, named: Date.now() });
     conversations.revise(each);
     keep(each);
   },

@@ -2,13 +2,13 @@
 //
 // A node is {id, parent, role, created, revised}. The visitor's has a text and files, of which a file of text holds its
 // text and an image is an upload's description; a reply has parts of {kind, text, seconds}, a state, and how it ended.
-// `leaf` is the last message of the branch that is shown.
+// `leaf` is the last message of the branch that is shown, `named` is when the visitor gave the conversation its title.
 
 export const newId = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
 
 export const create = () => {
   const now = Date.now();
-  return { id: newId(), title: "", named: false, created: now, revised: now, leaf: null, nodes: {}, settings: {} };
+  return { id: newId(), title: "", named: 0, created: now, revised: now, leaf: null, nodes: {}, settings: {} };
 };
 
 export const path = (conversation) => {
@@ -99,9 +99,10 @@ export const join = (conversation, other) => {
     else if (node.revised > mine.revised) Object.assign(mine, node);
   }
   if (other.revised > conversation.revised) {
-    const { title, named, settings, revised } = other;
-    Object.assign(conversation, { title, named, settings, revised });
+    const { settings, revised } = other;
+    Object.assign(conversation, { settings, revised });
   }
+  if (other.named > conversation.named) Object.assign(conversation, { title: other.title, named: other.named });
   return conversation;
 };
 
@@ -128,7 +129,7 @@ export const sanitized = (found) => {
   }
   for (const node of Object.values(nodes)) if (circular(nodes, node)) node.parent = null;
   return {
-    id: found.id, title: isText(found.title) ? found.title : "", named: found.named === true, created: time(found.created),
+    id: found.id, title: isText(found.title) ? found.title : "", named: time(found.named), created: time(found.created),
     revised: time(found.revised), leaf: nodes[found.leaf] ? found.leaf : ordered(Object.values(nodes)).at(-1)?.id ?? null, nodes,
     settings: typeof found.settings === "object" && found.settings ? found.settings : {},
   };

@@ -117,7 +117,7 @@ const convertOld = (local, save) => {
   if (!Array.isArray(found)) return;
   const shown = (text) => text.replace(/<\u2060+/g, "<");
   for (const [age, old] of found.filter((each) => Array.isArray(each?.messages)).entries()) {
-    const conversation = { ...create(), title: old.named ? String(old.title) : "", named: Boolean(old.named), revised: Date.now() - age * 1000 };
+    const conversation = { ...create(), title: old.named ? String(old.title) : "", named: old.named ? Date.now() : 0, revised: Date.now() - age * 1000 };
     for (const message of old.messages.filter(Boolean)) {
       const content = Array.isArray(message.content) ? message.content : [{ text: String(message.content ?? "") }];
       const text = shown(content.map((part) => part?.text ?? "").join(""));
