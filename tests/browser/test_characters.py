@@ -99,9 +99,9 @@ def faults(entry: dict[str, Any], shown: dict[str, Any]) -> Iterator[str]:
     if letters(text, entry.get("hides", [])) != letters(visible, []):
         yield f"letters are missing: {visible[:300]!r}"
     for kind in ("math", "code", "bold"):
-        if kind in entry or (kind == "math" and not entry.get("large")):
-            if shown[kind] != entry.get(kind, []):
-                yield f"{kind}: {entry.get(kind, [])} was expected, got {shown[kind]}"
+        told = kind in entry or (kind == "math" and not entry.get("large"))
+        if told and shown[kind] != entry.get(kind, []):
+            yield f"{kind}: {entry.get(kind, [])} was expected, got {shown[kind]}"
     if not shown["same"]:
         yield "it isn't the same when it comes in pieces"
     if shown["question"] != text:

@@ -377,7 +377,8 @@ def test_a_conversation_is_exported_as_it_was_said_and_comes_back_with_its_versi
         "./models/tiny",
         {"system_prompt": "Be brief."},
     )
-    assert data["exported"].startswith("20") and len(data["nodes"]) == 5
+    assert data["exported"].startswith("20")
+    assert len(data["nodes"]) == 5
     visitor.menu("delete")
     visitor.reload()
     assert visitor.titles() == []
