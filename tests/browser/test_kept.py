@@ -65,7 +65,7 @@ def test_a_server_that_goes_away_is_told_and_so_is_its_return_and_nothing_is_los
     first.process.kill()
     first.end()
     visitor.wait(lambda: visitor.text("#banner") == t("page.away"))
-    assert visitor.text(".message.assistant .status") == INTERRUPTED
+    visitor.wait(lambda: visitor.text(".message.assistant .status") == INTERRUPTED)
     second = App(tmp_path, script="tests/standins/apps/scripted_app.py", port=first.port)
     try:
         visitor.wait(lambda: visitor.text("#banner") == t("page.back"))
@@ -431,26 +431,35 @@ def test_conversations_of_the_version_before_are_taken_over(visit: Visit, script
 
 
 MESSAGES = '[1, null, {"role": "user"}, {"role": "user", "content": 5}, {"role": "assistant", "content": [null, {"text": 7}, {"file": 1}], "metadata": 3}]'
-DAMAGE = {
-    "no JSON": (f"{PREFIX}a", "{"),
-    "another shape": (f"{PREFIX}a", "[]"),
-    "nodes of another type": (f"{PREFIX}a", '{"id": "a", "nodes": {"a": 1, "b": null, "c": {"id": "c", "role": "user", "text": 5}}, "leaf": "c"}'),
-    "a circle": (f"{PREFIX}a", '{"id": "a", "nodes": {"x": {"id": "x", "role": "user", "parent": "y"}, "y": {"id": "y", "role": "user", "parent": "x"}}, "leaf": "x"}'),
-    "the old one without JSON": (OLD, "{"),
-    "the old one of another type": (OLD, '{"conversations": {"a": 1}}'),
-    "the old one with other entries": (OLD, '{"current": 7, "conversations": [1, null, {}, {"id": 1}, {"id": "a", "title": "b", "messages": 5}]}'),
-    "the old one with other messages": (OLD, f'{{"conversations": [{{"id": "a", "title": "b", "messages": {MESSAGES}}}]}}'),
-}  # fmt: skip
+DAMAGED = [
+    "{",
+    "[]",
+    '{"id": "2", "nodes": {"a": 1, "b": null, "c": {"id": "c", "role": "user", "text": 5}}, "leaf": "c"}',
+    '{"id": "3", "nodes": {"x": {"id": "x", "role": "user", "parent": "y"}, "y": {"id": "y", "role": "user", "parent": "x"}}, "leaf": "x"}',
+]
+OLD_DAMAGED = [
+    "{",
+    '{"conversations": {"a": 1}}',
+    '{"current": 7, "conversations": [1, null, {}, {"id": 1}, {"id": "a", "title": "b", "messages": 5}]}',
+    f'{{"conversations": [1, null, {{"id": "a", "title": "b", "messages": {MESSAGES}}}]}}',
+]
+OPENED = """({ store }, [key, values]) => values.map((value) => {
+  localStorage.setItem(key, value);
+  try { return store.open().all().length; } catch (error) { return String(error); }
+})"""
 
 
 def test_a_damaged_storage_breaks_nothing(visit: Visit, scripted: App) -> None:
-    for name, (key, value) in DAMAGE.items():
-        damage = f"sessionStorage.done ??= localStorage.setItem({json.dumps(key)}, {json.dumps(value)}) ?? 1"
-        visitor = visit(scripted, damage)
-        assert visitor.ask("still here") == "still here", name
-        visitor.reload()
-        assert visitor.replies()[-1:] == ["still here"], name
-        assert visitor.problems == [], name
+    damage = {**{f"{PREFIX}{number}": each for number, each in enumerate(DAMAGED)}, OLD: OLD_DAMAGED[-1]}
+    visitor = visit(scripted, f"sessionStorage.done ??= Object.assign(localStorage, {json.dumps(damage)}) && 1")
+    for title in visitor.titles():
+        visitor.page.click(f"#sidebar .open >> nth={visitor.titles().index(title)}")
+    visitor.page.click("#sidebar .new")
+    assert visitor.ask("still here") == "still here"
+    visitor.reload()
+    assert visitor.replies() == ["still here"]
+    assert {type(each) for each in visitor.run(OPENED, [OLD, OLD_DAMAGED])} == {int}
+    assert visitor.problems == []
 
 
 def test_each_space_of_a_site_keeps_its_own(visit: Visit, scripted: App) -> None:
