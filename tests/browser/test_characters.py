@@ -41,7 +41,7 @@ DRAW = """async ({ messages }, texts) => {
   const drawn = [];
   for (const text of texts) {
     const count = [...text].length;
-    const sizes = count > 2000 ? [Math.ceil(count / 30), Math.ceil(count / 7)] : [1, 3, 7];
+    const sizes = count > 2000 ? [Math.ceil(count / 12)] : [1, 3, 7];
     drawn.push([draw(text, count), sizes.map((size) => draw(text, size)), asked(text)]);
     await new Promise((next) => setTimeout(next));
   }

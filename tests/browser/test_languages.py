@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streamspace.i18n import LANGUAGES, t
+from streamspace.i18n import t
 from tests.browser.visitor import Visitor
 from tests.running import App
 
@@ -108,9 +108,10 @@ def english(speak: Callable[[str], Any]) -> set[str]:
     return words
 
 
-@pytest.mark.parametrize("locale", LANGUAGES[1:])
+@pytest.mark.parametrize("locale", ["de-AT", "es", "fr-FR", "ja", "zh-CN", "pt-BR", "ar-EG", "ko-KR", "hi-IN"])
 def test_no_word_of_english_is_left_on_the_page(speak: Callable[[str], Any], english: set[str], locale: str) -> None:
     mine, told = speak(locale)
+    name = locale.split("-")[0]
     technical = {text for text in mine if re.match(r"(`*python|tiny)$", text)}
     assert (mine & english) - SAME - technical == set()
     for key in (
@@ -121,8 +122,8 @@ def test_no_word_of_english_is_left_on_the_page(speak: Callable[[str], Any], eng
         "page.stored",
         "page.stopped",
     ):
-        assert t(key).in_language(locale) in mine, key
-    assert told == {"lang": locale, "dir": "rtl" if locale in RIGHT_TO_LEFT else "ltr"}
+        assert t(key).in_language(name) in mine, key
+    assert told == {"lang": name, "dir": "rtl" if name in RIGHT_TO_LEFT else "ltr"}
 
 
 def test_in_a_language_there_is_no_file_for_the_page_is_english_and_says_so(

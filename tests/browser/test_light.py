@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from streamspace import i18n
 from streamspace.config import file as configfile
 from streamspace.web.page import theme
 from tests.browser.visitor import Visitor, conversation, kept
@@ -49,10 +47,8 @@ def test_our_own_files_are_small_and_are_kept_by_the_browser(visit: Visit, scrip
     assert "immutable" in visitor.page.request.get(scripted.url + home).headers["cache-control"]
     sizes = [file.stat().st_size for file in theme.STATIC.rglob("*") if file.suffix in (".js", ".css", ".mjs")]
     head = theme.head(configfile.read(ROOT / "config/tiny.yaml"))
-    words = [json.dumps(i18n.of_page(language), ensure_ascii=False) for language in i18n.LANGUAGES]
     assert sum(sizes) < 260_000  # uncompressed; Gradio's own is 20 times that
     assert len(head.encode()) < 30_000
-    assert max(len(each.encode()) for each in words) < 9_000
 
 
 def updates(visitor: Visitor) -> list[int]:

@@ -131,7 +131,7 @@ def conversation(
             base = {"id": name, "parent": leaf, "role": role, "created": revised + at, "revised": revised + at}
             nodes[name] = {**base, **said, **parts}
             leaf = name
-    whole = {"id": identity, "title": "", "named": False, "created": revised, "revised": revised, "leaf": leaf}
+    whole = {"id": identity, "title": "", "named": 0, "created": revised, "revised": revised, "leaf": leaf}
     return {**whole, "nodes": nodes, "system": None, "settings": {}, **more}
 
 

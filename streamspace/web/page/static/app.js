@@ -122,7 +122,8 @@ const listing = sidebar(nav, {
   create: () => show(conversations.create()),
   open: (each) => show(each),
   rename(each, title) {
-    Object.assign(each, { title, named: true, revised: Date.now() });
+    Object.assign(each, { title, named: Date.now() });
+    conversations.revise(each);
     keep(each);
   },
   markdown: (each) => download(each, "md"),
@@ -290,7 +291,7 @@ const server = connect({
     const start = writing.seconds;
     const taken = parts.map((part, index) => ({ ...part, seconds: part.seconds + (start[index] ?? 0) }));
     Object.assign(node, { parts: taken, state, notice, status, ended, figures, error });
-    node.revised = Date.now();
+    conversations.revise(node);
     if (writing.conversation === conversation) draw();
     if (Date.now() - saved > SAVE) keep(writing.conversation);
   },
@@ -299,7 +300,7 @@ const server = connect({
     writing = null;
     if (why === "failed" && node.state === "writing") Object.assign(node, { state: "failed", error: t("busy") });
     else if (node.state === "writing") Object.assign(node, { state: why === "stopped" ? "stopped" : "interrupted", ended: why === "stopped" ? t("stopped") : "" });
-    node.revised = whole.revised = Date.now();
+    conversations.revise(node, whole);
     keep(whole);
     draw();
     announce(node.error || conversations.textOf(node) || t("stopped"));
@@ -343,7 +344,8 @@ window.addEventListener("keydown", (event) => {
 });
 window.addEventListener("pagehide", () => {
   if (!writing) return;
-  Object.assign(writing.node, { state: "interrupted", revised: Date.now() });
+  writing.node.state = "interrupted";
+  conversations.revise(writing.node);
   keep(writing.conversation);
 });
 

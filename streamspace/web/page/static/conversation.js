@@ -2,13 +2,13 @@
 //
 // A node is {id, parent, role, created, revised}. The visitor's has a text and files, of which a file of text holds its
 // text and an image is an upload's description; a reply has parts of {kind, text, seconds}, a state, and how it ended.
-// `leaf` is the last message of the branch that is shown.
+// `leaf` is the last message of the branch that is shown, `named` is when the visitor gave the conversation its title.
 
 export const newId = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
 
 export const create = () => {
   const now = Date.now();
-  return { id: newId(), title: "", named: false, created: now, revised: now, leaf: null, nodes: {}, settings: {} };
+  return { id: newId(), title: "", named: 0, created: now, revised: now, leaf: null, nodes: {}, settings: {} };
 };
 
 export const path = (conversation) => {
@@ -24,10 +24,15 @@ export const add = (conversation, fields) => {
   return touch(conversation, node);
 };
 
+// Marks a change, as later than the one before, even in the same millisecond.
+export const revise = (...changed) => {
+  for (const each of changed) each.revised = Math.max(Date.now(), each.revised + 1);
+};
+
 // The branch of the node is now the one that is shown.
 export const touch = (conversation, node) => {
   conversation.leaf = node.id;
-  conversation.revised = node.revised = Date.now();
+  revise(conversation, node);
   return node;
 };
 
@@ -42,7 +47,7 @@ export const select = (conversation, node) => {
   let last = node;
   for (let next = node; next; next = ordered(Object.values(conversation.nodes).filter(({ parent }) => parent === last.id)).at(-1)) last = next;
   conversation.leaf = last.id;
-  conversation.revised = Date.now();
+  revise(conversation);
 };
 
 export const textOf = (node, kind = "answer") =>
@@ -94,9 +99,10 @@ export const join = (conversation, other) => {
     else if (node.revised > mine.revised) Object.assign(mine, node);
   }
   if (other.revised > conversation.revised) {
-    const { title, named, settings, revised } = other;
-    Object.assign(conversation, { title, named, settings, revised });
+    const { settings, revised } = other;
+    Object.assign(conversation, { settings, revised });
   }
+  if (other.named > conversation.named) Object.assign(conversation, { title: other.title, named: other.named });
   return conversation;
 };
 
@@ -123,7 +129,7 @@ export const sanitized = (found) => {
   }
   for (const node of Object.values(nodes)) if (circular(nodes, node)) node.parent = null;
   return {
-    id: found.id, title: isText(found.title) ? found.title : "", named: found.named === true, created: time(found.created),
+    id: found.id, title: isText(found.title) ? found.title : "", named: time(found.named), created: time(found.created),
     revised: time(found.revised), leaf: nodes[found.leaf] ? found.leaf : ordered(Object.values(nodes)).at(-1)?.id ?? null, nodes,
     settings: typeof found.settings === "object" && found.settings ? found.settings : {},
   };

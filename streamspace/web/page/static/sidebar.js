@@ -59,6 +59,7 @@ export const sidebar = (place, actions) => {
     const done = (keep) => {
       if (!input.isConnected || input.done) return;
       input.done = true;
+      input.remove();
       if (keep && input.value.trim()) actions.rename(conversation, input.value.trim());
       draw();
       list.querySelector(`[data-id="${conversation.id}"] button`)?.focus();

@@ -40,13 +40,14 @@ export const open = () => {
     const found = sanitized(stored(conversation.id)); // nothing of one that was deleted
     if (found) join(conversation, found);
     conversations.set(conversation.id, conversation);
+    let room = true;
     try {
       local.setItem(PREFIX + conversation.id, JSON.stringify(conversation));
     } catch {
-      return false;
+      room = false;
     }
     changed(conversation.id);
-    return true;
+    return room;
   };
 
   const remove = (conversation) => {
@@ -115,11 +116,11 @@ const convertOld = (local, save) => {
   } catch { /* damaged */ }
   if (!Array.isArray(found)) return;
   const shown = (text) => text.replace(/<\u2060+/g, "<");
-  for (const [age, old] of found.entries()) {
-    const conversation = { ...create(), title: old.named ? String(old.title) : "", named: Boolean(old.named), revised: Date.now() - age * 1000 };
-    for (const message of Array.isArray(old.messages) ? old.messages : []) {
+  for (const [age, old] of found.filter((each) => Array.isArray(each?.messages)).entries()) {
+    const conversation = { ...create(), title: old.named ? String(old.title) : "", named: old.named ? Date.now() : 0, revised: Date.now() - age * 1000 };
+    for (const message of old.messages.filter(Boolean)) {
       const content = Array.isArray(message.content) ? message.content : [{ text: String(message.content ?? "") }];
-      const text = shown(content.map((part) => part.text ?? "").join(""));
+      const text = shown(content.map((part) => part?.text ?? "").join(""));
       const last = conversation.nodes[conversation.leaf];
       const base = { id: newId(), parent: conversation.leaf, created: Date.now(), revised: Date.now() };
       if (message.metadata?.id) continue;
