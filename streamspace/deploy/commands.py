@@ -46,8 +46,8 @@ def deploy(options: argparse.Namespace, say: Say) -> int:
     if steps.empty and before:
         return _unchanged(space, before.sha, config, say, options.timeout)
     live = apply.apply(space, steps, before, config, say, options.timeout)
-    _report(live, space, say)
     tuning.tune(live.answer, config, path, desired.hardware, options.tune, say)
+    _report(live, space, say)
     return 0
 
 
