@@ -7,11 +7,10 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-import streamspace
-from streamspace import repository
+from streamspace import options, repository
 from streamspace.checks import findings, offline, packages
 from streamspace.checks.findings import Finding, Severity
 from streamspace.config import file as configfile
@@ -22,18 +21,24 @@ from streamspace.hub import card
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command. Exit codes: 0 success, 1 the Hub or the Space failed, 2 a usage error or failed checks."""
-    options = _parser().parse_args(arguments)
+    """Runs one command. Exit codes: 0 success, 1 the Hub or the Space failed, 2 a usage error or failed checks.
+
+    130 and 141 are those of a shell for an interrupt and for a reader who has gone.
+    """
+    parsed = options.parser(RUN).parse_args(arguments)
     try:
         repository.require()
         secrets.check(set())
-        code: int = options.run(options)
+        code: int = parsed.run(parsed)
     except (ConfigError, UsageError) as error:
         say(error, sys.stderr)
         return 2
     except StreamspaceError as error:
         say(error, sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever reads the output has enough of it, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again to continue", file=sys.stderr)
         return 130
@@ -48,20 +53,18 @@ def say(text: object, file: TextIO | None = None) -> None:
     print(clean_lines(text), file=file, flush=True)
 
 
-def check(options: argparse.Namespace) -> int:
+def check(asked: argparse.Namespace) -> int:
     """Prints every finding about the named config files (all of config/ without a name), and what is out of date."""
-    names = options.files or configfile.names()
-    found = [
-        finding for name in names for finding in _about(name, options.online, "error" if options.files else "warning")
-    ]
-    if options.build:
+    names = asked.files or configfile.names()
+    found = [finding for name in names for finding in _about(name, asked.online, "error" if asked.files else "warning")]
+    if asked.build:
         found += packages.resolved(_hardware(names))
-    if not options.files:
+    if not asked.files:
         found += [Finding("error", *problem.split(": ", 1)) for problem in generated.stale()]
         found += [Finding("warning", *problem.split(": ", 1)) for problem in generated.incomplete()]
     found = list(dict.fromkeys(found))
     bad = findings.errors(found)
-    if options.json:
+    if asked.json:
         print(findings.as_json(found))
         return 2 if bad else 0
     for finding in found:
@@ -78,10 +81,10 @@ def generate(_: argparse.Namespace) -> int:
     return 0
 
 
-def show_card(options: argparse.Namespace) -> int:
+def show_card(asked: argparse.Namespace) -> int:
     """Prints the card of a config, or writes it into README.md."""
-    text = card.render(configfile.read(configfile.locate(options.config)))
-    if not options.write:
+    text = card.render(configfile.read(configfile.locate(asked.config)))
+    if not asked.write:
         print(text, end="")
         return 0
     readme = card.README.read_text("utf-8") if card.README.is_file() else ""
@@ -113,8 +116,27 @@ def _hardware(names: Sequence[str]) -> Iterator[str]:
             yield configfile.read(configfile.locate(name)).card.hardware
 
 
-def _on_the_hub(name: str, options: argparse.Namespace) -> int:
-    from streamspace.deploy import commands, summary  # the Hub's client is imported only where it is needed
+def new(asked: argparse.Namespace) -> int:
+    """Writes a config for a model, checks it with the Hub, and deploys it if asked to."""
+    from streamspace.new import command  # the Hub's client is imported only where it is needed
+
+    path = command.new(asked, say)
+    found = _about(str(path), True, "error")
+    for finding in (each for each in found if each.severity != "note"):
+        say(finding, sys.stderr if finding.severity == "error" else None)
+    if findings.errors(found):
+        return 2
+    secret = [f"--secret={each}" for each in asked.secret]
+    if asked.deploy:
+        return main(["deploy", asked.deploy, "--config", path.stem, *secret])
+    needs = " --secret HF_TOKEN" if any("secret HF_TOKEN" in each.problem for each in found) else ""
+    deploying = f"python -m streamspace deploy OWNER/NAME --config {path.stem}{needs}"
+    say(f"next: make run CONFIG=config/{path.name}, or {deploying}")
+    return 0
+
+
+def _on_the_hub(name: str, asked: argparse.Namespace) -> int:
+    from streamspace.deploy import commands, summary
 
     run = {
         "deploy": commands.deploy,
@@ -123,70 +145,12 @@ def _on_the_hub(name: str, options: argparse.Namespace) -> int:
         "rollback": commands.go_back,
         "remove": commands.remove,
     }
-    with summary.recorded(say, f"{name} {options.space}", os.environ.get(summary.VARIABLE)) as both:
-        return run[name](options, both)
+    with summary.recorded(say, f"{name} {asked.space}", os.environ.get(summary.VARIABLE)) as both:
+        return run[name](asked, both)
 
 
-def _parser() -> argparse.ArgumentParser:
-    prog = "streamspace" if sys.argv[0].endswith("streamspace") else "python -m streamspace"
-    parser = argparse.ArgumentParser(prog=prog, description="Check, deploy and maintain a streaming Space.")
-    parser.add_argument("--version", action="version", version=streamspace.__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    checking = commands.add_parser("check", help="check the config files, the card and the files to upload")
-    checking.add_argument("files", nargs="*", metavar="FILE", help="a path or a name in config/ (default: all of them)")
-    checking.add_argument("--online", action="store_true", help="also ask the Hub about the model's access and size")
-    checking.add_argument(
-        "--build", action="store_true", help="also let pip resolve what the Hub would install (about 30 seconds)"
-    )
-    checking.add_argument("--json", action="store_true", help="print the findings as JSON")
-    checking.set_defaults(run=check)
-    generating = commands.add_parser("generate", help="write the files that are generated from the config's types")
-    generating.set_defaults(run=generate)
-    showing = commands.add_parser("card", help="print the Space card of a config")
-    showing.add_argument("config", nargs="?", default="default", metavar="CONFIG", help="default: config/default.yaml")
-    showing.add_argument("--write", action="store_true", help="write it into README.md instead")
-    showing.set_defaults(run=show_card)
-    _add_hub_commands(commands)
-    return parser
-
-
-def _add_hub_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    helps = {
-        "deploy": "deploy a config to a Space, wait until it runs, and verify that it replies",
-        "status": "show what a Space runs",
-        "logs": "print a Space's log",
-        "rollback": "restore the previous version of a Space",
-        "remove": "delete a Space permanently",
-    }
-    added = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
-    for name, command in added.items():
-        command.add_argument("space", metavar="OWNER/NAME", help="the Space")
-        command.set_defaults(run=functools.partial(_on_the_hub, name))
-    for name in ("deploy", "rollback"):
-        added[name].add_argument(
-            "--timeout",
-            type=float,
-            default=1800,
-            metavar="SECONDS",
-            help="how long to wait (default: 1800)",
-        )
-    _add_deploy_options(added["deploy"].add_argument)
-    added["logs"].add_argument("--build", action="store_true", help="the build log instead of the app's log")
-    added["logs"].add_argument("--follow", action="store_true", help="print new lines until interrupted")
-    added["remove"].add_argument("--confirm", metavar="OWNER/NAME", required=True, help="the Space's name again")
-    added["rollback"].add_argument("--to", metavar="SHA", help="the commit to restore (`status` lists the latest)")
-
-
-def _add_deploy_options(add: Callable[..., object]) -> None:
-    add("--config", metavar="CONFIG", help="a path or a name in config/ (default: $SPACE_CONFIG, else default)")
-    add("--hardware", metavar="NAME", help="override the config's card.hardware")
-    add("--private", action="store_true", help="make the Space private")
-    secret = "set a secret to the value of the environment variable of that name, or of VARIABLE; repeatable"  # noqa: S105
-    add("--secret", action="append", default=[], metavar="NAME[=VARIABLE]", help=secret)
-    add("--replace-secrets", action="store_true", help="also set secrets that are already set")
-    add("--variable", action="append", default=[], metavar="NAME=VALUE", help="set a public variable; repeatable")
-    add("--dry-run", action="store_true", help="print the plan without applying it")
-
+RUN: dict[str, options.Run] = {"check": check, "generate": generate, "card": show_card, "new": new}
+RUN |= {name: functools.partial(_on_the_hub, name) for name in ("deploy", "status", "logs", "rollback", "remove")}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -111,7 +111,7 @@ def _make(name: str, folder: Path) -> tuple[Any, list[str]]:
 
 def _experts(model: Any, folder: Path) -> Row:
     """Whether `check` counts as many weights of experts, by config.json, as the model has, within a third."""
-    from streamspace.checks.memory import expert_weights
+    from streamspace.checks.weights import expert_weights
 
     layers = [layer for layer in model.modules() if "Conv" not in type(layer).__name__]
     there = sum(each.numel() for layer in layers for each in layer.parameters(recurse=False) if each.dim() == 3)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from streamspace.checks.findings import Finding
-from streamspace.checks.platform import COLORS, HARDWARE, SHORT_DESCRIPTION
+from streamspace.checks.platform import COLORS, FREE, HARDWARE, SHORT_DESCRIPTION
 from streamspace.config.types import Config
 from streamspace.hub import card
 
@@ -23,6 +23,9 @@ def from_config(config: Config, where: str) -> Iterator[Finding]:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         problem = f"card.hardware: expected hardware that the Hub rents, got {config.card.hardware!r}{hint}"
         yield Finding("error", where, problem, f"One of: {', '.join(HARDWARE)}")
+    if config.card.sleep_minutes and config.card.hardware in FREE:
+        problem = f"card.sleep_minutes: expected null on {config.card.hardware}, which sleeps by the Hub's own rule"
+        yield Finding("warning", where, f"{problem}, got {config.card.sleep_minutes}")
     if config.endpoint and config.endpoint.secret:
         problem = f"endpoint.secret: the Space needs a secret {config.endpoint.secret!r} with the server's key"
         yield Finding("note", where, problem, f"Deploy with --secret {config.endpoint.secret}")

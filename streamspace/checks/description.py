@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from streamspace.checks.findings import Finding
-from streamspace.checks.memory import experts_left
 from streamspace.checks.packages import WHERE
 from streamspace.checks.templates import findings as template_findings
+from streamspace.checks.weights import experts_left
 from streamspace.config.types import Config
 from streamspace.model import context, suitability
+from streamspace.model.defaults import completed
 from streamspace.repository import ROOT
 
 Read = Callable[[str], "str | None"]  # the text of a file of the model, if there is one
@@ -37,7 +38,7 @@ def findings(config: Config, read: Read, wanted: Collection[str], where: str) ->
 
 def limits(config: Config, shape: Mapping[str, Any], tokenizer_limit: float | None, where: str) -> Iterator[Finding]:
     """A finding where the config's limits exceed the context window."""
-    fit = context.fit(config, context.window(shape, tokenizer_limit))
+    fit = context.fit(config, context.window(completed(shape), tokenizer_limit))
     if fit.problem:
         yield Finding("error", where, fit.problem, fit.advice)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from huggingface_hub import HfApi, ModelInfo, get_session, hf_hub_url
@@ -11,8 +11,9 @@ from huggingface_hub.utils import build_hf_headers
 
 from streamspace import gguf
 from streamspace.checks import description
+from streamspace.checks.cache import cache_bytes
 from streamspace.checks.findings import Finding, Severity
-from streamspace.checks.memory import DECIMAL, Need, cache_bytes, fits, has_room, shown
+from streamspace.checks.memory import DECIMAL, Need, fits, has_room, shown
 from streamspace.checks.packages import WHERE
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
@@ -57,21 +58,20 @@ def on_hub(api: HfApi, info: ModelInfo, config: Config, hardware: str, where: st
         yield Finding("error", where, problem, "Publishers of GGUF files name their repositories ...-GGUF")
         return
     named = config.model.file if config.model.file in found else None
-    with hub_errors(f"read the beginning of {named or next(iter(found))}", info.id):
-        shape = gguf.shape(_head(api, info, named or next(iter(found))))
-    needs = {name: _need(size, shape, config, hardware) for name, size in found.items()}
-    fitting = [name for name, need in needs.items() if has_room(need, hardware)]
+    shape = header(api, info, named or next(iter(found)))
+    needed = needs(info, shape, config, hardware)
+    fitting = [name for name, need in needed.items() if has_room(need, hardware, config)]
     listed = ", ".join(
         f"{name} ({shown(size, DECIMAL)}{'' if name in fitting else ', too large'})" for name, size in found.items()
     )
     if named:
         yield Finding("note", where, f"the GGUF files of {info.id}, by what fits {hardware}: {listed}")
-        yield from fits(needs[named], hardware, config, where)
+        yield from fits(needed[named], hardware, config, where)
         yield from description.limits(config, shape, None, where)
         if info.gguf or config.model.chat_template:
             yield from description.chat_template(config, _tokenizer(info), None, where)
         return
-    best = next((name for name in fitting if USUAL in name.lower()), (fitting or list(found))[-1])
+    best = recommended(fitting or list(found))
     got = repr(config.model.file) if config.model.file else "none"
     problem = f"model.file: expected one of the GGUF files of {info.id!r}, got {got}; for {hardware} there are {listed}"
     yield Finding("error", where, problem, f"Write:\n  model:\n    id: {info.id}\n    file: {best}")
@@ -101,8 +101,20 @@ def _tokenizer(info: ModelInfo) -> dict[str, Any]:
     return {name: said[name] for name in ("chat_template", "bos_token", "eos_token") if said.get(name)}
 
 
-def _need(size: int, shape: Mapping[str, int], config: Config, hardware: str) -> Need:
-    return Need(size, cache_bytes(shape, config, hardware))
+def needs(info: ModelInfo, shape: Mapping[str, int], config: Config, hardware: str) -> dict[str, Need]:
+    """The memory that each model of a repository needs, smallest first; `shape` is that of any of them."""
+    return {name: Need(size, cache_bytes(shape, config, hardware)) for name, size in files(info).items()}
+
+
+def recommended(names: Sequence[str]) -> str:
+    """Of models that fit, smallest first, the one in the quantization that publishers recommend, else the largest."""
+    return next((name for name in names if USUAL in name.lower()), names[-1])
+
+
+def header(api: HfApi, info: ModelInfo, name: str) -> dict[str, int]:
+    """The shape of the model in a GGUF file, by its beginning. Raises DeployError."""
+    with hub_errors(f"read the beginning of {name}", info.id, "model"):
+        return gguf.shape(_head(api, info, name))
 
 
 def _head(api: HfApi, info: ModelInfo, name: str) -> dict[str, Any]:

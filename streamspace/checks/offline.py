@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from streamspace.checks import card as cards
-from streamspace.checks import description, device_fit, files, gguf_files, packages
+from streamspace.checks import description, device_fit, files, gguf_files, packages, stale
 from streamspace.checks.findings import Finding, Severity
-from streamspace.checks.memory import local_weights, oversized
+from streamspace.checks.memory import oversized
+from streamspace.checks.weights import local_weights
 from streamspace.config import paths
 from streamspace.config.types import Config
 from streamspace.hub import card, requirements, upload
@@ -27,6 +28,7 @@ def findings(config: Config, path: Path, hardware: str | None = None, lacking: S
 def _findings(config: Config, path: Path, hardware: str, lacking: Severity) -> Iterator[Finding]:
     where = upload.config_path(path)
     yield from cards.from_config(config, where)
+    yield from stale.findings(config, path, where)
     wanted = requirements.read()
     yield from packages.pins(hardware, wanted)
     yield from packages.conflicts(hardware, wanted)

@@ -47,6 +47,7 @@ HARDWARE = {
     "rtx-pro-6000x4": 96,
     "rtx-pro-6000x8": 96,
 }
+FREE = ("cpu-basic", ZEROGPU)  # hardware without a price an hour, which sleeps by the Hub's own rule
 XLARGE_GB = 96  # ZeroGPU's whole GPU, at twice the quota
 ZEROGPU_DISK_GB = 150  # from reports: packing 77 GB of weights failed with "No space left on device"
 

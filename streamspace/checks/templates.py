@@ -28,15 +28,15 @@ def findings(
 
     `default` is the config's choice of thinking.
     """
-    source = own_file or _default(tokenizer.get("chat_template"))
-    if not source:
+    text = source(tokenizer, own_file)
+    if not text:
         problem = "task: expected a model with a chat template for 'chat', and this one has none"
         yield Finding("error", where, problem, "Choose the instruct version of the model, or set task: completion")
         return
     try:
-        found = obstacle(partial(_failure, source, _tokens(tokenizer)))
-        refused = trial(source, [messages for messages, _ in CASES.values()], _tokens(tokenizer))
-        thoughts = choices(source, _tokens(tokenizer)) if thinking.is_named(source) else []
+        found = obstacle(partial(_failure, text, tokens(tokenizer)))
+        refused = trial(text, [messages for messages, _ in CASES.values()], tokens(tokenizer))
+        thoughts = choices(text, tokens(tokenizer))[0] if thinking.is_named(text) else []
     except Endless:
         found, refused, thoughts = ("which takes more time or memory than a template needs", OWN), [], []
     if found:
@@ -58,19 +58,20 @@ def _thinking(choices: Sequence[str], default: str | None, where: str) -> Iterat
         yield Finding("warning", where, f"thinking.default: expected {expected}, got {default!r}", "The app ignores it")
 
 
-def _default(template: Any) -> str | None:
-    """The template named default, if there are several, as in old tokenizers."""
-    if isinstance(template, list):
-        return next((each["template"] for each in template if each.get("name") == "default"), None)
-    return template
+def source(tokenizer: Mapping[str, Any], own_file: str | None) -> str | None:
+    """The text of a model's template; of several, as in old tokenizers, the one named default."""
+    named = tokenizer.get("chat_template")
+    if isinstance(named, list):
+        named = next((each["template"] for each in named if each.get("name") == "default"), None)
+    return own_file or named
 
 
-def _failure(source: str, tokens: Mapping[str, str], messages: Messages, tools: Sequence[dict[str, Any]]) -> str | None:
-    (error,) = trial(source, [messages], tokens, tools, MARK)
+def _failure(text: str, special: Mapping[str, str], messages: Messages, tools: Sequence[dict[str, Any]]) -> str | None:
+    (error,) = trial(text, [messages], special, tools, MARK)
     return error
 
 
-def _tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:
+def tokens(tokenizer: Mapping[str, Any]) -> dict[str, str]:
     """bos_token and the other special tokens as text; the file has text or a mapping."""
     found = {name: value for name, value in tokenizer.items() if name.endswith("_token")}
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -34,9 +35,9 @@ def _read(text: str, read: Any) -> Any:
 class _Loader(yaml.SafeLoader):
     """YAML without what a config has no use for: aliases, dates, keys that aren't text or that stand twice."""
 
-    # 2026-11-25 stays text
+    # 2026-11-25 stays text, as << does
     yaml_implicit_resolvers = {  # noqa: RUF012  PyYAML's own attribute
-        first: [(tag, form) for tag, form in known if not tag.endswith(":timestamp")]
+        first: [(tag, form) for tag, form in known if not tag.endswith((":timestamp", ":merge"))]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -60,8 +61,12 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # `!!set a` is none
             key = self.construct_object(key_node) if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
+                if isinstance(key_node, yaml.MappingNode) and node.flow_style:
+                    raise _refusal("{{, a placeholder that nothing filled in", node.start_mark)
                 shown = NODES.get(type(key_node)) or repr(key_node.value)
                 raise _refusal(f"{shown} as a key, where text is expected", key_node.start_mark)
+            if key == "<<":
+                raise _refusal("the merge key <<, where the keys themselves are expected", key_node.start_mark)
             if key in seen:
                 raise _refusal(f"the key {key!r} a second time", key_node.start_mark)
             seen.add(key)
@@ -75,6 +80,28 @@ class _Loader(yaml.SafeLoader):
         if isinstance(value, int) and abs(value) > LARGEST:
             raise _refusal("a whole number of more than 64 bits", node.start_mark)
         return value
+
+
+# 1e-1 is a number in YAML 1.2, and no commit looks like it.
+EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+][0-9]+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+0123456789"))
+
+WORDS = (  # PyYAML's, in part, and what they come from
+    (r"character '\\t'", "a tab, where only spaces may indent"),
+    (r"mapping values are not allowed", "a colon that begins no value: the line is indented wrongly, or its text needs "
+     "quotes"),
+    (r"block end.*, but found '<scalar>'", "text after the end of a value: does it need quotes?"),
+    (r"expected <block end>|expected '<document start>'", "an indentation that no line above has"),
+    (r"could not find expected ':'", "a line without a colon after its key"),
+    (r"unexpected end of stream|while scanning a quoted scalar", "a quote that isn't closed"),
+    (r"expected ',' or '[\]}]'", "a list or mapping in brackets that isn't closed, or lacks a comma"),
+    (r"cannot start any token", "a character that begins no value: put quotes around it"),
+)  # fmt: skip
+
+
+def explained(problem: str) -> str:
+    """What the parser says of a text, in the words of somebody who writes one."""
+    return next((words for form, words in WORDS if re.search(form, problem)), problem)
 
 
 def _refusal(problem: str, mark: Any) -> yaml.MarkedYAMLError:

@@ -5,7 +5,6 @@ Text is only inserted, so that comments, order and style of a file stay as they 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from streamspace.config.base import part_of
 from streamspace.config.parsing import compose
 from streamspace.config.ranges import Range
 from streamspace.config.types import Config
+from streamspace.config.writing import inline
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _missing(model: type[BaseModel], mapping: yaml.MappingNode, above: str = "")
 def _insert(text: str, missing: Missing) -> str:
     name, mapping, after = missing.key.split(".")[-1], missing.mapping, missing.after
     if mapping.flow_style:
-        entry = f"{name}: {_value(missing.field.get_default(call_default_factory=True))}"
+        entry = f"{name}: {_value(missing.field.get_default(call_default_factory=True), flow=True)}"
         at = after.end_mark.index if after else mapping.start_mark.index + 1
         entry = f", {entry}" if after else f"{entry}{', ' if mapping.value else ''}"
         return text[:at] + entry + text[at:]
@@ -78,8 +78,8 @@ def _end(text: str, value: yaml.Node, column: int) -> int:
     while isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
         last = value.value[-1]
         value = last[1] if isinstance(last, tuple) else last
-    written = text[: value.end_mark.index].rstrip()  # PyYAML counts blank lines after some values to them
-    end = text.index("\n", len(written)) + 1
+    upto = text[: value.end_mark.index].rstrip()  # PyYAML counts blank lines after some values to them
+    end = text.index("\n", len(upto)) + 1
     comments = re.compile(rf"(?: {{{column + 1},}}#.*\n)*").match(text, end)
     return comments.end() if comments else end
 
@@ -98,13 +98,8 @@ def _lines(name: str, field: FieldInfo, indent: str) -> Iterator[str]:
         yield f"{indent}{name}: {_value(value)}{comment and f' # {comment}'}\n"
 
 
-def _value(value: object) -> str:
-    """A value on one line, as the presets write it."""
-    data = to_jsonable_python(value)
-    if isinstance(data, str) and yaml.safe_load(data or "null") != data:
-        return json.dumps(data, ensure_ascii=False)
-    written: str = yaml.safe_dump([data], default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
-    return written.strip()[1:-1]
+def _value(value: object, flow: bool = False) -> str:
+    return inline(to_jsonable_python(value), flow)
 
 
 def _comment(field: FieldInfo) -> str:

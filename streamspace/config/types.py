@@ -36,6 +36,17 @@ class Card(Part):
     hardware: Text = Field(
         "zero-a10g", description="Hardware that a deploy requests, for example zero-a10g or cpu-basic."
     )
+    sleep_minutes: int | None = Field(
+        None,
+        ge=5,
+        le=10_080,
+        description="Minutes without a visitor after which paid hardware sleeps, and costs nothing; null: never.",
+    )
+    visibility: Literal["public", "protected", "private"] | None = Field(
+        None,
+        description="`public`, `protected` (the app is public, its files are not) or `private`; `null`: public when it "
+        "is created, and then as it is.",
+    )
     preload: bool = Field(
         True,
         description="Download the model during the build; false for a gated model, which the build can't read.",

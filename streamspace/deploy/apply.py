@@ -12,7 +12,7 @@ from streamspace.config.types import Config
 from streamspace.deploy import smoke, watch
 from streamspace.deploy.excerpt import relevant
 from streamspace.deploy.hub import Space
-from streamspace.deploy.plan import Plan
+from streamspace.deploy.plan import AWAKE, Plan
 from streamspace.deploy.rollback import go_back
 from streamspace.deploy.state import Remote
 from streamspace.errors import DeployError, UsageError
@@ -83,11 +83,16 @@ def _settings(
     space: Space, plan: Plan, before: Remote, secrets: Mapping[str, str], undo: list[Callable[[], None]]
 ) -> None:
     """Applies the plan's settings, and appends their reversal to `undo`; a secret's old value can't be read."""
-    if plan.make_private:
-        space.set_private()
+    if plan.visibility:
+        space.set_visibility(plan.visibility)
+        if plan.visibility == "public":  # otherwise it stays hidden: what was asked for isn't undone by a failure
+            undo.append(partial(space.set_visibility, before.visibility))
     if plan.hardware:
         space.set_hardware(plan.hardware)
         undo.append(partial(space.set_hardware, before.hardware or plan.hardware))
+    if plan.sleep:
+        space.set_sleep(plan.sleep)
+        undo.append(partial(space.set_sleep, before.sleep or AWAKE))
     for name, value in secrets.items():
         space.set_secret(name, value)
     for name, value in plan.variables.items():

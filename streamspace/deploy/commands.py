@@ -9,11 +9,11 @@ from pathlib import Path
 
 from huggingface_hub.utils import filter_repo_objects
 
-from streamspace.checks import offline
-from streamspace.checks.findings import errors
+from streamspace.checks import costs, offline
+from streamspace.checks.findings import Finding, errors
 from streamspace.config import file as configfile
 from streamspace.config.types import Config
-from streamspace.deploy import apply, plan, rollback
+from streamspace.deploy import access, apply, plan, rollback, tuning
 from streamspace.deploy.hub import Space
 from streamspace.deploy.watch import FAILED, ON_THE_WAY
 from streamspace.errors import DeployError, UsageError
@@ -31,23 +31,23 @@ def deploy(options: argparse.Namespace, say: Say) -> int:
     path = configfile.locate(options.config) if options.config else configfile.chosen()
     config = configfile.read(path)
     space, desired = Space(options.space), _wish(options, config, path)
-    found = offline.findings(config, path, desired.hardware)
-    for finding in found:
-        say(str(finding))
-    if errors(found):
-        say("Not deployed: fix the above first")
+    if not _passes(offline.findings(config, path, desired.hardware), options.anyway, say):
         return 2
     before = space.fetch()
-    steps = plan.make(desired, upload.files(config, path, _model_files(space, config)), before)
+    steps = plan.make(desired, upload.files(config, path, _model_files(space, config), space.name), before)
+    if not _passes(access.findings(desired, before, config, path), options.anyway, say):
+        return 2
     say(f"{desired.space}: the plan, for {desired.config}")
-    for line in steps.lines():
-        say(f"  {line}")
+    for line in (*steps.lines(), costs.said(space.api, desired.hardware, config.card.sleep_minutes)):
+        say(f"  {line}") if line else None
     if options.dry_run:
         say("dry run: nothing was done")
         return 0
     if steps.empty and before:
         return _unchanged(space, before.sha, config, say, options.timeout)
-    _report(apply.apply(space, steps, before, config, say, options.timeout), space, say)
+    live = apply.apply(space, steps, before, config, say, options.timeout)
+    tuning.tune(live.answer, config, path, desired.hardware, options.tune, say)
+    _report(live, space, say)
     return 0
 
 
@@ -96,12 +96,22 @@ def remove(options: argparse.Namespace, say: Say) -> int:
     return 0
 
 
+def _passes(found: Sequence[Finding], anyway: bool, say: Say) -> bool:
+    """Prints findings, and whether a deploy goes on."""
+    for finding in found:
+        say(str(finding))
+    if errors(found):
+        say("deploying anyway, as asked" if anyway else "Not deployed: fix the above first (--anyway: deploy as it is)")
+    return anyway or not errors(found)
+
+
 def _wish(options: argparse.Namespace, config: Config, path: Path) -> plan.DesiredState:
     return plan.DesiredState(
         options.space,
         upload.config_path(path),
         options.hardware or config.card.hardware,
-        options.private,
+        "private" if options.private else config.card.visibility,
+        config.card.sleep_minutes and 60 * config.card.sleep_minutes,
         _secrets(options.secret),
         options.replace_secrets,
         {"SPACE_CONFIG": upload.config_path(path), plan.WITHOUT_SSR: "false", **_variables(options.variable)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -13,21 +14,24 @@ WIDEST = 300  # characters per line: pip lists every version of a package
 
 
 def relevant(lines: Sequence[str], most: int = 20) -> list[str]:
-    """The relevant lines, `most` at most, cleaned, and shortened where they are long.
+    """The relevant lines, `most` at most, cleaned, and shortened where they are long; the first tells why.
 
-    These are the last traceback, else the lines from pip's first error on, else the lines around the last mention of
-    an error, else the end.
+    These are the last traceback's error with its calls, else the lines from pip's first error on, else those from the
+    last mention of an error on, else the end.
     """
     lines = [_short(clean(line.rstrip())) for line in lines if line.strip()]
     starts = [index for index, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
     if starts:
-        return _cut(lines[starts[-1] :], most, 1)
+        calls = list(itertools.takewhile(lambda line: line.startswith(" "), lines[starts[-1] + 1 :]))
+        error, after = lines[starts[-1] + 1 + len(calls) :][:1], lines[starts[-1] + 2 + len(calls) :]
+        found = [*error, *_cut([lines[starts[-1]], *calls], most - len(error), 1)]
+        return [*found, *after[: most - len(found)]]
     refused = [index for index, line in enumerate(lines) if REFUSED.match(line)]
     if refused:
         return _cut(lines[refused[0] :], most, most // 2)
     telling = [index for index, line in enumerate(lines) if TELLING.search(line)]
-    end = min(len(lines), telling[-1] + 4) if telling else len(lines)
-    return lines[max(0, end - most) : end]
+    start = next((index for index in reversed(telling) if index - 1 not in telling), len(lines) - most)
+    return _cut(lines[max(0, start) :], most, most // 2)
 
 
 def headline(message: str) -> str:

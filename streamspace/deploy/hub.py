@@ -50,12 +50,13 @@ class Space:
                 return None
             return Remote(
                 sha=info.sha or "",
-                private=bool(info.private),
+                visibility=getattr(info, "visibility", None) or ("private" if info.private else "public"),
                 hardware=permitted(self._hardware),
                 files=self.files(info.sha or "main"),
                 variables=self.variables(),
                 config=next((commit.config for commit in self.commits() if commit.config), None),
                 secrets=permitted(lambda: frozenset(self.api.get_space_secrets(self.name))),
+                sleep=permitted(lambda: self.api.get_space_runtime(self.name).sleep_time),
             )
 
     def create(self, plan: Plan, secrets: Mapping[str, str]) -> str:
@@ -64,9 +65,10 @@ class Space:
             self.api.create_repo(
                 self.name,
                 repo_type="space",
-                private=plan.desired.private,
+                visibility=plan.desired.visibility,  # type: ignore[arg-type]
                 space_sdk="gradio",
                 space_hardware=plan.desired.hardware,  # type: ignore[arg-type]
+                space_sleep_time=plan.sleep,
                 space_secrets=[{"key": key, "value": value} for key, value in secrets.items()],
                 space_variables=[{"key": key, "value": value} for key, value in plan.variables.items()],
             )
@@ -78,10 +80,15 @@ class Space:
             found = permitted(lambda: self.api.get_space_variables(self.name))
         return None if found is None else {name: variable.value for name, variable in found.items()}
 
-    def set_private(self) -> None:
-        """Makes it private."""
-        with hub_errors("make the Space private", self.name):
-            self.api.update_repo_settings(self.name, repo_type="space", private=True)
+    def set_visibility(self, visibility: str) -> None:
+        """Makes it public, protected or private."""
+        with hub_errors(f"make the Space {visibility}", self.name):
+            self.api.update_repo_settings(self.name, repo_type="space", visibility=visibility)  # type: ignore[arg-type]
+
+    def set_sleep(self, seconds: int) -> None:
+        """Sets after how many seconds without a visitor it sleeps; -1 for never."""
+        with hub_errors("set when the Space sleeps", self.name):
+            self.api.set_space_sleep_time(self.name, seconds)
 
     def set_hardware(self, name: str) -> None:
         """Requests other hardware."""
@@ -163,7 +170,7 @@ class Space:
 
     def model_files(self, name: str, revision: str) -> list[str]:
         """The file names of a model's repository at a revision, empty if unreadable."""
-        with contextlib.suppress(DeployError), hub_errors(f"list the files of {name}", name):
+        with contextlib.suppress(DeployError), hub_errors(f"list the files of {name}", name, "model"):
             return self.api.list_repo_files(name, revision=revision)
         return []  # preloading is optional; `check --online` reports problems with the model
 

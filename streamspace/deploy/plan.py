@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streamspace.checks.platform import FREE
 from streamspace.deploy.state import Remote
 from streamspace.errors import DeployError
 from streamspace.hub.upload import File
 
 KEPT = {".gitattributes"}  # written and maintained by the Hub: the list of LFS files
+AWAKE = -1  # the Hub's word for a Space that never sleeps
 LONG = 12  # more files than this are listed by folder
 WITHOUT_SSR = "GRADIO_SSR_MODE"  # server-side rendering puts a proxy before the app's routes
 
 
 @dataclass(frozen=True)
 class DesiredState:
-    """The state that the command and the config ask for. `secrets` maps names to environment variables."""
+    """The state that the command and the config ask for. `secrets` maps names to environment variables.
+
+    `visibility` is None where it is to stay; `sleep` is in seconds, None for never.
+    """
 
     space: str
     config: str
     hardware: str
-    private: bool = False
+    visibility: str | None = None
+    sleep: int | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     replace_secrets: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -33,8 +39,9 @@ class Plan:
 
     desired: DesiredState
     create: bool = False
-    make_private: bool = False
+    visibility: str | None = None
     hardware: str | None = None
+    sleep: int | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     put: tuple[File, ...] = ()
@@ -51,18 +58,20 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether the Space is already up to date."""
-        settings = self.create or self.make_private or self.hardware or self.secrets or self.variables
+        settings = self.create or self.visibility or self.hardware or self.sleep or self.secrets or self.variables
         return not (settings or self.pushes)
 
     def lines(self) -> Iterator[str]:
         """The plan as it is printed: one line for each step."""
         if self.create:
-            private = "private " if self.desired.private else ""
-            yield f"create {private}Space {self.desired.space} on {self.desired.hardware}"
-        if self.make_private:
-            yield "make the Space private"
+            visible = f"{self.desired.visibility} " if self.desired.visibility else ""
+            yield f"create {visible}Space {self.desired.space} on {self.desired.hardware}"
+        if self.visibility:
+            yield f"make the Space {self.visibility}"
         if self.hardware:
             yield f"request hardware {self.hardware}"
+        if self.sleep:
+            yield f"let it sleep after {self.sleep // 60} minutes" if self.sleep > 0 else "let it never sleep"
         for name in self.secrets:
             yield f"set secret {name} (value from the environment)"
         for name, value in self.variables.items():
@@ -81,7 +90,11 @@ def make(desired: DesiredState, files: Sequence[File], remote: Remote | None) ->
     Raises DeployError if the Space would still run another config.
     """
     if remote is None:
-        return Plan(desired, create=True, secrets=desired.secrets, variables=dict(desired.variables), put=tuple(files))
+        sleep = None if desired.hardware in FREE else desired.sleep
+        return Plan(
+            desired, create=True, sleep=sleep, secrets=desired.secrets, variables=dict(desired.variables),
+            put=tuple(files),
+        )  # fmt: skip
     if remote.variables is None and remote.config not in (None, desired.config):
         raise DeployError(
             f"{desired.space} runs {remote.config}, and this token may not change that to {desired.config}. "
@@ -91,8 +104,9 @@ def make(desired: DesiredState, files: Sequence[File], remote: Remote | None) ->
     wanted = {file.path for file in files}
     return Plan(
         desired,
-        make_private=desired.private and not remote.private,
+        visibility=desired.visibility if desired.visibility != remote.visibility else None,
         hardware=desired.hardware if remote.hardware not in (None, desired.hardware) else None,
+        sleep=_sleep(desired, remote),
         secrets=_secrets(desired, remote),
         variables=_variables(desired, remote),
         put=put,
@@ -106,6 +120,13 @@ def make(desired: DesiredState, files: Sequence[File], remote: Remote | None) ->
 def _same(file: File, there: str | None) -> bool:
     """Compares by git object id (40 digits) for regular files, and by SHA-256 (64 digits) for LFS files."""
     return there is not None and there == (file.git_oid if len(there) == 40 else file.sha256)
+
+
+def _sleep(desired: DesiredState, remote: Remote) -> int | None:
+    """Seconds to set, AWAKE to end a time that was set before; free hardware sleeps by the Hub's own rule."""
+    if remote.hardware is None or desired.hardware in FREE or desired.sleep == remote.sleep:
+        return None
+    return desired.sleep or (AWAKE if (remote.sleep or AWAKE) > 0 else None)
 
 
 def _secrets(desired: DesiredState, remote: Remote) -> dict[str, str]:

@@ -14,7 +14,9 @@ from huggingface_hub import get_session, get_token
 from streamspace.config.types import Config
 from streamspace.errors import DeployError
 
-QUESTION = "Say hello in one short sentence."
+QUESTION = "Count from one to one hundred in words."  # longer than TOKENS, so that the speed can be told
+TOKENS = 64
+SHORTEST = 2 * TOKENS  # characters of a reply that has them all
 NOT_YET = {404, 502, 503, 504}  # the Hub's proxy, while a Space wakes
 WAKE_TIMEOUT = 120.0  # seconds for it to wake
 READ_TIMEOUT = 120.0  # seconds of silence; the app sends a heartbeat every few seconds
@@ -22,12 +24,23 @@ READ_TIMEOUT = 120.0  # seconds of silence; the app sends a heartbeat every few 
 
 @dataclass(frozen=True)
 class Answer:
-    """A live Space's reply: its text, seconds to the first text and in total, and the number of updates."""
+    """A live Space's reply: its text, seconds to the first text and in total, and the number of updates.
+
+    `asked` is how many tokens it was allowed.
+    """
 
     text: str
     first: float
     total: float
     updates: int
+    asked: int = TOKENS
+
+    @property
+    def speed(self) -> float:
+        """Tokens per second after the first text; 0 where the reply ended before its limit, by its characters."""
+        writing = self.total - self.first
+        full = len(self.text) >= SHORTEST * self.asked / TOKENS
+        return (self.asked - 1) / writing if full and writing > 0 else 0.0
 
     def __str__(self) -> str:
         shown = " ".join(self.text.split())
@@ -42,8 +55,7 @@ class Busy(DeployError):
 def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
     """The reply of the app at `address`. Raises DeployError if there is none, Busy if there is no capacity."""
     name, words = ("chat", "message") if config.task != "completion" else ("complete", "prompt")
-    tokens = config.sampling.max_new_tokens
-    body = {words: QUESTION, "max_new_tokens": max(tokens.min, min(64, tokens.max))}
+    body = {words: QUESTION, "max_new_tokens": _asked(config)}
     url = f"{address}/gradio_api/call/v2/{name}"
     try:
         offered = _patiently(lambda: get_session().get(f"{address}/gradio_api/info", headers=_headers()), say)
@@ -51,11 +63,17 @@ def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
             raise DeployError("The app runs, but could not load its model; its page and its log say why")
         started = time.monotonic()
         event = _patiently(lambda: get_session().post(url, json=body, headers=_headers(), timeout=READ_TIMEOUT), say)
-        return _read(f"{url}/{event['event_id']}", started)
+        return _read(f"{url}/{event['event_id']}", started, _asked(config))
     except httpx2.HTTPError as error:
         raise DeployError(f"{address} doesn't answer: {type(error).__name__} {error}".rstrip()) from error
     except (ValueError, KeyError, IndexError) as error:
         raise DeployError(f"{address} answers, but not as this app does: {error!r}") from error
+
+
+def _asked(config: Config) -> int:
+    """How many tokens the reply may have."""
+    tokens = config.sampling.max_new_tokens
+    return max(tokens.min, min(TOKENS, tokens.max))
 
 
 def _patiently(request: Callable[[], httpx2.Response], say: Callable[[str], None]) -> Any:
@@ -82,7 +100,7 @@ def _once(request: Callable[[], httpx2.Response]) -> tuple[int, httpx2.Response 
         return 503, None
 
 
-def _read(url: str, started: float) -> Answer:
+def _read(url: str, started: float, asked: int) -> Answer:
     text, first, updates = "", 0.0, 0
     with get_session().stream("GET", url, headers=_headers(), timeout=READ_TIMEOUT) as response:
         for event, data in _events(response.iter_lines()):
@@ -95,7 +113,7 @@ def _read(url: str, started: float) -> Answer:
                 break
     if not text.strip():
         raise DeployError("The app answered with an empty reply")
-    return Answer(text, first, time.monotonic() - started, updates)
+    return Answer(text, first, time.monotonic() - started, updates, asked)
 
 
 def _events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 class Remote:
     """A Space's files and settings. `files` maps paths to git object ids or SHA-256; `config` is the last deployed one.
 
-    `hardware`, `variables` and `secrets` are None if the token may not read them.
+    `hardware`, `variables` and `secrets` are None if the token may not read them. `sleep` is in seconds.
     """
 
     sha: str
-    private: bool
+    visibility: str
     hardware: str | None
     files: Mapping[str, str]
     variables: Mapping[str, str] | None
     secrets: frozenset[str] | None
     config: str | None = None
+    sleep: int | None = None
 
 
 @dataclass(frozen=True)

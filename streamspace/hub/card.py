@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from streamspace import gguf
+from streamspace.config import writing
 from streamspace.config.model import Model
 from streamspace.config.parsing import parse
 from streamspace.config.types import Config
@@ -20,23 +21,9 @@ PYTHON = "3.12"  # the Space's version; checks/platform.py lists those that Zero
 BLOCK = re.compile(r"\A---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
 
 
-class _Version(str):
-    """Text that YAML must quote: 3.10 without quotes is the number 3.1."""
-
-
-class _Dumper(yaml.SafeDumper):
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
-
-
-_Dumper.add_representer(_Version, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, '"'))
-
-
 def render(config: Config, files: Sequence[str] = ()) -> str:
     """The front matter with its `---` lines; `files` are the model's, required to preload a pinned revision."""
-    return (
-        f"---\n{yaml.dump(fields(config, files), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)}---\n"
-    )
+    return f"---\n{writing.block(fields(config, files))}---\n"
 
 
 def fields(config: Config, files: Sequence[str] = ()) -> dict[str, Any]:
@@ -49,8 +36,8 @@ def fields(config: Config, files: Sequence[str] = ()) -> dict[str, Any]:
         "colorFrom": card.color_from,
         "colorTo": card.color_to,
         "sdk": "gradio",
-        "sdk_version": _Version(gradio),
-        "python_version": _Version(PYTHON),
+        "sdk_version": writing.Quoted(gradio),
+        "python_version": writing.Quoted(PYTHON),
         "app_file": "app.py",
         "short_description": card.short_description,
         "license": card.license,

@@ -16,8 +16,8 @@ TOKENS = "https://huggingface.co/settings/tokens"
 
 
 @contextlib.contextmanager
-def hub_errors(step: str, space: str) -> Iterator[None]:
-    """Raises the Hub client's errors as a DeployError. `step` reads like "create the Space"."""
+def hub_errors(step: str, name: str, kind: str = "Space") -> Iterator[None]:
+    """Raises the Hub client's errors as a DeployError. `step` reads like "create the Space", of a Space or a model."""
     try:
         yield
     except hub.OIDCError as error:
@@ -28,7 +28,7 @@ def hub_errors(step: str, space: str) -> Iterator[None]:
             "then run the same command again: it goes on where it stopped"
         ) from error
     except (hub.HfHubHTTPError, hub.LocalTokenNotFoundError) as error:
-        raise DeployError(f"Can't {step}: {_meaning(error, space)}") from error
+        raise DeployError(f"Can't {step}: {_meaning(error, name, kind)}") from error
     except ValueError as error:  # the Hub's validation of the card
         raise DeployError(
             f"Can't {step}: {first_line(' '.join(str(error).split()))}. Run: python -m streamspace check"
@@ -51,8 +51,8 @@ def status(error: BaseException | None) -> int:
     return response.status_code if response is not None else 0
 
 
-def _meaning(error: Exception, space: str) -> str:
-    owner = space.split("/")[0]
+def _meaning(error: Exception, name: str, kind: str) -> str:
+    owner = name.split("/")[0]
     code = status(error)
     if isinstance(error, hub.LocalTokenNotFoundError) or (code == 401 and not _authorization(error)):
         return "the Hub doesn't know who you are. Run: hf auth login (in CI: set HF_TOKEN or HF_OIDC_RESOURCE)"
@@ -67,9 +67,9 @@ def _meaning(error: Exception, space: str) -> str:
             "Do this step once with a token of your own: run the same command on your computer, after hf auth login"
         )
     if isinstance(error, hub.RepositoryNotFoundError) and code in (401, 404):
-        return f"there is no Space {space!r}, or your token may not see it. Check the spelling and `hf auth whoami`"
+        return MEANINGS[404].format(kind=kind, name=name)
     return MEANINGS.get(code, "the Hub answered {said}. Try again later; https://status.huggingface.co").format(
-        space=space, owner=owner, said=_said(error), wait=_wait(error)
+        kind=kind, name=name, owner=owner, said=_said(error), wait=_wait(error)
     )
 
 
@@ -82,10 +82,10 @@ MEANINGS = {
     "https://huggingface.co/settings/billing",
     403: f"your token may not write to {{owner!r}} ({{said}}). Give it the role 'write', or a fine-grained permission "
     f"for this Space, at {TOKENS}; in an organization, ask for the role 'write' there",
-    404: "there is no Space {space!r}, or your token may not see it. Check the spelling and `hf auth whoami`",
-    409: "the Hub is busy with another change of {space!r} ({said}). Wait a minute, and run the same command again",
-    412: "somebody else changed {space!r} since this deploy looked at it. Look at what changed "
-    "(https://huggingface.co/spaces/{space}/commits/main), and run the same command again to put yours over it",
+    404: "there is no {kind} {name!r}, or your token may not see it. Check the spelling and `hf auth whoami`",
+    409: "the Hub is busy with another change of {name!r} ({said}). Wait a minute, and run the same command again",
+    412: "somebody else changed {name!r} since this deploy looked at it. Look at what changed "
+    "(https://huggingface.co/spaces/{name}/commits/main), and run the same command again to put yours over it",
     429: "too many requests to the Hub ({said}). Wait {wait}, and run the same command again: it goes on from there",
 }
 

@@ -1,4 +1,4 @@
-"""The files of a deploy: what git tracks of an allow-list of this repository, and a README with the config's card.
+"""The files of a deploy: what git tracks of an allow-list of this repository, and the README of `readme`.
 
 Outside git it is all of the list. Links, hidden files and what tools leave behind are never among them. `checks`
 validates the files.
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from streamspace.config import paths
 from streamspace.config.types import Config
-from streamspace.hub import card
+from streamspace.hub import readme
 from streamspace.repository import ROOT, tracked
 
 ALWAYS = ["app.py", "requirements.txt", "LICENSE", "streamspace", "config"]
-IF_PRESENT = ["README.md", "packages.txt", "pre-requirements.txt"]  # a build reads the last two, and requirements.txt
+IF_PRESENT = ["packages.txt", "pre-requirements.txt"]  # a build reads the last two, and requirements.txt
 SKIPPED_ENDINGS = (".pyc", ".pyo", ".log", ".tmp", ".orig", ".rej", ".swp", "~")
 LINK, UNTRACKED = "a link", "a file that git doesn't track"
 
@@ -53,10 +53,11 @@ class File:
         return digest.hexdigest()
 
 
-def files(config: Config, path: Path, model_files: Sequence[str] = ()) -> list[File]:
-    """The sorted files for the config that was read from `path`. `model_files` go into the card."""
+def files(config: Config, path: Path, model_files: Sequence[str] = (), space: str = "OWNER/NAME") -> list[File]:
+    """The sorted files for the config that was read from `path`. `model_files` go into the card of `space`."""
     found = {name: File(name, ROOT / name) for name, reason in _entries(config) if not reason}
-    for file in (File(config_path(path), path), File("README.md", readme(config, model_files))):
+    text = readme.render(config, config_path(path), space, model_files)
+    for file in (File(config_path(path), path), File("README.md", text.encode())):
         found[file.path] = file
     return [found[name] for name in sorted(found)]
 
@@ -64,13 +65,6 @@ def files(config: Config, path: Path, model_files: Sequence[str] = ()) -> list[F
 def left_out(config: Config, path: Path) -> dict[str, str]:
     """The files of the allow-list that are not uploaded, and why."""
     return {name: reason for name, reason in _entries(config) if reason and name != config_path(path)}
-
-
-def readme(config: Config, model_files: Sequence[str] = ()) -> bytes:
-    """README.md as it is uploaded."""
-    own = card.README.is_file() and not paths.is_linked(card.README)
-    text = card.README.read_text("utf-8") if own else f"# {config.card.title}\n"
-    return card.put(text, card.render(config, model_files)).encode()
 
 
 def config_path(path: Path) -> str:

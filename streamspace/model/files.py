@@ -63,7 +63,7 @@ def fetch(
         wanted = [*(WANTED if weights else DESCRIPTION), *(["*.py"] if code else [])]
         folder = downloaded(name, revision, wanted, on_progress)
     if not (folder / "config.json").is_file() or (weights and not any(folder.glob(WEIGHTS))):
-        raise ModelError(_no_model(name, _files(folder) if is_local(name) else _listed(name, revision)))
+        raise ModelError(no_model(name, _files(folder) if is_local(name) else _listed(name, revision)))
     return folder
 
 
@@ -110,7 +110,7 @@ def _listed(name: str, revision: str | None) -> list[str]:
         raise ModelError(_hub_problem(name, revision, error), detail=first_line(error)) from error
 
 
-def _no_model(name: str, files: list[str]) -> str:
+def no_model(name: str, files: list[str]) -> str:
     """What a repository or a folder has in place of a model in safetensors."""
     if "adapter_config.json" in files:
         return (

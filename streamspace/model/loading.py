@@ -92,7 +92,7 @@ def _check_suitable(folder: Path, settings: Model, task: str) -> None:
     if found := suitability.obstacle(shape, settings.id, task, tables=True):
         raise ModelError(". ".join(found))
     if (kind := shape.get("model_type")) not in CONFIG_MAPPING and not shape.get("auto_map"):
-        raise ModelError(_too_new("model_type", kind, settings.id))
+        raise ModelError(suitability.too_new("model_type", kind, settings.id))
     for package in suitability.packages(shape, task):
         if not importlib.util.find_spec(package):
             raise ModelError(suitability.missing(settings.id, package))
@@ -145,15 +145,8 @@ def _config(settings: Model, folder: Path) -> Any:
     config = AutoConfig.from_pretrained(folder, trust_remote_code=trusted, **gguf_option(settings))
     quantizing.check_weights(settings, config)
     if rope := suitability.unknown_rope_type(config):
-        raise ModelError(_too_new("rope_type", rope, settings.id))
+        raise ModelError(suitability.too_new("rope_type", rope, settings.id))
     return config
-
-
-def _too_new(key: str, found: object, name: str) -> str:
-    return (
-        f"model.id: expected a {key} that transformers {transformers.__version__} knows, got {found!r} in config.json "
-        f"of {name!r}. Take a newer transformers in requirements.txt, or another model"
-    )
 
 
 def _model(settings: Model, folder: Path, config: Any, placement: Placement, processor: Any) -> Any:

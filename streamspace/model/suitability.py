@@ -56,6 +56,39 @@ def missing(name: str, package: str) -> str:
     )
 
 
+def unknown(shape: Mapping[str, Any], name: str) -> str | None:
+    """What is wrong with a model whose type transformers has no code for."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    kind = shape.get("model_type")
+    if kind in CONFIG_MAPPING:
+        return None
+    if not shape.get("auto_map"):
+        return too_new("model_type", kind, name)
+    return (
+        f"model.trust_remote_code: expected a model that transformers has code for, got {name!r} ({kind}), which "
+        "brings Python code of its own. Read that code; to run it, write a config by hand with trust_remote_code: true "
+        "and the commit that you read"
+    )
+
+
+def too_new(key: str, found: object, name: str) -> str:
+    """What is said of a value in a config.json that the installed transformers doesn't know."""
+    from transformers import __version__
+
+    return (
+        f"model.id: expected a {key} that transformers {__version__} knows, got {found!r} in config.json of {name!r}. "
+        "Take a newer transformers in requirements.txt, or another model"
+    )
+
+
+def quantizations() -> set[str]:
+    """The formats of quantized weights that transformers reads."""
+    from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
+
+    return {name.removesuffix("_4bit").removesuffix("_8bit") for name in AUTO_QUANTIZATION_CONFIG_MAPPING}
+
+
 def unknown_rope_type(config: Any) -> object:
     """The way of scaling positions that a loaded config asks for, if transformers doesn't know it."""
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS

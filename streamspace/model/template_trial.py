@@ -7,6 +7,7 @@ Python only, so a template that hides one endless step from the trial still stop
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import subprocess
@@ -48,22 +49,30 @@ def trial(
     return errors
 
 
-def choices(source: str, tokens: Mapping[str, str] | None = None) -> list[str]:
-    """The names of the choices of thinking that the template has, as the page has them. Raises Endless."""
-    found: list[str] = _in_its_process({"source": source, "variables": dict(tokens or {})})
-    return found
+def choices(source: str, tokens: Mapping[str, str] | None = None) -> tuple[list[str], str]:
+    """The names of the choices of thinking that the template has, and its default. Raises Endless."""
+    names, default = _in_its_process({"source": source, "variables": dict(tokens or {})})
+    return names, default
 
 
 def _in_its_process(job: Mapping[str, Any]) -> Any:
+    """What a process of its own makes of a job. Raises Endless."""
+    return json.loads(_answer(json.dumps(job)))
+
+
+@functools.lru_cache(maxsize=256)  # `check` asks the same of one template several times
+def _answer(job: str) -> str:
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
         done = subprocess.run(  # noqa: S603  no shell
-            [sys.executable, "-m", __name__], input=json.dumps(job), capture_output=True, text=True, encoding="utf-8",
+            [sys.executable, "-m", __name__], input=job, capture_output=True, text=True, encoding="utf-8",
             timeout=TRIAL_SECONDS, cwd=Path(__file__).parents[2], env=environ, check=False,
         )  # fmt: skip
-        return json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, ValueError):  # without an answer it was ended for its memory or time
+    except subprocess.TimeoutExpired:
         raise Endless from None
+    if not done.stdout:  # it was ended for its memory or time
+        raise Endless
+    return done.stdout
 
 
 def check(found: str | dict[str, str] | None, name: str) -> None:
@@ -114,7 +123,8 @@ def _main() -> None:
     if "conversations" in job:
         found: Any = [_error(source, each, variables, job["expected"]) for each in job["conversations"]]
     else:
-        found = list(thinking.find(source, partial(_probed, source, variables)).choices)
+        thoughts = thinking.find(source, partial(_probed, source, variables))
+        found = list(thoughts.choices), thoughts.default
     print(json.dumps(found))  # noqa: T201
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from huggingface_hub import SpaceHardware
 
+from streamspace.checks import cache, description, device_fit, files, memory, packages, platform, templates, weights
 from streamspace.checks import card as cards
-from streamspace.checks import description, device_fit, files, memory, packages, platform, templates
 from streamspace.checks.findings import Finding
 from streamspace.hub import card, requirements
 from streamspace.hub.upload import File
@@ -184,10 +184,10 @@ def test_the_cache_counts_layers_heads_context_and_replies_at_once() -> None:
         model__dtype="auto",
     )
     one = 2 * 36 * 8 * 128 * (8192 + 2048) * 2  # keys and values, bfloat16
-    assert memory.cache_bytes(shape, chosen, "zero-a10g") == one
-    assert memory.cache_bytes(shape, chosen, "a10g-small") == 4 * one
-    assert memory.cache_bytes({**shape, "max_position_embeddings": 4096}, chosen, "zero-a10g") == one * 4096 // 10240
-    assert memory.cache_bytes({}, chosen, "zero-a10g") == 0
+    assert cache.cache_bytes(shape, chosen, "zero-a10g") == one
+    assert cache.cache_bytes(shape, chosen, "a10g-small") == 4 * one
+    assert cache.cache_bytes({**shape, "max_position_embeddings": 4096}, chosen, "zero-a10g") == one * 4096 // 10240
+    assert cache.cache_bytes({}, chosen, "zero-a10g") == 0
 
 
 def test_a_model_that_does_not_fit_is_an_error_with_what_to_choose() -> None:
@@ -213,26 +213,26 @@ def test_a_model_that_does_not_fit_is_an_error_with_what_to_choose() -> None:
     ],
 )
 def test_the_number_format_follows_the_hardware(hardware: str, changes: dict[str, Any], expected: str) -> None:
-    assert memory.loaded_dtype(config(**changes), hardware) == expected
+    assert weights.loaded_dtype(config(**changes), hardware) == expected
 
 
 def test_quantized_weights_count_by_their_bits_and_the_rest_by_the_number_format() -> None:
     shape = {"vocab_size": 100_000, "hidden_size": 1000, "tie_word_embeddings": True}
     chosen = config(model__dtype="auto", model__quantization="int4", device="auto")
     kept, layers = 100_000_000, 900_000_000
-    assert memory.weight_bytes(kept + layers, shape, chosen, "a10g-small") == kept * 2 + layers * 0.52
+    assert weights.weight_bytes(kept + layers, shape, chosen, "a10g-small") == kept * 2 + layers * 0.52
     untied = {**shape, "tie_word_embeddings": False}
-    assert memory.weight_bytes(2 * kept + layers, untied, chosen, "a10g-small") == 2 * kept * 2 + layers * 0.52
+    assert weights.weight_bytes(2 * kept + layers, untied, chosen, "a10g-small") == 2 * kept * 2 + layers * 0.52
     int8 = config(model__dtype="auto", model__quantization="int8")
-    assert memory.weight_bytes(kept + layers, shape, int8, "zero-a10g") == kept * 2 + layers
-    assert memory.weight_bytes(kept + layers, shape, int8, "cpu-basic") == kept * 4 + layers
-    assert memory.weight_bytes(1_000, {}, config(model__dtype="auto"), "a10g-small") == 2_000
+    assert weights.weight_bytes(kept + layers, shape, int8, "zero-a10g") == kept * 2 + layers
+    assert weights.weight_bytes(kept + layers, shape, int8, "cpu-basic") == kept * 4 + layers
+    assert weights.weight_bytes(1_000, {}, config(model__dtype="auto"), "a10g-small") == 2_000
 
 
 def test_int8_on_a_cpu_has_to_fit_while_it_is_made_from_float32() -> None:
     int8 = config(model__quantization="int8")
-    assert memory.loading_bytes(4 * GIB, 5 * GIB, int8, "cpu-basic") == 21 * GIB
-    assert memory.loading_bytes(4 * GIB, 5 * GIB, int8, "t4-small") == 0
+    assert weights.loading_bytes(4 * GIB, 5 * GIB, int8, "cpu-basic") == 21 * GIB
+    assert weights.loading_bytes(4 * GIB, 5 * GIB, int8, "t4-small") == 0
     assert said(memory.fits(memory.Need(5 * GIB, GIB, 21 * GIB), "cpu-basic", int8, "a.yaml")) == [
         "a.yaml: model.id: expected a model that fits cpu-basic (16 GB), got one with 5.0 GiB of weights (21.0 GiB while "
         "it loads) and 1.0 GiB of cache. Choose a smaller or a quantized model, larger hardware"
@@ -314,24 +314,24 @@ EXPERTS = [  # config.json and the weights of its experts: three matrices for ea
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("shape", "weights"), EXPERTS)
-def test_experts_are_counted_by_config_json(shape: dict[str, Any], weights: int) -> None:
-    assert memory.expert_weights(shape) == weights
+@pytest.mark.parametrize(("shape", "count"), EXPERTS)
+def test_experts_are_counted_by_config_json(shape: dict[str, Any], count: int) -> None:
+    assert weights.expert_weights(shape) == count
 
 
 def test_experts_keep_their_number_format_when_the_rest_is_quantized() -> None:
     shape, experts = EXPERTS[0]
     count = experts + 1_600_000_000
     int8 = config(model__dtype="auto", model__quantization="int8")
-    assert memory.weight_bytes(count, shape, int8, "cpu-basic") == 4 * experts + 1_600_000_000
+    assert weights.weight_bytes(count, shape, int8, "cpu-basic") == 4 * experts + 1_600_000_000
     int4 = config(model__dtype="auto", model__quantization="int4", device="auto")
-    assert memory.weight_bytes(count, shape, int4, "a10g-small") == int(2 * experts + 1_600_000_000 * 0.52)
-    assert said(memory.experts_left(shape, int8, "a.yaml")) == [
+    assert weights.weight_bytes(count, shape, int4, "a10g-small") == int(2 * experts + 1_600_000_000 * 0.52)
+    assert said(weights.experts_left(shape, int8, "a.yaml")) == [
         "warning: a.yaml: model.quantization: int8 leaves the experts as they are, 45.1B of weights. Choose weights that "
         "are quantized already, with quantization: none"
     ]
-    assert said(memory.experts_left(shape, config(), "a.yaml")) == []
-    assert said(memory.experts_left(EXPERTS[-1][0], int8, "a.yaml")) == []
+    assert said(weights.experts_left(shape, config(), "a.yaml")) == []
+    assert said(weights.experts_left(EXPERTS[-1][0], int8, "a.yaml")) == []
 
 
 def described(shape: dict[str, Any], wanted: Any = WANTED, template: str | None = None, **changes: Any) -> list[str]:
@@ -512,7 +512,7 @@ def test_the_packages_that_a_space_needs_are_named() -> None:
 
 def test_half_precision_takes_two_bytes_per_weight() -> None:
     for dtype in ("float16", "bfloat16"):
-        assert memory.weight_bytes(1000, {}, config(model__dtype=dtype), "a10g-small") == 2000
+        assert weights.weight_bytes(1000, {}, config(model__dtype=dtype), "a10g-small") == 2000
 
 
 def test_requirements_are_read_as_on_a_space_whatever_the_computer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamspace.checks import device_fit, gguf_files, memory
+from streamspace.checks import cache, device_fit, gguf_files, weights
 from streamspace.config.types import Config
 from streamspace.hub import card
 from tests.running import changed
@@ -60,15 +60,15 @@ def test_only_that_file_is_preloaded() -> None:
 def test_its_cache_is_counted_in_16_bits() -> None:
     shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64}
     tokens = config().limits.prompt_tokens + config().sampling.max_new_tokens.max
-    assert memory.cache_bytes(shape, config(), "cpu-basic") == 2 * 2 * 64 * tokens * config().limits.concurrency * 2
+    assert cache.cache_bytes(shape, config(), "cpu-basic") == 2 * 2 * 64 * tokens * config().limits.concurrency * 2
 
 
 def test_a_local_model_is_weighed_by_all_of_its_files(tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / f"llm-0000{number}-of-00002.gguf").write_bytes(bytes(100))
-    assert memory.local_weights(config(**{"model.id": str(tmp_path), "model.file": None})) == 200
+    assert weights.local_weights(config(**{"model.id": str(tmp_path), "model.file": None})) == 200
     (tmp_path / "one.gguf").write_bytes(bytes(30))
-    assert memory.local_weights(config(**{"model.id": str(tmp_path / "one.gguf"), "model.file": None})) == 30
+    assert weights.local_weights(config(**{"model.id": str(tmp_path / "one.gguf"), "model.file": None})) == 30
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ def test_a_model_that_is_well_is_described_with_the_commit_to_pin(here: Checkout
         "note: config/tiny.yaml: 2.4M parameters, 4.9 MB to download\n"
         "note: config/tiny.yaml: the model fits cpu-basic: 9.2 MiB of weights and 30.0 MiB of cache, of 16 GB\n"
         "note: config/tiny.yaml: the page has a choice of how the model thinks: off, on\n"
+        "note: config/tiny.yaml: cpu-basic costs nothing beside a plan that includes it\n"
         "1 config file: no problems\n"
     )
 
@@ -97,7 +98,7 @@ def test_a_missing_model_says_where_to_look(here: Checkout) -> None:
     assert (said.code, said.err) == (
         2,
         "config/tiny.yaml: model.id: expected a model on the Hub, found none called 'owner/llm'. Check the spelling at "
-        "https://huggingface.co/owner/llm; if it is private, use a token that may read it\n",
+        "https://huggingface.co/owner/llm; if it is private, give a token that may read it: hf auth login, or HF_TOKEN\n",
     )
 
 
@@ -107,7 +108,7 @@ def test_a_gated_model_says_what_to_accept_and_is_fine_for_whom_it_is_open(here:
     assert (closed.code, closed.err) == (
         2,
         "config/tiny.yaml: model.id: 'owner/llm' is gated, and this token may not read it. Accept its terms on "
-        "https://huggingface.co/owner/llm, then deploy with --secret HF_TOKEN=VARIABLE\n",
+        "https://huggingface.co/owner/llm, then give a token that may read it: hf auth login, or HF_TOKEN\n",
     )
     preloading = here.run("check", "tiny", "--online")
     assert preloading.err == (

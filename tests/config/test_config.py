@@ -118,12 +118,12 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     ("changes", "line"),
     [
         ({"modle": {}}, "modle: expected a known key, got 'modle'; did you mean 'model'?"),
-        ({"model__id": 3}, "model.id: expected text, got 3"),
+        ({"model__id": 3}, "model.id: expected text, got 3. Put quotes around it"),
         ({"model__id": ""}, "model.id: expected text that is not empty, got ''"),
         ({"page__examples": "hello"}, "page.examples: expected a list, got 'hello'"),
         ({"page__width": 100}, "page.width: expected at least 480, got 100"),
         ({"limits": []}, "limits: expected a mapping of keys, got a list of 0"),
-        ({"system_prompt": False}, "system_prompt: expected text, got false"),
+        ({"system_prompt": False}, "system_prompt: expected text, got false. Put quotes around it"),
         ({"sampling__seed": 1.5}, "sampling.seed: expected a whole number, got 1.5"),
         ({"sampling__seed": -1}, "sampling.seed: expected at least 0, got -1"),
         ({"gpu__max_seconds": 900}, "gpu.max_seconds: expected at most 200, got 900"),
@@ -167,7 +167,7 @@ def test_an_empty_file_says_what_to_start_from(tmp_path: Path) -> None:
 
 def test_yaml_that_cannot_be_read_is_told_with_its_place(tmp_path: Path) -> None:
     assert problems(tmp_path, "card:\n  title: [one\npage: {}\n") == [
-        ":3:5: expected YAML, got expected ',' or ']', but got ':'"
+        ":3:5: expected YAML, got a list or mapping in brackets that isn't closed, or lacks a comma"
     ]
 
 

@@ -201,7 +201,8 @@ def test_problems_of_the_config_stop_a_deploy_before_the_hub_is_asked(here: Chec
     said = here.run(*TINY)
     assert said.code == 2
     assert said.out == (
-        "config/tiny.yaml: card.emoji: expected one emoji, got 'chat'\nNot deployed: fix the above first\n"
+        "config/tiny.yaml: card.emoji: expected one emoji, got 'chat'\n"
+        "Not deployed: fix the above first (--anyway: deploy as it is)\n"
     )
     assert hub.seen == []
 

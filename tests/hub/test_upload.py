@@ -69,8 +69,7 @@ def test_what_the_space_needs_and_git_does_not_track_stops_a_deploy(here: Checko
 @pytest.mark.parametrize("tracked", [True, False])
 def test_a_link_is_never_uploaded_and_stops_a_deploy(here: Checkout, tracked: bool) -> None:
     here.write(".env", "ENDPOINT_KEY=value-4711\n")
-    names = ("config/notes.txt", "streamspace/engines/extra.py", "packages.txt", "README.md")
-    (here.folder / "README.md").unlink()
+    names = ("config/notes.txt", "streamspace/engines/extra.py", "packages.txt")
     for name in names:
         (here.folder / name).symlink_to(here.folder / ".env")
     if tracked:

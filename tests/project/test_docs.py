@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +13,13 @@ from pathlib import Path
 import pytest
 
 from scripts import modules
+from streamspace import options
+from streamspace.__main__ import RUN
 from streamspace.checks.platform import HARDWARE, LARGE_WEIGHTS_GIB
 from tests.running import ROOT, clean
 from tests.standins.hub.checkout import Checkout
+from tests.standins.hub.recorded import add
+from tests.standins.hub.repos import Account
 from tests.standins.hub.server import Hub
 
 PACKAGE = ROOT / "streamspace"
@@ -26,12 +30,8 @@ INSTALLS = "make setup\n"  # not run here, since it needs the network; test_work
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
     running = Hub(tmp_path / "hub")
-    counted = {"parameters": {"BF16": 4_000_000_000}, "total": 4_000_000_000}
-    model = {path.name: path.read_bytes() for path in (ROOT / "models/tiny").iterdir()}
-    config = {**json.loads(model["config.json"]), "max_position_embeddings": 262_144}
-    described = {"config.json": config, "parameters.json": counted}
-    model |= {name: json.dumps(data).encode() for name, data in described.items()}
-    running.add_model("Qwen/Qwen3-4B-Instruct-2507", model)
+    add(running, "Qwen/Qwen3-4B-Instruct-2507", "Qwen/Qwen2.5-1.5B-Instruct")
+    running.tokens["hf_..."] = Account("owner", role="read")
     yield running
     running.end()
 
@@ -47,7 +47,7 @@ def test_the_commands_of_the_page_work_word_for_word_and_in_their_order(hub: Hub
     env = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_writer", "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     env |= {"HOME": str(tmp_path), "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
     done = subprocess.run(
-        ["bash", "-c", script], cwd=here.folder, capture_output=True, text=True, timeout=120,
+        ["bash", "-c", script], cwd=here.folder, capture_output=True, text=True, timeout=300,
         env={**clean(os.environ), **env},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,7 +70,13 @@ def test_the_page_names_hardware_that_there_is_with_the_memory_that_check_reckon
 
 def test_the_docs_link_to_and_name_files_that_there_are() -> None:
     missing = []
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")):
+    for page in (
+        ROOT / "README.md",
+        ROOT / "AGENTS.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ):
         text = page.read_text("utf-8")
         links = [page.parent / link.split("#")[0] for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)]
         names = re.findall(r"`((?:\w+/)+[\w.]+\.(?:py|js|css|yaml))`", text)
@@ -95,6 +101,15 @@ def test_the_messages_in_the_table_of_troubleshooting_are_messages_of_the_code()
     messages = re.findall(r"^\| \*([^*]+)\*", TEXT, re.MULTILINE)
     assert len(messages) >= 7
     assert [message for message in messages if message not in code] == []
+
+
+def test_every_command_that_the_pages_name_is_one() -> None:
+    known = options.parser(dict.fromkeys(RUN, print))  # type: ignore[arg-type]
+    text = "\n".join((ROOT / name).read_text("utf-8") for name in ("README.md", "AGENTS.md", "docs/deploying.md"))
+    commands = re.findall(r"^\.venv/bin/python -m streamspace (.+?)(?: +#.*)?$", text, re.MULTILINE)
+    assert len(commands) >= 12
+    for command in commands:
+        known.parse_args(shlex.split(command))
 
 
 def test_the_table_of_modules_is_made_from_their_docstrings() -> None:

@@ -17,7 +17,7 @@ FLOORS = [  # from the ground up: a package imports from lower floors only
     {"config"},
     {"model", "engines", "hub"},
     {"prompt", "checks"},
-    {"reply", "deploy"},
+    {"reply", "deploy", "new", "options"},
     {"web", "__main__"},
 ]
 
@@ -74,7 +74,7 @@ def test_app_decorates_one_function_by_the_name_that_the_platform_looks_for() ->
 def test_config_prompt_and_command_line_import_neither_torch_nor_gradio() -> None:
     light = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for package in ("config", "prompt", "hub", "checks", "deploy")
+        for package in ("config", "prompt", "hub", "checks", "deploy", "new")
         for path in sorted((PACKAGE / package).glob("*.py"))
         if path.name not in ("__init__.py", "image_builder.py")
     ]

@@ -23,10 +23,15 @@ class Account:
 
 @dataclass(frozen=True)
 class Blob:
-    """A file's content, and whether it is kept as a large file."""
+    """A file's content, whether it is kept as a large file, and its size where the content is only part of it."""
 
     content: bytes
     large: bool
+    declared: int | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.content) if self.declared is None else self.declared
 
     @property
     def git_oid(self) -> str:
@@ -38,9 +43,9 @@ class Blob:
 
     def entry(self, path: str) -> dict[str, object]:
         """As the tree endpoint describes it."""
-        found: dict[str, object] = {"type": "file", "path": path, "size": len(self.content), "oid": self.git_oid}
+        found: dict[str, object] = {"type": "file", "path": path, "size": self.size, "oid": self.git_oid}
         if self.large:
-            found["lfs"] = {"oid": self.sha256, "size": len(self.content), "pointerSize": 134}
+            found["lfs"] = {"oid": self.sha256, "size": self.size, "pointerSize": 134}
         return found
 
 
@@ -73,6 +78,9 @@ class Repo:
     variables: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     hardware: str = "cpu-basic"
+    protected: bool = False
+    sleep: int | None = None  # seconds
+    described: dict[str, object] = field(default_factory=dict)  # what the Hub says of a model beside its files
 
     @property
     def head(self) -> Commit:

@@ -27,6 +27,8 @@ TOKENS = {
     "hf_stranger": Account("stranger"),
 }
 
+PRICES = {"cpu-upgrade": 0.03, "t4-small": 0.4, "a10g-small": 1.0}  # USD an hour
+
 
 class Refused(Exception):
     """An answer other than 200."""
@@ -213,6 +215,7 @@ class Handler(BaseHTTPRequestHandler):
         if f"spaces/{name}" in self.hub.repos:
             raise Refused(409, "You already created this space repo")
         repo = Repo("space", name, private=asked.get("visibility") == "private", hardware=hardware)
+        repo.protected, repo.sleep = asked.get("visibility") == "protected", asked.get("sleepTimeSeconds")
         repo.secrets = {each["key"]: each["value"] for each in asked.get("secrets", [])}
         repo.variables = {each["key"]: each["value"] for each in asked.get("variables", [])}
         start = {".gitattributes": b"*.safetensors filter=lfs\n", "README.md": b"---\nsdk: gradio\n---\n"}
@@ -254,13 +257,15 @@ class Handler(BaseHTTPRequestHandler):
         answer: dict[str, Any] = {
             "id": name, "sha": commit.sha, "private": repo.private, "gated": "manual" if repo.readers is not None else False,
             "siblings": [
-                {"rfilename": path, "size": len(each.content), "blobId": each.git_oid} for path, each in commit.files.items()
+                {"rfilename": path, "size": each.size, "blobId": each.git_oid} for path, each in commit.files.items()
             ],
         }  # fmt: skip
         if kind == "spaces":
-            answer |= {"host": self.hub.machines[name].url, "runtime": self._runtime(name)}
+            answer |= {"visibility": "protected" if repo.protected else "private" if repo.private else "public"}
+            if name in self.hub.machines:
+                answer |= {"host": self.hub.machines[name].url, "runtime": self._runtime(name)}
         else:
-            answer |= self._model_facts(commit.files)
+            answer |= {**self._model_facts(commit.files), **repo.described}
         self._send(answer)
 
     @staticmethod
@@ -369,6 +374,7 @@ class Handler(BaseHTTPRequestHandler):
     def _runtime(self, name: str) -> dict[str, Any]:
         machine, repo = self.hub.machines[name], self.hub.repos[f"spaces/{name}"]
         found = {"stage": machine.stage, "hardware": {"current": repo.hardware, "requested": repo.hardware}}
+        found |= {"gcTimeout": repo.sleep}
         return {**found, "sha": machine.sha, **({"errorMessage": machine.message} if machine.message else {})}
 
     def runtime(self, name: str) -> None:
@@ -398,8 +404,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def settings(self, name: str) -> None:
         repo = self.writable("spaces", name, settings=True)
-        repo.private = self.json.get("visibility") == "private" or bool(self.json.get("private"))
+        repo.private, repo.protected = (self.json["visibility"] == each for each in ("private", "protected"))
         self._send({})
+
+    def set_sleep(self, name: str) -> None:
+        repo = self.writable("spaces", name, settings=True)
+        if repo.hardware in ("cpu-basic", ZEROGPU):
+            raise Refused(400, "The sleep time of free hardware can't be changed")
+        repo.sleep = self.json["seconds"]
+        self._send(self._runtime(name))
+
+    def prices(self) -> None:
+        units = {"unitCostMicroUSD": 0, "unitLabel": "minute", "accelerator": None, "cpu": "2 vCPU", "ram": "16 GB"}
+        units |= {"ephemeralStorage": "20 GB"}
+        self._send([
+            {**units, "name": name, "prettyName": name, "unitCostUSD": PRICES.get(name, 0.0) / 60} for name in HARDWARE
+        ])  # fmt: skip
 
     def logs(self, name: str, log: str) -> None:
         self.writable("spaces", name)
@@ -459,6 +479,8 @@ ROUTES: list[tuple[str, Callable[..., None]]] = [
     (rf"POST /api/spaces/{NAME}/duplicate", Handler.duplicate),
     (rf"POST /api/spaces/{NAME}/hardware", Handler.set_hardware),
     (rf"PUT /api/spaces/{NAME}/settings", Handler.settings),
+    (rf"POST /api/spaces/{NAME}/sleeptime", Handler.set_sleep),
+    (r"GET /api/spaces/hardware", Handler.prices),
     (rf"GET /api/spaces/{NAME}/logs/(?P<log>run|build)", Handler.logs),
     (rf"(?:GET|HEAD) /(?:{KIND}/)?{NAME}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", Handler.resolve),
 ]
