@@ -18,6 +18,7 @@ CORPUS = yaml.safe_load((ROOT / "tests/data/characters.yaml").read_text("utf-8")
 # Draws each text as a reply that came at once, as one that came in pieces, and as a question; gives what there is then.
 DRAW = """async ({ messages }, texts) => {
   const host = document.body.appendChild(document.createElement("div"));
+  host.hidden = true; // without its layout it is quick
   const actions = { retries: true };
   const draw = (text, size) => {
     const place = host.appendChild(document.createElement("div"));
