@@ -60,5 +60,5 @@ def test_a_configs_texts_cannot_draw_over_the_page(visit: Visit, space: App) -> 
 def test_gradios_description_of_the_api_is_shown_when_it_is_asked_for(visit: Visit, space: App) -> None:
     visitor = visit(space)
     visitor.page.goto(f"{space.url}/?view=api")
-    visitor.page.wait_for_selector("text=/chat")
+    visitor.page.wait_for_selector('text="/chat"')
     assert not visitor.page.is_visible("#app")

@@ -20,6 +20,8 @@ const wide = matchMedia("(min-width: 64rem)");
 const root = document.documentElement;
 root.lang = language;
 root.dir = language === "ar" ? "rtl" : "ltr";
+// Gradio names the browser's language there, whether or not the words are in it.
+new MutationObserver(() => root.lang !== language && (root.lang = language)).observe(root, { attributeFilter: ["lang"] });
 const wanted = new URLSearchParams(location.search).get("__theme");
 if (["light", "dark"].includes(wanted)) root.style.colorScheme = wanted;
 if (new URLSearchParams(location.search).has("view")) root.classList.add("gradio-view"); // Gradio's own: the API's description

@@ -2,9 +2,20 @@
 // only shape it; nothing that a text names is fetched.
 import MarkdownIt from "./vendor/markdown-it.mjs";
 
-const md = new MarkdownIt({ html: false, breaks: true, linkify: true, maxNesting: 1000 }); // what is deeper would vanish
+const md = new MarkdownIt({ html: false, breaks: true, linkify: true });
 md.linkify.set({ fuzzyLink: false, fuzzyEmail: false });
 md.disable("reference"); // a definition would vanish from the page
+
+// Quotes and lists that are nested deeper than the parser's limit would vanish. It stays as it is within a line, where
+// nothing vanishes and a deeper search takes long.
+const DEEPEST = 1000;
+const { tokenize } = md.block;
+md.block.tokenize = (state, ...lines) => {
+  const { maxNesting } = md.options;
+  md.options.maxNesting = DEEPEST;
+  tokenize.call(md.block, state, ...lines);
+  md.options.maxNesting = maxNesting;
+};
 
 // Math: $$ $$, \[ \], \( \), and $ $ by pandoc's rule, so that prices and shell variables stay text: no space inside,
 // no digit after it (https://pandoc.org/MANUAL.html#extension-tex_math_dollars).
