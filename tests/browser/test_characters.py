@@ -60,7 +60,7 @@ DRAW = """async ({ messages }, texts) => {
       question, visible: plain.textContent, same: pieces.every((each) => html(each) === html(whole)),
       math: all(".math").map((each) => each.dataset.tex.trim()), code: all("code").map((each) => each.textContent),
       bold: [...plain.querySelectorAll("strong")].map((each) => each.textContent), drawings: all(".drawing").length,
-      parts: [...new Set(all("*:not(.katex *, .bar svg *)").map((each) => [each.localName, ...[...each.attributes].map(({ name }) => name)].join(" ")))].map((each) => each.split(" ")),
+      parts: [...new Set(all("*:not(.katex *, .bar svg, .bar svg *)").map((each) => [each.localName, ...[...each.attributes].map(({ name }) => name)].join(" ")))].map((each) => each.split(" ")),
     };
   });
   host.remove();
@@ -156,7 +156,7 @@ PIECES = [
 TAGS = set(
     "div p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s del a table thead tbody tr th td sub sup kbd mark u span".split()
 )
-OWN = {"button", "svg", "path", "img", "link"}  # what copies code, and a diagram
+OWN = {"button", "img"}  # what copies code, and a diagram
 ATTRIBUTES = set(
     "class dir href target rel title start style tabindex data-language data-display data-tex data-map".split()
 )
@@ -179,6 +179,7 @@ def second() -> Iterator[tuple[str, list[str]]]:
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", asked
     server.shutdown()
+    server.server_close()
 
 
 def outside(address: str) -> list[str]:
