@@ -24,7 +24,7 @@ space: .venv/run.done ## Build a Space in .space/ as the Hub does, start it and 
 	SPACE_CONFIG=$(CONFIG) $(BIN)/python scripts/space.py $(PYTHON)
 
 test: .venv/dev.done ## Run all tests: no network, no GPU, no account
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.done ## Check style, types, configs, generated files, workflows and requirements (needs the network)
 	$(BIN)/ruff check .

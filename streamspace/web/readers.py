@@ -12,18 +12,19 @@ from streamspace.reply.bridge import READER_TIMEOUT
 
 
 class Readers:
-    """When the messages to each session were last read, by how many of them wait."""
+    """Since when the messages to each session only become more, by how many of them wait."""
 
     def __init__(self) -> None:
-        self._seen: weakref.WeakKeyDictionary[Any, tuple[int, float]] = weakref.WeakKeyDictionary()
+        self._seen: weakref.WeakKeyDictionary[Any, tuple[int, float | None]] = weakref.WeakKeyDictionary()
 
     def check(self, messages: Any) -> None:
         """Called before each step, with the messages that wait. Raises RequestError where nobody reads them."""
         if messages is None:
             return
         waiting, now = messages.qsize(), time.monotonic()
-        before, since = self._seen.get(messages, (0, now))
-        since = now if waiting <= before else since
+        before, since = self._seen.get(messages, (0, None))
+        # From when it is seen: a step may take long, and its message may only just have come.
+        since = None if waiting <= before else since or now
         self._seen[messages] = (waiting, since)
-        if now - since > READER_TIMEOUT:
+        if since and now - since > READER_TIMEOUT:
             raise RequestError(t("error.unread", seconds=READER_TIMEOUT))
