@@ -220,7 +220,7 @@ def test_a_step_without_secrets_runs_with_the_programs_replaced_by_ones_that_onl
         assert {"ruff check .", "mypy ", "python -m streamspace check"} <= set(noted.splitlines())
         assert "python scripts/resolve.py" in noted.splitlines()
     elif step.run == "make test":
-        assert noted.splitlines()[-1].strip() == "python -m pytest"
+        assert noted.splitlines()[-1].strip() == "python -m pytest --numprocesses 2 --dist loadfile"
     elif step.run == "make audit":
         assert noted.splitlines()[-1].startswith("uv tool run pip-audit==")
     elif step.run in ("make locked", "make packages"):
