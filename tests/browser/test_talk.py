@@ -340,13 +340,34 @@ def test_the_figures_stay_under_every_reply(visit: Visit, scripted: App) -> None
     assert (len(figures), {bool(re.fullmatch(FIGURES, each)) for each in figures}) == (2, {True})
 
 
-def test_a_second_question_while_a_reply_is_written_ends_it_and_keeps_it(visit: Visit, scripted: App) -> None:
+def test_enter_while_a_reply_is_written_leaves_both_as_they_are(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted)
     visitor.say("slow")
     begun(visitor)
     visitor.page.fill("#message", "and now?")
     visitor.page.press("#message", "Enter")
-    visitor.wait(lambda: visitor.idle() and visitor.replies()[-1] == "and now?")
-    assert visitor.questions() == ["slow", "and now?"]
+    visitor.page.wait_for_timeout(300)
+    assert visitor.questions() == ["slow"]
+    assert visitor.page.input_value("#message") == "and now?"
+    assert visitor.page.is_visible("#stop")
+    visitor.page.click("#stop")
+    visitor.wait(visitor.idle)
+
+
+def test_a_question_in_another_conversation_ends_the_reply_that_is_written_and_keeps_it(
+    visit: Visit, scripted: App
+) -> None:
+    visitor = visit(scripted)
+    visitor.say("slow")
+    begun(visitor)
+    visitor.page.click("#open-sidebar") if not visitor.page.is_visible("#sidebar") else None
+    visitor.page.click("#sidebar [data-action=create]")
+    visitor.wait(lambda: not visitor.questions())
+    visitor.page.fill("#message", "and now?")
+    visitor.page.click("#send")
+    visitor.wait(lambda: visitor.idle() and visitor.replies() == ["and now?"])
+    visitor.page.click("#open-sidebar") if not visitor.page.is_visible("#sidebar") else None
+    visitor.page.locator("#sidebar .open", has_text="slow").click()
+    visitor.wait(lambda: visitor.questions() == ["slow"])
     assert visitor.replies()[0].startswith("word word")
-    assert visitor.text(".message.assistant >> nth=0 >> .status") == "Stopped."
+    assert visitor.text(".message.assistant .status") == "Stopped."

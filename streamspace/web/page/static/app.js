@@ -176,7 +176,7 @@ for (const each of [scroller, log]) follow.observe(each); // formulas and drawin
 // What a visitor does
 const send = () => {
   const { text, files } = box.value;
-  if (!text.trim() && !files.length) return;
+  if (writesHere() || (!text.trim() && !files.length)) return;
   if ([...text].length > page.limits.prompt_characters) {
     notice.replaceChildren(t("too_long", { characters: [...text].length, most: page.limits.prompt_characters }));
     return;

@@ -127,10 +127,10 @@ export const sanitized = (found) => {
       nodes[id] = { ...base, parts, ...words };
     }
   }
-  for (const node of Object.values(nodes)) if (circular(nodes, node)) node.parent = null;
+  for (const node of Object.values(nodes)) if (!Object.hasOwn(nodes, node.parent) || circular(nodes, node)) node.parent = null;
   return {
     id: found.id, title: isText(found.title) ? found.title : "", named: time(found.named), created: time(found.created),
-    revised: time(found.revised), leaf: nodes[found.leaf] ? found.leaf : ordered(Object.values(nodes)).at(-1)?.id ?? null, nodes,
+    revised: time(found.revised), leaf: Object.hasOwn(nodes, found.leaf) ? found.leaf : ordered(Object.values(nodes)).at(-1)?.id ?? null, nodes,
     settings: typeof found.settings === "object" && found.settings ? found.settings : {},
   };
 };
