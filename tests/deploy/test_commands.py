@@ -15,7 +15,7 @@ from tests.standins.hub.server import Hub
 
 def test_status_logs_and_rollback(here: Checkout, hub: Hub, live: Repo) -> None:
     first = live.head
-    said = here.run("deploy", "owner/demo", "--config", "cpu", "--hardware", "cpu-basic")
+    said = here.run("deploy", "owner/demo", "--config", "cpu", "--hardware", "cpu-basic", "--anyway")
     assert "Hello from config/cpu.yaml" in said.out
     said = here.run("rollback", "owner/demo")
     assert said.code == 0

@@ -18,7 +18,7 @@ KINDS = {
     "mixtral": {**ALL, "experts": "counted"},
     "stablelm": ALONE,  # fails at each decode step of a batch
     "mamba": ALONE,  # no attention, and code that reads the weights of its layers
-    "deepseek_v32": ALONE,  # code that asks a layer for its number format
+    "deepseek_v32": {**ALONE, "experts": "counted"},  # code that asks a layer for its number format
     "bert": {"chat": "refused: an encoder (bert)"},
     "blt": {"chat": "refused: 'BltConfig' object has no attribute 'num_hidden_layers'"},  # its code fails
 }

@@ -60,6 +60,8 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
     (f"{AUTO}.modeling_auto:MODEL_FOR_MASKED_LM_MAPPING_NAMES", None, "model/suitability: which are encoders"),
     (f"{AUTO}.image_processing_auto:IMAGE_PROCESSOR_MAPPING_NAMES", None, "model/suitability: who needs torchvision"),
     (f"{AUTO}.video_processing_auto:VIDEO_PROCESSOR_MAPPING_NAMES", None, "model/suitability: who needs torchvision"),
+    ("transformers.quantizers.auto:AUTO_QUANTIZATION_CONFIG_MAPPING", None,
+     "model/suitability: the package of a quantization method"),
     ("torch.cpu:_is_avx512_bf16_supported", [], "model/placement: whether the CPU computes in bfloat16"),
     ("torch.cpu:_is_amx_tile_supported", [], "model/placement: whether the CPU computes in bfloat16"),
     ("torch.ao.quantization:quantize_dynamic", None, "model/quantization: int8 on a CPU"),
