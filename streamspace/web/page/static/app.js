@@ -24,7 +24,12 @@ root.dir = language === "ar" ? "rtl" : "ltr";
 new MutationObserver(() => root.lang !== language && (root.lang = language)).observe(root, { attributeFilter: ["lang"] });
 const wanted = new URLSearchParams(location.search).get("__theme");
 if (["light", "dark"].includes(wanted)) root.style.colorScheme = wanted;
-if (new URLSearchParams(location.search).has("view")) root.classList.add("gradio-view"); // Gradio's own: the API's description
+const gradios = new URLSearchParams(location.search).get("view"); // its own description of the API, which its button opens
+root.classList.toggle("gradio-view", Boolean(gradios));
+const opening = gradios === "api" && setInterval(() => {
+  if (!document.querySelector(".api-docs")) document.querySelector("button.show-api")?.click();
+  else clearInterval(opening);
+}, 300);
 root.dataset.gradioCover = ""; // in a frame, Gradio reports the window's height
 
 // The skeleton
