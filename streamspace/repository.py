@@ -29,6 +29,11 @@ def is_local(name: str) -> bool:
     return name.startswith((".", "/", "~")) or os.path.isdir(ROOT / name)  # it takes any name, unlike Path.is_dir
 
 
+def called(name: str) -> str:
+    """What a model is called before others: a repository by its whole name, a folder by its last part."""
+    return Path(name).name if is_local(name) else name
+
+
 def tracked() -> frozenset[str] | None:
     """The paths that git tracks here; None outside git. Raises UsageError where git can't be asked.
 

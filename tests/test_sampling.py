@@ -20,7 +20,7 @@ from streamspace.reply.loader import Loader
 from streamspace.reply.request import ChatRequest, CompletionRequest
 from streamspace.sampling import PARAMETERS, Parameter, SamplingParams
 from streamspace.web import api
-from streamspace.web.page import theme
+from streamspace.web.page import head
 from tests.running import changed
 
 CONFIG = Config.model_validate(changed({}))
@@ -64,7 +64,7 @@ def test_a_server_is_sent_it_and_extras_only_when_they_change_something(paramete
 
 @EACH
 def test_the_page_is_told_its_bounds_and_its_value_reaches_the_reply(parameter: Parameter) -> None:
-    told, limits = theme.described(CONFIG)["sampling"][parameter.name], getattr(CONFIG.sampling, parameter.name)
+    told, limits = head.described(CONFIG)["sampling"][parameter.name], getattr(CONFIG.sampling, parameter.name)
     assert told == {"min": limits.min, "max": limits.max, "initial": limits.default, "whole": parameter.is_int}
     asked = {parameter.name: limits.max}
     assert getattr(parameters.choose(CONFIG.sampling, asked), parameter.name) == limits.max

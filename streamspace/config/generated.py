@@ -17,6 +17,7 @@ from streamspace.config.ranges import Range
 from streamspace.config.types import Config
 
 REFERENCE = configfile.ROOT / "docs/configuration.md"
+SKELETON = configfile.ROOT / "streamspace/new/skeleton.yaml"  # what `new` writes its values into
 BEGIN, END = "<!-- keys: made by `make format` -->", "<!-- /keys -->"
 
 
@@ -30,7 +31,7 @@ def stale() -> list[str]:
 
 
 def incomplete() -> list[str]:
-    """A problem for each file in config/ that leaves keys to their defaults."""
+    """A problem for each preset, and for the skeleton of new ones, that leaves keys to their defaults."""
     found = {path: [missing.key for missing in presets.missing(_text(path))] for path in _presets()}
     return [
         f"{_name(path)}: expected every key, got none for {', '.join(keys)}. Run: make format"
@@ -63,7 +64,7 @@ def _wanted() -> dict[Path, str]:
 
 
 def _presets() -> list[Path]:
-    return sorted(configfile.FOLDER.glob("*.yaml"))
+    return sorted([*configfile.FOLDER.glob("*.yaml"), *([SKELETON] if SKELETON.is_file() else [])])
 
 
 def _text(path: Path) -> str:

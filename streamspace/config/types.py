@@ -1,7 +1,7 @@
 """The types of a config file: every key, its default, its bounds and its meaning. `file` reads one from disk.
 
-The keys of `model`, `sampling` and `endpoint` are in modules of their own. The JSON Schema for editors and the table in
-docs/configuration.md are generated from the descriptions.
+The keys of `model`, `sampling`, `limits` and `endpoint` are in modules of their own. The JSON Schema for editors and
+the table in docs/configuration.md are generated from the descriptions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from streamspace.config.base import Part, Text, broken
 from streamspace.config.engines import KINDS, EngineName
+from streamspace.config.limits import Limits
 from streamspace.config.model import Model
 from streamspace.config.ranges import SamplingLimits
 from streamspace.config.server import Endpoint
@@ -66,49 +67,6 @@ class Page(Part):
     )
     footer: str = Field("", description="A line below the page, in Markdown, for example a privacy notice.")
     width: int = Field(736, ge=480, le=1600, description="Maximum width of the conversation's text, in CSS pixels.")
-
-
-class Limits(Part):
-    """What one visitor, and all of them together, may ask of the Space."""
-
-    prompt_characters: int = Field(8000, ge=1, le=1_000_000, description="Maximum message length, in characters.")
-    prompt_tokens: int = Field(
-        4096,
-        ge=16,
-        le=1_000_000,
-        description="Maximum prompt length, in tokens; the oldest messages are dropped to fit.",
-    )
-    turns: int = Field(50, ge=1, le=1000, description="Maximum number of earlier messages in the prompt.")
-    queue: int = Field(32, ge=1, le=10_000, description="Maximum number of waiting visitors; more get an error.")
-    concurrency: int = Field(
-        4,
-        ge=1,
-        le=256,
-        description="Concurrent replies, if the engine supports it; `generate` supports 1 outside ZeroGPU.",
-    )
-    files: int = Field(4, ge=0, le=32, description="Maximum number of text files with a message; 0: none.")
-    file_characters: int = Field(
-        20_000, ge=1, le=1_000_000, description="Maximum length of a message's files together, in characters."
-    )
-    grace: int = Field(
-        25, ge=0, le=600, description="Seconds for the replies that are being written when the Space ends or restarts."
-    )
-    images: int = Field(
-        4, ge=1, le=32, description="`image-chat`: maximum number of images in a conversation; the oldest are dropped."
-    )
-    image_pixels: int = Field(
-        1_048_576,
-        ge=65_536,
-        le=16_777_216,
-        description="`image-chat`: maximum width times height of an image; larger ones are scaled down.",
-    )
-    proxies: int | None = Field(
-        None,
-        ge=0,
-        le=10,
-        description="Proxies before the app, each of which adds an address to X-Forwarded-For; visitors are told "
-        "apart by the address that the first of them saw. `null`: 1 on a Space, else 0.",
-    )
 
 
 class Doors(Part):

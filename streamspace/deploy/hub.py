@@ -48,15 +48,16 @@ class Space:
                 info = self.api.space_info(self.name)
             except hub.RepositoryNotFoundError:
                 return None
+            runtime = permitted(lambda: self.api.get_space_runtime(self.name))
             return Remote(
                 sha=info.sha or "",
                 visibility=getattr(info, "visibility", None) or ("private" if info.private else "public"),
-                hardware=permitted(self._hardware),
+                hardware=(runtime.requested_hardware or runtime.hardware) if runtime else None,
                 files=self.files(info.sha or "main"),
                 variables=self.variables(),
                 config=next((commit.config for commit in self.commits() if commit.config), None),
                 secrets=permitted(lambda: frozenset(self.api.get_space_secrets(self.name))),
-                sleep=permitted(lambda: self.api.get_space_runtime(self.name).sleep_time),
+                sleep=runtime.sleep_time if runtime else None,
             )
 
     def create(self, plan: Plan, secrets: Mapping[str, str]) -> str:
@@ -173,10 +174,6 @@ class Space:
         with contextlib.suppress(DeployError), hub_errors(f"list the files of {name}", name, "model"):
             return self.api.list_repo_files(name, revision=revision)
         return []  # preloading is optional; `check --online` reports problems with the model
-
-    def _hardware(self) -> str | None:
-        found = self.api.get_space_runtime(self.name)
-        return found.requested_hardware or found.hardware
 
     def _commit(self, step: str, operations: Sequence[object], parent: str, title: str, message: str) -> str:
         with hub_errors(step, self.name):

@@ -16,7 +16,8 @@ for text in client.submit({words}="{example}", api_name="/{name}"):
     print(text)  # all of the reply so far
 ```"""
 USE = {
-    "chat": "Write a message and send it. Stop ends the reply at once; Continue, Retry, Undo and Edit are below it.",
+    "chat": "Write a message and send it. Stop ends the reply at once. Below it are Continue, Retry and Edit, which "
+    "keep what was there.",
     "image-chat": "Attach an image, write a message and send it. Stop ends the reply at once.",
     "completion": "Begin a text, and the model goes on with it. Stop ends that at once.",
 }

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from streamspace.config import presets
 from streamspace.config.edit import WIDTH, edited
 from streamspace.config.ranges import Range
 from streamspace.config.types import Thinking
@@ -23,8 +22,7 @@ def text(proposal: Proposal, name: str, command: str) -> str:
     needs = f" It needs in requirements.txt: {', '.join(proposal.packages)}." if proposal.packages else ""
     about = f"{proposal.about}{needs} Written by: {command}"
     head += textwrap.wrap(about, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
-    skeleton = presets.complete(SKELETON.read_text("utf-8"))
-    return "\n".join([*head, edited(skeleton, _values(proposal.config), proposal.comments)])
+    return "\n".join([*head, edited(SKELETON.read_text("utf-8"), _values(proposal.config), proposal.comments)])
 
 
 def _values(part: BaseModel, above: str = "") -> dict[str, Any]:

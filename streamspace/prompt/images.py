@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from streamspace.config.types import Limits
+from streamspace.config.limits import Limits
 from streamspace.errors import RequestError
 from streamspace.i18n import t
 from streamspace.prompt.conversation import Turn

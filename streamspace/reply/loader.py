@@ -12,7 +12,8 @@ from contextlib import aclosing
 from streamspace.config.types import Config
 from streamspace.errors import ClosingError, ModelError, StreamspaceError, unexpected
 from streamspace.i18n import t
-from streamspace.reply.pipeline import Measure, Pipeline
+from streamspace.reply.measure import Measure
+from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress, Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from streamspace.config.types import Config
@@ -21,6 +21,7 @@ from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply import parameters
 from streamspace.reply.bridge import bridge, update_interval
+from streamspace.reply.measure import Measure
 from streamspace.reply.progress import Progress, Replies, after
 from streamspace.reply.queue import RequestQueue
 from streamspace.reply.request import ChatRequest, CompletionRequest, Values
@@ -28,21 +29,6 @@ from streamspace.sampling import SamplingParams
 
 Job = tuple[Prompt, SamplingParams]
 Build = Callable[[], Job]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What a message would take: `tokens` of the `room` for a prompt, `seconds` of GPU quota; or why it's refused.
-
-    A 0 is what nobody counts here.
-    """
-
-    tokens: int = 0
-    room: int = 0
-    seconds: int = 0
-    problem: RequestError | None = None
-
-
 CHARACTERS = 32  # of a token, at most, in any text that is worth reading
 
 
@@ -90,6 +76,8 @@ class Pipeline:
 
     async def measure(self, request: ChatRequest) -> Measure:
         """What a message would take that isn't sent yet, and may be empty."""
+        if self.config.task == "image-chat" and not self.budget:
+            return Measure()  # every pause in typing would decode all images
         try:
             build = await asyncio.to_thread(self._chat_job, request, unsent=True)
             prompt, sampling = await self._alone(build)

@@ -8,9 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import time
-from collections import deque
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,12 +19,11 @@ from streamspace.i18n import t
 from streamspace.prompt.images import MOST_MEGABYTES, uploads
 from streamspace.web import visitor
 from streamspace.web.openai import errors as openai
+from streamspace.web.uploads import Uploads, make_room
 
 MEGABYTE = 1024 * 1024
 MOST_JSON = 8 * MEGABYTE  # bytes of a call: more than a browser stores of all conversations
-MOST_HOURLY = 100 * MEGABYTE  # bytes of uploads from one address in an hour
 MOST_STORED = 2048 * MEGABYTE  # bytes of all uploads; the oldest are deleted
-MOST_NOTED = 10_000  # uploads of the last hour that are remembered
 # Gradio's routes that no page of ours uses: they run ffmpeg on what anyone sends, keep a visitor's values in a file,
 # fetch an address, or print what they are asked for into the log.
 CLOSED = re.compile(
@@ -132,34 +128,6 @@ class Door:
             await send(message)
 
         return sending
-
-
-class Uploads:
-    """The uploads of the last hour, by address."""
-
-    def __init__(self) -> None:
-        self._noted: deque[tuple[float, str, int]] = deque(maxlen=MOST_NOTED)
-
-    def admit(self, address: str, size: int) -> bool:
-        """Notes an upload, unless the address has sent too much."""
-        now = time.monotonic()
-        while self._noted and self._noted[0][0] < now - 3600:
-            self._noted.popleft()
-        if sum(sent for _, sender, sent in self._noted if sender == address) + size > MOST_HOURLY:
-            return False
-        self._noted.append((now, address, size))
-        return True
-
-
-def make_room(folder: Path, most: int) -> None:
-    """Deletes the oldest files of a folder until the rest takes up no more than `most` bytes."""
-    files = [(each.stat(), each) for each in folder.rglob("*") if each.is_file()]
-    taken = sum(status.st_size for status, _ in files)
-    for status, file in sorted(files, key=lambda each: each[0].st_mtime):
-        if taken <= most:
-            return
-        file.unlink(missing_ok=True)
-        taken -= status.st_size
 
 
 class _TooLarge(Exception):

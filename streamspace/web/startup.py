@@ -20,7 +20,7 @@ from streamspace.web import connections, health
 from streamspace.web.door import Door
 from streamspace.web.ending import Ending
 from streamspace.web.openai import routes as openai
-from streamspace.web.page import theme
+from streamspace.web.page import assets, head
 from streamspace.web.page.redacting import RedactingMiddleware
 from streamspace.web.page.shell import Shell
 
@@ -59,21 +59,20 @@ def _leave(error: StreamspaceError) -> SystemExit:
 
 def _routes(loader: Loader) -> list[BaseRoute]:
     """The ways in besides Gradio's."""
-    return [*health.routes(loader), *theme.routes(), *(openai.routes(loader) if loader.config.doors.openai else [])]
+    return [*health.routes(loader), *assets.routes(), *(openai.routes(loader) if loader.config.doors.openai else [])]
 
 
 def _launch(page: gr.Blocks, loader: Loader) -> None:
-    head = theme.head(loader.config)
     middleware = [
         Middleware(RedactingMiddleware),
         Middleware(Door, config=loader.config),
-        Middleware(Shell, head=head),
+        Middleware(Shell, head=head.head(loader.config)),
     ]
     config, port = loader.config, os.environ.get("GRADIO_SERVER_PORT")
     try:
         page.launch(
             server_port=int(port) if port else None,  # else Gradio would silently take another one
-            theme=theme.theme(config.page),
+            theme=head.theme(config.page),
             footer_links=["api", "gradio"],
             ssr_mode=False,  # its proxy would hide routes of our own, and swallows some errors
             show_error=False,  # a traceback is not for the visitor

@@ -1,4 +1,4 @@
-"""Who a visitor is to limits: the address that the outermost of the proxies saw; what is limited is the caller's."""
+"""Who a visitor is: an address, as the outermost of the proxies saw it, an open page, and a language."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import ipaddress
 import os
 import re
 
+import gradio as gr
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from streamspace.config.types import Limits
+from streamspace import i18n
+from streamspace.config.limits import Limits
 
 WITH_PORT = re.compile(r"\[(?P<six>[0-9a-fA-F:.]+)\](?::\d+)?|(?P<four>\d+(?:\.\d+){3}):\d+")
+
+
+def language(request: gr.Request) -> str:
+    """The visitor's language, by the browser's settings."""
+    return i18n.language_of(request.headers.get("accept-language"))
+
+
+def identity(request: gr.Request) -> str:
+    """What tells one open page from another: Gradio draws it at random."""
+    return request.session_hash or ""
 
 
 def proxies(limits: Limits) -> int:

@@ -374,7 +374,7 @@ def test_a_conversation_is_exported_as_it_was_said_and_comes_back_with_its_versi
     data = json.loads(file.read_text("utf-8"))
     assert (file.name, data["model"], data["settings"]) == (
         "is 1_b_2_ yes_no_.json",
-        "./models/tiny",
+        "tiny",
         {"system_prompt": "Be brief."},
     )
     assert data["exported"].startswith("20")

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from streamspace.config import file as configfile
-from streamspace.web.page import theme
+from streamspace.web.page import assets, head
 from tests.browser.visitor import Visitor, conversation, kept
 from tests.running import ROOT, App
 
@@ -34,7 +34,7 @@ def test_the_page_asks_for_nothing_from_elsewhere_and_for_libraries_when_a_reply
     visitor.reload()
     assert [path for path in asked if any(name in path for name in LIBRARIES)] == []
     ours = {path for path in asked if not path.startswith(GRADIOS)} - {"/", "/health"}
-    assert ours == {path for path in ours if path.startswith(f"/streamspace/{theme.version()}/")}
+    assert ours == {path for path in ours if path.startswith(f"/{assets.folder()}/")}
     assert len(ours) <= 20
     visitor.ask("code")
     visitor.wait(lambda: {name for name in LIBRARIES for path in asked if name in path} == {"katex", "prism"})
@@ -43,12 +43,12 @@ def test_the_page_asks_for_nothing_from_elsewhere_and_for_libraries_when_a_reply
 
 def test_our_own_files_are_small_and_are_kept_by_the_browser(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted)
-    home = f"/streamspace/{theme.version()}/page.css"
+    home = f"/{assets.folder()}/page.css"
     assert "immutable" in visitor.page.request.get(scripted.url + home).headers["cache-control"]
-    sizes = [file.stat().st_size for file in theme.STATIC.rglob("*") if file.suffix in (".js", ".css", ".mjs")]
-    head = theme.head(configfile.read(ROOT / "config/tiny.yaml"))
+    sizes = [file.stat().st_size for file in assets.STATIC.rglob("*") if file.suffix in (".js", ".css", ".mjs")]
+    told = head.head(configfile.read(ROOT / "config/tiny.yaml"))
     assert sum(sizes) < 260_000  # uncompressed; Gradio's own is 20 times that
-    assert len(head.encode()) < 30_000
+    assert len(told.encode()) < 30_000
 
 
 def updates(visitor: Visitor) -> list[int]:

@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from streamspace.config.types import Config
 from streamspace.web import door
-from streamspace.web.door import Door, Uploads, make_room
+from streamspace.web.door import Door
+from streamspace.web.uploads import Uploads, make_room
 from tests.reply.test_pipeline import CONFIG
 from tests.running import changed
 

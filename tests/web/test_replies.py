@@ -9,7 +9,7 @@ import pytest
 from streamspace.errors import RequestError, StreamspaceError
 from streamspace.events import Finished, Part
 from streamspace.i18n import t
-from streamspace.reply.pipeline import Measure
+from streamspace.reply.measure import Measure
 from streamspace.reply.progress import Progress
 from streamspace.web.page import replies
 

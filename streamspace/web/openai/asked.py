@@ -16,7 +16,8 @@ from streamspace.reply.request import ChatRequest, CompletionRequest
 from streamspace.sampling import SamplingParams
 from streamspace.web.openai import errors, images
 from streamspace.web.openai.errors import Refused
-from streamspace.web.openai.schema import Body, Chat, Completion, Image, Instructions, Question, Reply, Text
+from streamspace.web.openai.messages import Image, Instructions, Question, Reply, Text
+from streamspace.web.openai.schema import Body, Chat, Completion
 
 MINIMAL = {"minimal": "low"}  # levels of OpenAI's that no chat template has
 

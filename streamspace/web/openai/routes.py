@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any, TypeVar
 
 from gradio.context import LocalContext
@@ -15,13 +14,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from streamspace.config.types import Config
 from streamspace.errors import ClosingError, ModelError, RequestError
 from streamspace.i18n import t
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Replies
-from streamspace.repository import is_local
+from streamspace.repository import called
 from streamspace.web.openai import asked, errors, images, schema
 from streamspace.web.openai.answer import Answer
 from streamspace.web.openai.errors import Refused
@@ -44,7 +42,7 @@ class OpenAI:
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
-        self._name = served_name(loader.config)
+        self._name = called(loader.config.model.id)
         self._since = int(time.time())
         most = loader.config.sampling.max_new_tokens
         # Clients ask for a token or ten to see whether a server works; the config's shortest reply is the page's.
@@ -148,12 +146,6 @@ class OpenAI:
     def _described(self) -> dict[str, Any]:
         owner = self._name.split("/")[0] if "/" in self._name else "streamspace"
         return {"id": self._name, "object": "model", "created": self._since, "owned_by": owner}
-
-
-def served_name(config: Config) -> str:
-    """The model's name for clients: that on the Hub or on its server, or that of its folder."""
-    name = config.model.id
-    return Path(name).name if is_local(name) else name
 
 
 def _check_type(request: Request) -> None:

@@ -5,37 +5,29 @@ Unknown keys are ignored, as clients expect. One that would change the answer, a
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_core import ErrorDetails
 
 from streamspace.config.ranges import SamplingLimits
 from streamspace.problems import expected, say
 from streamspace.reply import parameters
-from streamspace.web.openai import errors
 from streamspace.web.openai.errors import Refused
+from streamspace.web.openai.messages import Known, Message, Neutral
 
 LENGTHS = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens"}  # OpenAI's names for one of ours
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 MOST_STOPS = 4
 T = TypeVar("T", bound=BaseModel)
-
-
-def _listed(value: object) -> object:
-    return [{"type": "text", "text": value}] if isinstance(value, str) else value
 
 
 def _several(value: object) -> object:
@@ -44,77 +36,6 @@ def _several(value: object) -> object:
 
 def _alone(value: object) -> object:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-class Known(BaseModel):
-    """A mapping of which these keys are read.
-
-    `neutral` has keys that aren't done here, with the values that change nothing; no key of null does.
-    """
-
-    model_config = ConfigDict(strict=True, frozen=True)
-    neutral: ClassVar[Mapping[str, tuple[object, ...]]] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_what_is_done(cls, data: Any) -> Any:
-        for name, allowed in cls.neutral.items():
-            value = data.get(name) if isinstance(data, dict) else None
-            if value is not None and not any(_same(value, each) for each in allowed):
-                expected = " or ".join(map(json.dumps, allowed)) or "nothing"
-                told = f"{name}: expected {expected}, since nothing else is supported here, got {say(value)}"
-                raise Refused(told, name, errors.UNSUPPORTED)
-        return data
-
-
-class Text(Known):
-    """A text of a message."""
-
-    type: Literal["text"]
-    text: str
-
-
-class Address(Known):
-    """Where an image is."""
-
-    url: str
-
-
-class Image(Known):
-    """An image of a message."""
-
-    type: Literal["image_url"]
-    image_url: Address
-
-
-Texts = Annotated[list[Text], BeforeValidator(_listed)]
-Parts = Annotated[list[Annotated[Text | Image, Field(discriminator="type")]], BeforeValidator(_listed)]
-
-
-class Instructions(Known):
-    """What the model is told before the conversation."""
-
-    role: Literal["system", "developer"]
-    content: Texts
-
-
-class Question(Known):
-    """A message of the user's."""
-
-    role: Literal["user"]
-    content: Parts
-
-
-class Reply(Known):
-    """A reply of the model's. As the last message, it is gone on with."""
-
-    role: Literal["assistant"]
-    content: Texts | None = None
-    reasoning_content: str | None = None
-    neutral = {"tool_calls": ([],), "function_call": ()}
-
-
-Message = Annotated[Instructions | Question | Reply, Field(discriminator="role")]
 
 
 class StreamOptions(Known):
@@ -146,7 +67,7 @@ class Body(Known):
         | None
     ) = None
     prompt_cache_key: str | None = None
-    neutral = {"n": (1,), "frequency_penalty": (0,), "presence_penalty": (0,), "logit_bias": ({},)}
+    neutral: ClassVar[Neutral] = {"n": (1,), "frequency_penalty": (0,), "presence_penalty": (0,), "logit_bias": ({},)}
 
     @property
     def counts(self) -> bool:
@@ -172,7 +93,7 @@ class Chat(Body):
     messages: Annotated[list[Message], Field(min_length=1)]
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    neutral = {
+    neutral: ClassVar[Neutral] = {
         **Body.neutral,
         "response_format": ({"type": "text"},),
         "tools": ([],),
@@ -191,7 +112,7 @@ class Completion(Body):
     """The body of /v1/completions."""
 
     prompt: Annotated[str, BeforeValidator(_alone)]
-    neutral = {**Body.neutral, "suffix": ("",), "echo": (False,), "best_of": (1,), "logprobs": ()}
+    neutral: ClassVar[Neutral] = {**Body.neutral, "suffix": ("",), "echo": (False,), "best_of": (1,), "logprobs": ()}
 
 
 def read(kind: type[T], body: bytes, bounds: SamplingLimits) -> T:
@@ -213,10 +134,6 @@ def _refused(detail: ErrorDetails) -> Refused:
     got = detail["ctx"]["tag"] if detail["type"] == "union_tag_invalid" else detail["input"]
     found = "nothing" if detail["type"] in ("missing", "union_tag_not_found") else say(got)
     return Refused(f"{where or 'body'}: expected {expected(detail)}, got {found}", where)
-
-
-def _same(value: object, other: object) -> bool:
-    return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

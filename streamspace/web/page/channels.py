@@ -14,7 +14,8 @@ import gradio as gr
 from streamspace.reply.loader import Loader
 from streamspace.reply.progress import Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
-from streamspace.web.page import replies, visitor
+from streamspace.web import visitor
+from streamspace.web.page import replies
 from streamspace.web.page.updates import Updates, updates
 from streamspace.web.page.visit import opened
 
@@ -69,10 +70,16 @@ def _replies(loader: Loader, question: Question, who: str) -> Replies:
 
 def _request(question: Question, who: str = "") -> ChatRequest:
     return ChatRequest(
-        question["message"], [_message(turn) for turn in question["history"]], question.get("system"),
-        question.get("thinking"), replies.parts(question["begun"]), question["images"], question["sampling"], who,
-        question["file_characters"],
-    )  # fmt: skip
+        question["message"],
+        [_message(turn) for turn in question["history"]],
+        system_prompt=question.get("system"),
+        thinking=question.get("thinking"),
+        begun=replies.parts(question["begun"]),
+        images=question["images"],
+        sampling=question["sampling"],
+        visitor=who,
+        file_characters=question["file_characters"],
+    )
 
 
 def _message(turn: dict[str, Any]) -> dict[str, Any]:

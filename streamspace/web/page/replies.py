@@ -8,7 +8,7 @@ from typing import Any
 from streamspace.errors import StreamspaceError
 from streamspace.events import Finished, Part
 from streamspace.i18n import LazyText, t, translate
-from streamspace.reply.pipeline import Measure
+from streamspace.reply.measure import Measure
 from streamspace.reply.progress import Progress
 from streamspace.web.page.updates import Show, Stopwatch
 

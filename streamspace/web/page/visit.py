@@ -12,7 +12,8 @@ from streamspace.i18n import t
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress
-from streamspace.web.page import replies, visitor
+from streamspace.web import visitor
+from streamspace.web.page import replies
 
 
 def opened(loader: Loader) -> Callable[[gr.Request], AsyncGenerator[Any, None]]:

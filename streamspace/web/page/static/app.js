@@ -3,7 +3,7 @@ import { composer } from "./composer.js";
 import * as conversations from "./conversation.js";
 import { composing, copied, element, icon, iconButton } from "./dom.js";
 import { toHtml } from "./markdown.js";
-import { asMarkdown, canContinue, view } from "./messages.js";
+import { asMarkdown, view } from "./messages.js";
 import { panel } from "./settings.js";
 import { sidebar } from "./sidebar.js";
 import { open as openStore } from "./store.js";
@@ -58,7 +58,6 @@ const live = (node) => writing?.node.id === node.id || Date.now() - node.revised
 const nodes = () => conversations.path(conversation);
 const writesHere = () => writing?.conversation === conversation;
 const actions = {
-  retries: true,
   show(node) {
     conversations.select(conversation, node);
     keep();
@@ -108,7 +107,7 @@ const mark = () => {
   settingsButton.setAttribute("aria-label", differs ? t("settings_changed") : t("settings"));
 };
 
-const box = composer(form, page.limits, {
+const box = composer(form, page, {
   send: () => (box.reading ? undefined : send()),
   stop: () => stop(),
   change: () => {
@@ -179,13 +178,17 @@ const follow = new ResizeObserver(() => following && (scroller.scrollTop = scrol
 for (const each of [scroller, log]) follow.observe(each); // formulas and drawings come later than their text
 
 // What a visitor does
+const tooLong = (text) => {
+  const [characters, most] = [[...text].length, page.limits.prompt_characters];
+  if (characters <= most) return "";
+  return page.limits.files ? t("too_long", { characters, most }) : t("file_large", { name: t("message"), characters, most });
+};
+
 const send = () => {
   const { text, files } = box.value;
   if (writesHere() || (!text.trim() && !files.length)) return;
-  if ([...text].length > page.limits.prompt_characters) {
-    notice.replaceChildren(t("too_long", { characters: [...text].length, most: page.limits.prompt_characters }));
-    return;
-  }
+  const problem = tooLong(text);
+  if (problem) return void notice.replaceChildren(problem);
   if (writing) stop(); // in another conversation: what it has written stays there
   if (page.task === "completion") branch(null);
   const question = conversations.add(conversation, { role: "user", text, files });
@@ -252,7 +255,7 @@ function remove(each) {
 
 function download(each, kind) {
   const shown = conversations.path(each);
-  const text = kind === "md" ? asMarkdown(each, shown) : JSON.stringify({ ...each, title: conversations.titleOf(each), model: page.model.id, space: page.title, exported: new Date().toISOString() }, null, 2);
+  const text = kind === "md" ? asMarkdown(each, shown) : JSON.stringify({ ...each, title: conversations.titleOf(each), model: page.model.name, space: page.title, exported: new Date().toISOString() }, null, 2);
   const name = `${(conversations.titleOf(each) || t("untitled")).replace(/[\\/:*?"<>|\n]/g, "_")}.${kind}`;
   const link = element("a", { href: URL.createObjectURL(new Blob([text], { type: kind === "md" ? "text/markdown" : "application/json" })), download: name });
   link.click();
@@ -323,7 +326,7 @@ const server = connect({
     if (!status && !diagnosis) measureSoon();
   },
   measure({ words }) {
-    box.tell(words ?? "");
+    box.tell(tooLong(box.value.text) || (words ?? ""));
   },
   away(now) {
     banner.classList.toggle("error", now);
@@ -335,7 +338,9 @@ const server = connect({
 let measuring = 0;
 function measureSoon() {
   clearTimeout(measuring);
-  measuring = setTimeout(() => server.measure(), 600);
+  const problem = tooLong(box.value.text);
+  if (problem) box.tell(problem);
+  else measuring = setTimeout(() => server.measure(), 600);
 }
 
 store.listen((id) => {
@@ -375,7 +380,7 @@ const link = (words, address) => element("a", { href: address, target: "_blank",
 const { model, space } = page;
 const hub = "https://huggingface.co/";
 const named = `${model.name}${model.license ? ` (${model.license})` : ""}`;
-const line = [model.local ? named : link(named, hub + model.id), link(t("api"), "?view=api"),
+const line = [model.local ? named : link(named, hub + model.name), link(t("api"), "?view=api"),
   ...(space ? [link(t("duplicate"), `${hub}spaces/${space}?duplicate=true`), link(t("source"), `${hub}spaces/${space}/tree/main`)] : [])];
 origin.append(...line.flatMap((each, index) => (index ? [" · ", each] : [each])));
 if (page.footer) {

@@ -7,11 +7,11 @@ const touch = matchMedia("(pointer: coarse)");
 const IMAGES = ["image/jpeg", "image/png", "image/webp", "image/gif"];
 const TEXT_NAMES = ".txt,.md,.markdown,.csv,.tsv,.json,.jsonl,.yaml,.yml,.toml,.ini,.xml,.html,.css,.js,.ts,.jsx,.tsx,.py,.ipynb,.java,.c,.h,.cpp,.hpp,.cs,.go,.rs,.rb,.php,.sh,.sql,.tex,.log,.diff,.patch,text/*";
 
-// `on` is told of {send, stop, change, upload, extract, problem}; `limits` are the config's, with whether the model reads images.
-export const composer = (place, limits, on) => {
-  const box = element("textarea", { id: "message", rows: 1, placeholder: limits.placeholder, "aria-label": t("message"), dir: "auto", enterkeyhint: touch.matches ? "enter" : "send" });
+// `on` is told of {send, stop, change, upload, problem}; without `limits.images` the model reads text only.
+export const composer = (place, { limits, placeholder }, on) => {
+  const box = element("textarea", { id: "message", rows: 1, placeholder, "aria-label": t("message"), dir: "auto", enterkeyhint: touch.matches ? "enter" : "send" });
   const chips = element("ul", { class: "chips", "aria-label": t("files"), hidden: true });
-  const accept = [limits.files && TEXT_NAMES, limits.pdf && ".pdf", limits.images && IMAGES.join(",")].filter(Boolean).join(",");
+  const accept = [limits.files && TEXT_NAMES, limits.images && IMAGES.join(",")].filter(Boolean).join(",");
   const picker = element("input", { type: "file", multiple: true, hidden: true, accept, onchange: () => {
     add([...picker.files]);
     picker.value = "";
@@ -56,7 +56,6 @@ export const composer = (place, limits, on) => {
 
   const read = (file) => {
     if (limits.images && IMAGES.includes(file.type)) return on.upload(file);
-    if (limits.pdf && (file.type === "application/pdf" || file.name.endsWith(".pdf"))) return on.extract(file);
     if (!limits.files || /^(image|audio|video)\//.test(file.type)) throw new Error(t("file_kind", { name: file.name }));
     return readText(file);
   };

@@ -44,15 +44,14 @@ const drawPart = (part, known, grows) => {
   } else {
     if (kind === "reasoning") made.summary.textContent = grows ? t("thinking_now") : t("thoughts") + seconds(part.seconds);
     made.node.classList.toggle("growing", grows);
-    const key = `${grows}${part.text}`;
-    if (made.key !== key) render(made.place ?? made.node, part.text, grows);
-    made.key = key;
+    if (made.text !== part.text || made.grows !== grows) render(made.place ?? made.node, part.text, grows);
+    Object.assign(made, { text: part.text, grows });
   }
   return made;
 };
 
-export const state = (node, live) => (node.state === "writing" && !live(node) ? "interrupted" : node.state);
-export const canContinue = (node, live) => node?.role === "assistant" && CONTINUED.includes(state(node, live)) && node.parts.length > 0;
+const state = (node, live) => (node.state === "writing" && !live(node) ? "interrupted" : node.state);
+const canContinue = (node, live) => node?.role === "assistant" && CONTINUED.includes(state(node, live)) && node.parts.length > 0;
 
 export const view = (place, actions, live) => {
   const shown = new Map(); // the articles by the ids of their messages
@@ -70,9 +69,6 @@ export const view = (place, actions, live) => {
     const all = versions(conversation, node);
     const at = all.indexOf(node);
     const now = state(node, live);
-    const key = [all.length, at, isLast, busy, now, node.figures, node.notice, node.error, node.role === "user" ? "" : node.parts.length].join("|");
-    if (entry.key === key && entry.node === node) return;
-    Object.assign(entry, { key, node });
     const focused = entry.row.contains(document.activeElement) && document.activeElement.dataset.action;
     const button = (name, label, action, disabled = false) => iconButton(name, t(label), () => action(node), { "data-action": label, disabled });
     const parts = [];
@@ -86,7 +82,7 @@ export const view = (place, actions, live) => {
       if (isLast && !busy) parts.push(button("retry", "retry", actions.retry));
     } else if (now !== "writing") {
       parts.push(button("copy", "copy", actions.copy));
-      if (actions.retries) parts.push(button("retry", "retry", actions.retry, busy));
+      parts.push(button("retry", "retry", actions.retry, busy));
       if (isLast && canContinue(node, live)) {
         parts.push(element("button", { type: "button", class: "continue", "data-action": "continue", disabled: busy, onclick: () => actions.resume(node) }, icon("continue"), t("continue")));
       }
@@ -130,10 +126,14 @@ export const view = (place, actions, live) => {
         made.remove();
         shown.delete(id);
       }
+      const count = Object.keys(conversation.nodes).length;
       for (const [index, node] of nodes.entries()) {
         if (!shown.has(node.id)) shown.set(node.id, article(node));
         const entry = shown.get(node.id);
         if (place.children[index] !== entry.made) place.insertBefore(entry.made, place.children[index] ?? null);
+        const key = [node.revised, state(node, live), index === nodes.length - 1, busy, count].join("|");
+        if (entry.key === key && entry.node === node) continue; // it is as it was, and so are its alternatives
+        Object.assign(entry, { key, node });
         if (node.role === "user") drawQuestion(entry, node);
         else drawReply(entry, node);
         buttons(entry, conversation, node, index === nodes.length - 1, busy);

@@ -3,19 +3,15 @@
 import { copied, element, iconButton } from "./dom.js";
 import { t } from "./texts.js";
 
-const assets = window.streamspace.assets;
-const loaded = new Map();
-const load = (name) => {
-  if (!loaded.has(name)) loaded.set(name, import(new URL(assets[name], document.baseURI)));
-  return loaded.get(name);
-};
+const { assets } = window.streamspace;
+const load = (address) => import(new URL(address, document.baseURI));
 
 let katex;
 const katexLoaded = async () => {
   if (!document.querySelector("link[data-katex]")) {
     document.head.append(element("link", { rel: "stylesheet", href: assets.katexStyle, "data-katex": true }));
   }
-  katex = (await load("katex")).default;
+  katex = (await load(assets.katex)).default;
 };
 
 const drawMath = (node) => {
@@ -30,7 +26,7 @@ const drawMath = (node) => {
 
 const ALIASES = { js: "javascript", jsx: "javascript", ts: "typescript", py: "python", sh: "bash", shell: "bash", zsh: "bash", html: "markup", xml: "markup", svg: "markup", "c++": "cpp", yml: "yaml", tex: "latex", rs: "rust" };
 const COLOURED = 10_000; // characters: Prism's time grows with the square of a code's length
-const NEEDS = { cpp: ["c"], php: ["markup-templating"], typescript: [] };
+const NEEDS = { cpp: ["c"], php: ["markup-templating"] };
 
 const colour = async (block) => {
   const name = block.dataset.language.toLowerCase();
@@ -39,20 +35,19 @@ const colour = async (block) => {
   const code = block.querySelector("code");
   if (code.textContent.length > COLOURED) return;
   window.Prism ??= { manual: true };
-  const prism = (await load("prism")).t();
+  const prism = (await load(assets.prism)).t();
   for (const each of [...(NEEDS[language] ?? []), language]) {
     if (!prism.languages[each] && assets.languages[each]) {
       window.Prism = prism;
-      await load(`languages:${each}`).catch(() => {});
+      await load(assets.languages[each]).catch(() => {});
     }
   }
   if (prism.languages[language] && block.isConnected) code.innerHTML = prism.highlight(code.textContent, prism.languages[language], language);
 };
-for (const [name, address] of Object.entries(assets.languages)) assets[`languages:${name}`] = address;
 
 let drawings = 0;
 const draw = async (block) => {
-  const { default: mermaid } = await load("mermaid");
+  const { default: mermaid } = await load(assets.mermaid);
   mermaid.initialize({
     startOnLoad: false, securityLevel: "strict", htmlLabels: false, flowchart: { htmlLabels: false }, fontFamily: "sans-serif",
     secure: ["secure", "securityLevel", "startOnLoad", "maxTextSize", "htmlLabels", "flowchart", "themeCSS", "fontFamily"],

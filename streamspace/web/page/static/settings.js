@@ -11,7 +11,7 @@ const stepOf = ({ min, max, whole }) => {
 };
 
 export const panel = (place, described, changed) => {
-  const { sampling, system, thinking } = described;
+  const { sampling, system } = described;
   const fields = {}; // by name: {get, set, initial}
 
   const field = (name, control, info) => {
@@ -66,7 +66,7 @@ export const panel = (place, described, changed) => {
   fields.thinking = {
     get: () => choices.querySelector("input:checked")?.value ?? null,
     set: (value) => choices.querySelectorAll("input").forEach((input) => (input.checked = input.value === value)),
-    initial: thinking,
+    initial: null, // until the model has loaded
   };
 
   const reset = element("button", { type: "button", onclick: () => {

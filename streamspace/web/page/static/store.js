@@ -35,18 +35,24 @@ export const open = () => {
   };
   const stored = (id) => parsed(local.getItem(PREFIX + id));
 
+  const written = new Map(); // what this tab wrote last, by id
+
   // Writes it, joined with what other tabs wrote meanwhile. False where there is no room.
   const save = (conversation) => {
-    const found = sanitized(stored(conversation.id)); // nothing of one that was deleted
-    if (found) join(conversation, found);
-    conversations.set(conversation.id, conversation);
+    const { id } = conversation;
+    const found = local.getItem(PREFIX + id);
+    const other = found === written.get(id) ? null : sanitized(parsed(found)); // nothing of one that was deleted
+    if (other) join(conversation, other);
+    conversations.set(id, conversation);
+    const text = JSON.stringify(conversation);
     let room = true;
     try {
-      local.setItem(PREFIX + conversation.id, JSON.stringify(conversation));
+      local.setItem(PREFIX + id, text);
+      written.set(id, text);
     } catch {
       room = false;
     }
-    changed(conversation.id);
+    changed(id);
     return room;
   };
 
@@ -84,7 +90,6 @@ export const open = () => {
     get: (id) => conversations.get(id),
     all: () => [...conversations.values()].sort((one, other) => other.revised - one.revised),
     listen: (listener) => listeners.add(listener),
-    size: (conversation) => (local.getItem(PREFIX + conversation.id) ?? "").length,
     get opened() {
       return conversations.get(session.getItem(`${PREFIX}open`));
     },

@@ -116,9 +116,6 @@ export const connect = (on) => {
   for (const name of Object.keys(parts)) window.streamspace.attached(name);
 
   return {
-    get asked() {
-      return asked;
-    },
     async ask(question) {
       asked = question;
       heard = Date.now();
@@ -138,10 +135,6 @@ export const connect = (on) => {
     },
     async upload(file) {
       return (await part("reply")).upload(file);
-    },
-    async extract(place) {
-      window.streamspace.place = place;
-      (await part("extract")).trigger("submit");
     },
   };
 };

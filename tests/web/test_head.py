@@ -13,7 +13,7 @@ import pytest
 
 from streamspace import i18n
 from streamspace.config.model import Model
-from streamspace.web.page import libraries, theme
+from streamspace.web.page import assets, head, libraries
 from tests.reply.test_pipeline import CONFIG
 from tests.running import App
 
@@ -38,7 +38,7 @@ VENDORED = [
 
 @pytest.mark.parametrize("library", VENDORED, ids=lambda library: library.file)
 def test_a_library_is_the_published_one_with_its_licence(library: Library) -> None:
-    file = theme.STATIC / "vendor" / library.file
+    file = assets.STATIC / "vendor" / library.file
     assert sha256(file.read_bytes()).hexdigest() == library.digest
     assert library.package in file.read_text("utf-8")[:200]
     assert "Permission is hereby granted" in file.with_suffix(".LICENSE").read_text("utf-8")
@@ -49,15 +49,15 @@ def test_a_library_is_the_published_one_with_its_licence(library: Library) -> No
     [("models/tiny", "tiny", True), ("./models/tiny", "tiny", True), ("owner/name", "owner/name", False)],
 )
 def test_a_folder_is_called_by_its_last_part(model: str, name: str, local: bool) -> None:
-    told = theme.described(CONFIG.model_copy(update={"model": Model(id=model)}))["model"]
+    told = head.described(CONFIG.model_copy(update={"model": Model(id=model)}))["model"]
     assert (told["name"], told["local"]) == (name, local)
 
 
 def test_nothing_of_a_config_ends_the_script_that_holds_it() -> None:
     page = CONFIG.page.model_copy(update={"title": "</script><script>alert(1)</script>"})
-    head = theme.head(CONFIG.model_copy(update={"page": page}))
-    assert head.count("</script>") == 2
-    (told,) = re.findall(r"window\.streamspace = \{ \.\.\.(\{.*\}), parts", head)
+    made = head.head(CONFIG.model_copy(update={"page": page}))
+    assert made.count("</script>") == 2
+    (told,) = re.findall(r"window\.streamspace = \{ \.\.\.(\{.*\}), parts", made)
     assert json.loads(told)["page"]["title"] == page.title
 
 
@@ -83,5 +83,5 @@ def test_the_modules_are_served_for_good_under_an_address_that_changes_with_them
 
 
 def test_a_completion_has_neither_a_system_prompt_nor_files() -> None:
-    told: dict[str, Any] = theme.described(CONFIG.model_copy(update={"task": "completion"}))
+    told: dict[str, Any] = head.described(CONFIG.model_copy(update={"task": "completion"}))
     assert (told["system"], told["limits"]["files"], told["limits"]["images"]) == (None, 0, 0)

@@ -1,21 +1,16 @@
-"""The page's <head>: what its modules are told of the config, and where they and Gradio's libraries are."""
+"""The page's <head>: what its modules are told of the config, and where they and Gradio's libraries are.
+
+The files themselves are `assets`'s.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-from collections.abc import Callable
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from streamspace import i18n
 from streamspace.config import paths
@@ -23,43 +18,9 @@ from streamspace.config.model import Model
 from streamspace.config.ranges import IntRange
 from streamspace.config.types import Config, Page
 from streamspace.prompt.images import MOST_MEGABYTES
-from streamspace.repository import ROOT, is_local
+from streamspace.repository import ROOT, called, is_local
 from streamspace.sampling import PARAMETERS
-from streamspace.web.page import libraries
-
-STATIC = Path(__file__).with_name("static")
-KEPT = {"Cache-Control": "public, max-age=31536000, immutable"}  # a year; the address changes with the files
-
-
-@cache
-def version() -> str:
-    """Changes whenever a file of static/ or a translation does."""
-    digest = sha256()
-    for file in sorted([*STATIC.rglob("*"), *i18n.FOLDER.iterdir()]):
-        if file.is_file():
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-class _Static(StaticFiles):
-    """The files of static/, which a browser may keep."""
-
-    def file_response(self, *given: Any, **named: Any) -> Any:
-        """See `StaticFiles`."""
-        response = super().file_response(*given, **named)
-        response.headers.update(KEPT)
-        return response
-
-
-def routes() -> list[BaseRoute]:
-    """Where the browser finds the page's modules and styles, and its texts in each language."""
-    folder = f"/streamspace/{version()}"
-    texts = [Route(f"{folder}/texts/{language}.json", _texts(language)) for language in i18n.LANGUAGES]
-    return [*texts, Mount(folder, _Static(directory=STATIC))]
-
-
-def _texts(language: str) -> Callable[[Request], Response]:
-    return lambda _: JSONResponse(i18n.of_page(language), headers=KEPT)
+from streamspace.web.page import assets, libraries
 
 
 def logo(name: str) -> str:
@@ -87,14 +48,13 @@ def described(config: Config) -> dict[str, Any]:
         "logo": logo(page.logo) if page.logo else None,
         "footer": page.footer,
         "examples": page.examples,
+        "placeholder": page.placeholder,
         "space": os.environ.get("SPACE_ID"),
         "model": _model(config.model),
         "system": config.system_prompt if chat else None,
-        "thinking": None,
         "sampling": {each.name: _bounds(config, each.name) for each in PARAMETERS},
         "seed": config.sampling.seed,
         "limits": {
-            "placeholder": page.placeholder,
             "prompt_characters": limits.prompt_characters,
             "files": limits.files if chat else 0,
             "file_characters": limits.file_characters,
@@ -105,10 +65,7 @@ def described(config: Config) -> dict[str, Any]:
 
 
 def _model(model: Model) -> dict[str, Any]:
-    """A folder is called by its last part."""
-    local = is_local(model.id)
-    name = Path(model.id).name if local else model.id
-    return {"id": model.id, "name": name, "license": model.license, "local": local}
+    return {"name": called(model.id), "license": model.license, "local": is_local(model.id)}
 
 
 def _bounds(config: Config, name: str) -> dict[str, Any]:
@@ -122,11 +79,11 @@ def head(config: Config) -> str:
     told = json.dumps(data).replace("<", "\\u003c")
     hue = getattr(gr.themes.colors, config.page.accent)
     shades = "".join(f"--accent-{shade}: {getattr(hue, f'c{shade}')}; " for shade in (50, 100, 300, 700, 800, 900))
-    folder = f"streamspace/{version()}"
+    folder = assets.folder()
     modules = "".join(
-        f'<link rel="modulepreload" href="{folder}/{file.relative_to(STATIC)}">'
-        for file in sorted(STATIC.rglob("*js")) if file.suffix in (".js", ".mjs")
-    )  # fmt: skip
+        f'<link rel="modulepreload" href="{folder}/{file.relative_to(assets.STATIC)}">'
+        for file in sorted(assets.STATIC.rglob("*js"))
+    )
     return (
         f"<style>:root {{ {shades}--column: {config.page.width}px; }}</style>"
         f'<link rel="stylesheet" href="{folder}/page.css">{modules}'

@@ -1,0 +1,50 @@
+"""The keys under `limits`: what visitors may ask of the Space, and what it keeps for them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from streamspace.config.base import Part
+
+
+class Limits(Part):
+    """What one visitor, and all of them together, may ask of the Space."""
+
+    prompt_characters: int = Field(8000, ge=1, le=1_000_000, description="Maximum message length, in characters.")
+    prompt_tokens: int = Field(
+        4096,
+        ge=16,
+        le=1_000_000,
+        description="Maximum prompt length, in tokens; the oldest messages are dropped to fit.",
+    )
+    turns: int = Field(50, ge=1, le=1000, description="Maximum number of earlier messages in the prompt.")
+    queue: int = Field(32, ge=1, le=10_000, description="Maximum number of waiting visitors; more get an error.")
+    concurrency: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Concurrent replies, if the engine supports it; `generate` supports 1 outside ZeroGPU.",
+    )
+    files: int = Field(4, ge=0, le=32, description="Maximum number of text files with a message; 0: none.")
+    file_characters: int = Field(
+        20_000, ge=1, le=1_000_000, description="Maximum length of a message's files together, in characters."
+    )
+    grace: int = Field(
+        25, ge=0, le=600, description="Seconds for the replies that are being written when the Space ends or restarts."
+    )
+    images: int = Field(
+        4, ge=1, le=32, description="`image-chat`: maximum number of images in a conversation; the oldest are dropped."
+    )
+    image_pixels: int = Field(
+        1_048_576,
+        ge=65_536,
+        le=16_777_216,
+        description="`image-chat`: maximum width times height of an image; larger ones are scaled down.",
+    )
+    proxies: int | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Proxies before the app, each of which adds an address to X-Forwarded-For; visitors are told "
+        "apart by the address that the first of them saw. `null`: 1 on a Space, else 0.",
+    )
