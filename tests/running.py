@@ -15,11 +15,17 @@ from typing import Any
 
 import yaml
 
+from tests.forked import Forked, forkable
+
+Running = subprocess.Popen[bytes] | Forked
 ROOT = Path(__file__).parents[1]
 
 
 class App:
-    """A running app. `changes` are dotted keys put over config/tiny.yaml; `script` is what is run instead of app.py."""
+    """A running app. `changes` are dotted keys put over config/tiny.yaml; `script` is what is run instead of app.py.
+
+    A `fresh` one imports everything itself.
+    """
 
     def __init__(
         self,
@@ -28,6 +34,7 @@ class App:
         script: str = "app.py",
         env: dict[str, str] | None = None,
         port: int | None = None,
+        fresh: bool = False,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -36,11 +43,16 @@ class App:
         config = folder / f"config-{self.port}.yaml"
         config.write_text(yaml.safe_dump(changed(changes or {})), "utf-8")
         settings = {"SPACE_CONFIG": str(config), "GRADIO_SERVER_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
-        with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, script], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
-                env={**clean(os.environ), **settings, **(env or {})},
-            )  # fmt: skip
+        self.log_file.write_bytes(b"")
+        whole = {**clean(os.environ), **settings, **(env or {})}
+        self.process: Running
+        if fresh or not forkable(env or {}):
+            with self.log_file.open("wb") as log:
+                self.process = subprocess.Popen(
+                    [sys.executable, script], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=whole
+                )
+        else:
+            self.process = Forked([script], ROOT, whole, self.log_file, self.log_file)
         self._wait()
 
     @property
@@ -64,7 +76,7 @@ class App:
         raise RuntimeError(f"the app did not start within {seconds} s:\n{self.log}")
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Running) -> None:
     """Ends a process, and waits for it."""
     process.terminate()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from streamspace.checks.findings import Finding
@@ -53,9 +54,14 @@ def _in_one(file: File) -> Iterator[Finding]:
     content = file.read() if file.size <= READ_UP_TO else b""
     if content.startswith(POINTER):
         yield Finding("error", file.path, "expected the file itself, got a Git LFS pointer to it", "Run: git lfs pull")
+    for kind, line in _secrets(content):
+        hint = "Take it out, revoke it (git's history may hold it too), and give it to the Space with --secret NAME"
+        yield Finding("error", f"{file.path}:{line}", f"expected no secrets in the upload, found {kind}", hint)
+
+
+@lru_cache(maxsize=1000)  # the uploads of all configs hold mostly the same files
+def _secrets(content: bytes) -> tuple[tuple[str, int], ...]:
+    """The kinds of secrets in a file, each with the line of its first one."""
     text = content.decode("latin-1")  # each byte a character, whatever the encoding
-    for kind, pattern in SECRETS.items():
-        if match := pattern.search(text):
-            line = text.count("\n", 0, match.start()) + 1
-            hint = "Take it out, revoke it (git's history may hold it too), and give it to the Space with --secret NAME"
-            yield Finding("error", f"{file.path}:{line}", f"expected no secrets in the upload, found {kind}", hint)
+    found = [(kind, pattern.search(text)) for kind, pattern in SECRETS.items()]
+    return tuple((kind, text.count("\n", 0, match.start()) + 1) for kind, match in found if match)

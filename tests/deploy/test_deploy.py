@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from tests.deploy.conftest import TINY, deployed
@@ -246,10 +247,8 @@ def test_a_deploy_that_is_killed_in_the_middle_of_the_upload_can_be_done_again(h
 def test_a_deploy_that_is_interrupted_while_it_waits_goes_on_from_there(here: Checkout, hub: Hub) -> None:
     here.change("app.py", 'print("serving"', 'import time; time.sleep(8)\nprint("serving"')
     with here.started(*TINY) as process:
-        assert process.stdout
-        for line in process.stdout:
-            if "APP_STARTING" in line:
-                break
+        while "APP_STARTING" not in process.said:
+            time.sleep(0.05)
         here.interrupt(process)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130

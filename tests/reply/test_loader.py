@@ -99,7 +99,7 @@ def test_the_page_opens_when_the_model_cannot_be_loaded_and_says_why(start: Call
 
 def test_the_page_is_served_before_torch_is_imported(start: Callable[..., App], tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    app = start(script="tests/standins/apps/gated_torch_app.py", env={"GATE": str(gate)})  # returns when the page is up
+    app = start(script="tests/standins/apps/gated_torch_app.py", env={"GATE": str(gate)}, fresh=True)  # the page is up
     client = Client(app.url, verbose=False)
     job = client.submit("ping", api_name="/chat")
     gate.touch()

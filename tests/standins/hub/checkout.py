@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.forked import Forked
 from tests.running import ROOT, clean
 from tests.standins.hub.server import Hub
 
@@ -34,6 +33,7 @@ class Checkout:
 
     def __init__(self, folder: Path, hub: Hub | None, small: bool = True) -> None:
         self.folder, self.hub = folder, hub
+        self.commands = 0
         hidden = shutil.ignore_patterns("__pycache__")
         for name in FOLDERS:
             shutil.copytree(ROOT / name, folder / name, ignore=hidden)
@@ -64,14 +64,15 @@ class Checkout:
     @contextmanager
     def started(
         self, *arguments: str, token: str | None = "hf_writer", env: dict[str, str] | None = None
-    ) -> Iterator[subprocess.Popen[str]]:
+    ) -> Iterator[Forked]:
         """Starts `python -m streamspace`; a test may interrupt it."""
         settings = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HOME": str(self.folder.parent / "home")}
         settings |= {"HF_ENDPOINT": self.hub.url if self.hub else "http://127.0.0.1:9", "COLUMNS": "80"}
         settings |= {"HF_TOKEN": token} if token else {}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamspace", *arguments], cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**clean(os.environ), **settings, **(env or {})},
+        self.commands += 1
+        process = Forked(
+            ["-m", "streamspace", *arguments], self.folder, {**clean(os.environ), **settings, **(env or {})},
+            *(self.folder.parent / f"{self.folder.name}-{self.commands}.{name}" for name in ("out", "err")),
         )  # fmt: skip
         try:
             yield process
@@ -79,6 +80,6 @@ class Checkout:
             process.kill()
             process.communicate()
 
-    def interrupt(self, process: subprocess.Popen[str]) -> None:
+    def interrupt(self, process: Forked) -> None:
         """What Ctrl-C does."""
         process.send_signal(signal.SIGINT)

@@ -1,0 +1,107 @@
+"""Starts Python programs from a server that has imported the large packages already, which spares each start seconds.
+
+Such a program differs from one of its own in this alone: those packages are there before its first line. A test of when
+they are imported, or of what they read from the environment while they are, starts its program afresh.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from multiprocessing import get_context
+from pathlib import Path
+
+PRELOADED = ["torch", "transformers.models.auto.modeling_auto", "gradio", "huggingface_hub.hf_api", "peft"]
+READ_AT_IMPORT = ("GRADIO_TEMP_DIR", "PYTHON", "SPACES_", "TRANSFORMERS_", "OMP_")
+_servers = get_context("forkserver")
+_servers.set_forkserver_preload(PRELOADED)
+
+
+def forkable(env: dict[str, str]) -> bool:
+    """Whether a program with these variables, beside the usual ones, runs the same from the server."""
+    return not any(name.startswith(READ_AT_IMPORT) for name in env)
+
+
+class Forked:
+    """A running program, with the part of `subprocess.Popen` that the tests use; its output goes to files."""
+
+    def __init__(self, command: Sequence[str], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:
+        """`command` is a script and its arguments, or `-m`, a module and its arguments."""
+        self._files = out, err
+        self._process = _servers.Process(
+            target=_become, args=(list(command), str(cwd), env, str(out), str(err)), daemon=False
+        )
+        self._process.start()
+        self.pid = self._process.pid or 0
+
+    @property
+    def returncode(self) -> int | None:
+        """As `subprocess.Popen.returncode`."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """As `subprocess.Popen.poll`."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """As `subprocess.Popen.wait`."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("a forked program", timeout or 0)
+        return self._process.exitcode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """As `subprocess.Popen.communicate`."""
+        self.wait(timeout)
+        out, err = (path.read_text("utf-8") for path in self._files)
+        return out, err
+
+    @property
+    def said(self) -> str:
+        """What it has printed so far."""
+        return self._files[0].read_text("utf-8") if self._files[0].exists() else ""
+
+    def send_signal(self, number: int) -> None:
+        """As `subprocess.Popen.send_signal`."""
+        if self._process.exitcode is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """As `subprocess.Popen.terminate`."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As `subprocess.Popen.kill`."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
+    for number, path in ((1, out), (2, err)):
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    importlib.reload(sys.modules["huggingface_hub.constants"])  # these it reads while it is imported
+    module = command[1] if command[0] == "-m" else ""
+    sys.argv = command[1:] if module else command
+    sys.path[:] = [cwd if module else str(Path(command[0]).resolve().parent)] + [
+        *env.get("PYTHONPATH", "").split(os.pathsep),
+        *(path for path in sys.path if "site-packages" in path or path.startswith(sys.base_prefix)),
+    ]
+    for name in [name for name in sys.modules if name.split(".")[0] in ("streamspace", "tests")]:
+        del sys.modules[name]
+    try:
+        if module:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(command[0], run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # a process of multiprocessing ends without them
