@@ -92,7 +92,8 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
     importlib.reload(sys.modules["huggingface_hub.constants"])  # these it reads while it is imported
     module = command[1] if command[0] == "-m" else ""
     sys.argv = command[1:] if module else command
-    sys.path[:] = [cwd if module else str(Path(command[0]).resolve().parent)] + [
+    sys.path[:] = [
+        cwd if module else str(Path(command[0]).resolve().parent),
         *env.get("PYTHONPATH", "").split(os.pathsep),
         *(path for path in sys.path if "site-packages" in path or path.startswith(sys.base_prefix)),
     ]

@@ -86,7 +86,7 @@ def _app(name: str, load: Load, concurrency: int, folder: Path) -> System:
     env = {"METER": str(meter), "APP": "benchmarks/systems/baseline.py" if baseline else "app.py"}
     env |= {"MODEL": str(ROOT / load.model), "MAX_NEW_TOKENS": str(load.tokens)} if baseline else {}
     env |= {"KERNELS": "1"} if name == KERNELS else {}
-    app = App(folder, {} if baseline else _changes(name, load, concurrency), METERED, env)
+    app = App(folder, {} if baseline else _changes(name, load, concurrency), METERED, env, fresh=True)
     return System(name, app.port, GradioClient, Meter(meter), app.process, app.log_file)
 
 

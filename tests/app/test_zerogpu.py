@@ -142,8 +142,9 @@ def corrupt(folder: Path, hub: Hub) -> tuple[dict[str, Any], str]:
     return {"model.id": str(folder / "model")}, f"model.id: the weights of '{folder / 'model'}' are damaged"
 
 
-@pytest.mark.parametrize("trouble", [gated, missing, corrupt])
-@pytest.mark.parametrize("task", ["chat", "completion"])
+@pytest.mark.parametrize(
+    ("task", "trouble"), [("chat", gated), ("chat", missing), ("chat", corrupt), ("completion", missing)]
+)
 def test_a_model_that_cannot_be_loaded_leaves_a_running_space_that_says_why(
     tmp_path: Path, hub: Hub, browser: Any, trouble: Any, task: str
 ) -> None:
@@ -439,12 +440,16 @@ def test_gpu_time_that_runs_out_keeps_the_text_and_continue_goes_on_from_it(
     cut = page.replies()[-1]
     assert 0 < len(cut) < len(whole)
     assert space.api.asked("/release")[-1]["fail"] == "false"  # in time: nobody had to kill it
-    page.press("continue")
-    page.wait(lambda: len(page.replies()[-1]) > len(cut))
-    page.wait(page.idle)
-    assert len(page.replies()) == 1
-    assert page.replies()[-1].startswith(cut)
-    assert page.replies()[-1].startswith(whole)
+    for _ in range(5):  # on a busy machine the time runs out again
+        page.press("continue")
+        page.wait(lambda: len(page.replies()[-1]) > len(cut))
+        page.wait(page.idle)
+        assert len(page.replies()) == 1
+        assert page.replies()[-1].startswith(cut)
+        cut = page.replies()[-1]
+        if len(cut) >= len(whole):
+            break
+    assert cut.startswith(whole)
     page.page.close()
 
 

@@ -131,8 +131,12 @@ def test_the_corpus_is_broad(entries: list[dict[str, Any]]) -> None:
     assert sum("think" in entry for entry in entries) >= 12
 
 
-def test_every_question_of_the_corpus_is_answered_word_for_word(tiny: Tiny, entries: list[dict[str, Any]]) -> None:
-    assert missed(tiny, [Case([user(question)], expected(entry)) for entry, question in asked(entries)]) == []
+def test_questions_of_the_corpus_are_answered_word_for_word(tiny: Tiny, entries: list[dict[str, Any]]) -> None:
+    """Every entry's first question, and a sample of the others; scripts/tiny/train.py asks all of them."""
+    first = [(entry, entry["ask"][0]) for entry in entries]
+    others = [(entry, question) for entry, question in asked(entries) if question != entry["ask"][0]]
+    cases = [Case([user(question)], expected(entry)) for entry, question in [*first, *Random(3).sample(others, 300)]]
+    assert missed(tiny, cases) == []
 
 
 def test_a_system_prompt_changes_no_answer(tiny: Tiny, entries: list[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from streamspace.config.types import Config
 from streamspace.web import door
+from streamspace.web import uploads as uploads_module
 from streamspace.web.door import Door
 from streamspace.web.uploads import Uploads, make_room
 from tests.reply.test_pipeline import CONFIG
@@ -103,8 +104,8 @@ async def test_an_upload_has_a_size_and_room_for_one_message(uploads_folder: Pat
 
 def test_an_address_may_upload_so_much_in_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(door.time, "monotonic", lambda: now[0])
-    uploads, half = Uploads(), door.MOST_HOURLY // 2
+    monkeypatch.setattr(uploads_module.time, "monotonic", lambda: now[0])
+    uploads, half = Uploads(), uploads_module.MOST_HOURLY // 2
     assert [uploads.admit("a", half) for _ in range(3)] == [True, True, False]
     assert uploads.admit("b", half)
     now[0] = 3601.0
@@ -134,7 +135,7 @@ async def test_no_header_of_a_visitors_gives_it_another_hour(
     uploads_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPACE_HOST", "owner-name.hf.space")
-    monkeypatch.setattr(door, "MOST_HOURLY", 1500)
+    monkeypatch.setattr(uploads_module, "MOST_HOURLY", 1500)
     asking = Door(inner, IMAGES)
     transport = httpx.ASGITransport(asking)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:7860") as client:
