@@ -13,6 +13,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,11 +32,13 @@ def forkable(env: dict[str, str]) -> bool:
 class Forked:
     """A running program, with the part of `subprocess.Popen` that the tests use; its output goes to files."""
 
-    def __init__(self, command: Sequence[str], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:
-        """`command` is a script and its arguments, or `-m`, a module and its arguments."""
+    def __init__(
+        self, command: Sequence[str], cwd: Path, env: dict[str, str], out: Path, err: Path, group: bool = False
+    ) -> None:
+        """`command` is a script and its arguments, or `-m`, a module and its arguments. It may lead a `group`."""
         self._files = out, err
         self._process = _servers.Process(
-            target=_become, args=(list(command), str(cwd), env, str(out), str(err)), daemon=False
+            target=_become, args=(list(command), str(cwd), env, str(out), str(err), group), daemon=False
         )
         self._process.start()
         self.pid = self._process.pid or 0
@@ -81,7 +84,9 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
+def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: str, group: bool) -> None:
+    if group:
+        os.setsid()
     for number, path in ((1, out), (2, err)):
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(opened, number)
@@ -89,6 +94,8 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
+    if env.get("PYTHONUNBUFFERED"):
+        sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
     importlib.reload(sys.modules["huggingface_hub.constants"])  # these it reads while it is imported
     module = command[1] if command[0] == "-m" else ""
     sys.argv = command[1:] if module else command
@@ -104,5 +111,10 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         else:
             runpy.run_path(command[0], run_name="__main__")
+    except Exception as error:
+        while error.__traceback__ and error.__traceback__.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
+            error.__traceback__ = error.__traceback__.tb_next
+        traceback.print_exception(error)
+        raise SystemExit(1) from None
     finally:
         atexit._run_exitfuncs()  # a process of multiprocessing ends without them

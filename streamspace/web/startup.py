@@ -20,7 +20,7 @@ from streamspace.web import connections, health
 from streamspace.web.door import Door
 from streamspace.web.ending import Ending
 from streamspace.web.openai import routes as openai
-from streamspace.web.page import assets, head
+from streamspace.web.page import assets, head, pdf
 from streamspace.web.page.redacting import RedactingMiddleware
 from streamspace.web.page.shell import Shell
 
@@ -59,7 +59,9 @@ def _leave(error: StreamspaceError) -> SystemExit:
 
 def _routes(loader: Loader) -> list[BaseRoute]:
     """The ways in besides Gradio's."""
-    return [*health.routes(loader), *assets.routes(), *(openai.routes(loader) if loader.config.doors.openai else [])]
+    config = loader.config
+    own = [*health.routes(loader), *assets.routes(), *pdf.routes(config)]
+    return [*own, *(openai.routes(loader) if config.doors.openai else [])]
 
 
 def _launch(page: gr.Blocks, loader: Loader) -> None:

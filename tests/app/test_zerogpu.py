@@ -59,7 +59,7 @@ def space(tmp_path_factory: pytest.TempPathFactory, zero_probe: Probe) -> Iterat
     env = {"SPACE_CONFIG": str(folder / "space.yaml"), "PYTHONPATH": str(ROOT), "PROBE": str(zero_probe.folder)}
     with (
         DeviceAPI() as api,
-        zero_space(ROOT / "tests/standins/apps/probed_app.py", api=api, env=env, folder=folder) as running,
+        zero_space(ROOT / "tests/standins/apps/probed_app.py", api=api, env=env, folder=folder, fresh=True) as running,
     ):
         yield running
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from streamspace.checks.platform import ZEROGPU
 from streamspace.hub import card
+from tests.forked import Forked
 from tests.running import free_port, up
 from tests.standins.hub import builds, platform
 from tests.standins.hub.repos import Commit, Repo
@@ -37,7 +35,7 @@ class Machine:
         self.port = free_port()
         self.build_log: list[str] = []
         self.run_log_file = folder / "run.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
         self.gpus: DeviceAPI | None = None
         self.no_record: builds.NoRecord | None = None
         self.lock = threading.Lock()
@@ -126,16 +124,14 @@ class Machine:
             target.write_bytes(blob.content)
         env = platform.environment(self.repo.name, self.port, home, self.repo.hardware)
         env |= {"HF_ENDPOINT": self.endpoint, "HF_HUB_DISABLE_XET": "1"}
-        command: list[Any] = [sys.executable, "app.py"]
+        command = ["app.py"]
         if self.repo.hardware == ZEROGPU:
             self.gpus = DeviceAPI()
             env |= platform.zero_environment(self.gpus.url, self.folder)
-            command.insert(1, LAUNCH)
-        with self.run_log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True, env={**env, **self.repo.variables, **self.repo.secrets},
-            )  # fmt: skip
+            command.insert(0, str(LAUNCH))
+        self.run_log_file.write_bytes(b"")
+        whole = {**env, **self.repo.variables, **self.repo.secrets}
+        self.process = Forked(command, home, whole, self.run_log_file, self.run_log_file, group=True)
 
     def _wait(self, request: int) -> None:
         """Until the app answers, and on ZeroGPU has reported its start; or has ended."""

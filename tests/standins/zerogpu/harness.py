@@ -23,6 +23,8 @@ from pathlib import Path
 import httpx
 from gradio_client import Client
 
+from tests.forked import Forked
+from tests.running import Running
 from tests.standins.hub.platform import zero_environment
 
 from .device_api import DeviceAPI
@@ -36,7 +38,7 @@ class ZeroSpace:
 
     url: str
     api: DeviceAPI
-    process: subprocess.Popen[bytes]
+    process: Running
     log: Path
 
     def client(self, token: str | None = None, *, browser: bool = False) -> Client:
@@ -59,11 +61,12 @@ def zero_space(
     api: DeviceAPI | None = None,
     folder: Path | None = None,
     timeout: float = 90.0,
+    fresh: bool = False,
 ) -> Iterator[ZeroSpace]:
     """Run `app` until the block ends. `folder` receives its home, its packed weights and `app.log`.
 
     The environment is made from nothing but PATH, so that no token or setting of the developer leaks in; `env` adds
-    to it. Raises RuntimeError, with the end of the log, when the app stops or stays silent for `timeout` seconds.
+    to it. A `fresh` app imports everything itself, as on the platform. Raises RuntimeError, with the end of the log, when the app stops or stays silent for `timeout` seconds.
     """
     with ExitStack() as stack:
         if api is None:
@@ -72,16 +75,17 @@ def zero_space(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zero-space-")))
         port = _free_port()
         log = folder / "app.log"
-        output = stack.enter_context(log.open("wb"))
-        process = subprocess.Popen(
-            [sys.executable, str(LAUNCH), str(Path(app).resolve())],
-            cwd=Path(app).resolve().parent,
-            env=_environment(api, folder, port) | dict(env or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a process group of its own, for _end
-        )
+        command, cwd = [str(LAUNCH), str(Path(app).resolve())], Path(app).resolve().parent
+        variables = _environment(api, folder, port) | dict(env or {})
+        process: Running  # it leads a process group of its own, for _end
+        if fresh:
+            output = stack.enter_context(log.open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, *command], cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        else:
+            process = Forked(command, cwd, variables, log, log, group=True)
         stack.callback(_end, process, api)
         space = ZeroSpace(f"http://127.0.0.1:{port}", api, process, log)
         _wait_for_page(space, timeout)
@@ -122,7 +126,7 @@ def _wait_for_page(space: ZeroSpace, timeout: float) -> None:
     raise RuntimeError(f"no page on {space.url} after {timeout} s:\n{space.printed()[-4000:]}")
 
 
-def _end(process: subprocess.Popen[bytes], api: DeviceAPI) -> None:
+def _end(process: Running, api: DeviceAPI) -> None:
     """End the app with its workers, which would outlive it: they share its process group, even if never allowed."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

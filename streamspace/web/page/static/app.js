@@ -107,6 +107,10 @@ const mark = () => {
   settingsButton.setAttribute("aria-label", differs ? t("settings_changed") : t("settings"));
 };
 
+const checkSize = ({ name, size }, most) => {
+  if (size > most) throw new Error(t("file_bytes", { name, most: most / 2 ** 20 }));
+};
+
 const box = composer(form, page, {
   send: () => (box.reading ? undefined : send()),
   stop: () => stop(),
@@ -116,9 +120,15 @@ const box = composer(form, page, {
     measureSoon();
   },
   async upload(file) {
-    if (file.size > page.limits.image_bytes) throw new Error(t("file_bytes", { name: file.name, most: page.limits.image_bytes / 2 ** 20 }));
+    checkSize(file, page.limits.image_bytes);
     const { path } = await server.upload(file);
     return { path, orig_name: file.name, mime_type: file.type };
+  },
+  async pdf(file) {
+    checkSize(file, page.limits.pdf_bytes);
+    const answer = await server.textOf(file);
+    if (!answer.ok) throw new Error(answer.status === 422 ? t("file_kind", { name: file.name }) : t("busy"));
+    return answer.text();
   },
   problem: (words) => notice.replaceChildren(words),
 });

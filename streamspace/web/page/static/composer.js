@@ -5,9 +5,9 @@ import { t } from "./texts.js";
 
 const touch = matchMedia("(pointer: coarse)");
 const IMAGES = ["image/jpeg", "image/png", "image/webp", "image/gif"];
-const TEXT_NAMES = ".txt,.md,.markdown,.csv,.tsv,.json,.jsonl,.yaml,.yml,.toml,.ini,.xml,.html,.css,.js,.ts,.jsx,.tsx,.py,.ipynb,.java,.c,.h,.cpp,.hpp,.cs,.go,.rs,.rb,.php,.sh,.sql,.tex,.log,.diff,.patch,text/*";
+const TEXT_NAMES = ".txt,.md,.markdown,.csv,.tsv,.json,.jsonl,.yaml,.yml,.toml,.ini,.xml,.html,.css,.js,.ts,.jsx,.tsx,.py,.ipynb,.java,.c,.h,.cpp,.hpp,.cs,.go,.rs,.rb,.php,.sh,.sql,.tex,.log,.diff,.patch,.pdf,text/*";
 
-// `on` is told of {send, stop, change, upload, problem}; without `limits.images` the model reads text only.
+// `on` is told of {send, stop, change, upload, pdf, problem}; without `limits.images` the model reads text only.
 export const composer = (place, { limits, placeholder }, on) => {
   const box = element("textarea", { id: "message", rows: 1, placeholder, "aria-label": t("message"), dir: "auto", enterkeyhint: touch.matches ? "enter" : "send" });
   const chips = element("ul", { class: "chips", "aria-label": t("files"), hidden: true });
@@ -47,7 +47,7 @@ export const composer = (place, { limits, placeholder }, on) => {
   };
 
   const readText = async (file) => {
-    const text = await file.text();
+    const text = await (/\.pdf$/i.test(file.name) || file.type === "application/pdf" ? on.pdf(file) : file.text());
     if (text.includes("\0") || text.includes("\ufffd")) throw new Error(t("file_kind", { name: file.name }));
     const taken = files.reduce((sum, each) => sum + (each.text?.length ?? 0), 0);
     if (taken + text.length > limits.file_characters) throw new Error(t("file_large", { name: file.name, characters: text.length, most: limits.file_characters - taken }));
@@ -61,12 +61,13 @@ export const composer = (place, { limits, placeholder }, on) => {
   };
 
   const add = async (chosen) => {
+    const problems = [];
     for (const file of chosen) {
       const images = limits.images && IMAGES.includes(file.type);
       const most = images ? limits.images : limits.files;
       if (files.filter((each) => Boolean(each.image) === Boolean(images)).length >= most) {
-        on.problem(t("file_many", { most }));
-        return;
+        problems.push(t("file_many", { most }));
+        break;
       }
       const entry = { name: file.name || t("image"), reading: true, image: Boolean(images) };
       files.push(entry);
@@ -75,11 +76,12 @@ export const composer = (place, { limits, placeholder }, on) => {
         Object.assign(entry, await read(file), { reading: false });
       } catch (error) {
         files = files.filter((each) => each !== entry);
-        on.problem(error.message);
+        problems.push(error.message);
       }
       drawChips();
-      changed();
     }
+    changed(); // which takes back what was told before
+    if (problems.length) on.problem(problems.join(" "));
   };
 
   box.addEventListener("input", changed);

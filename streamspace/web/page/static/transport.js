@@ -2,6 +2,7 @@
 // quota on ZeroGPU hold. Nothing else on the page knows Gradio.
 const { parts } = window.streamspace;
 const ALIVE = new URL("health", document.baseURI);
+const PDF = new URL("streamspace/pdf", document.baseURI);
 const QUIET = 6000; // milliseconds without a word from the server, after which it is asked whether it is there
 const AGAIN = 2000; // milliseconds until it is asked again
 const LAST = 3000; // milliseconds that a question waits for the end of the one before
@@ -136,5 +137,7 @@ export const connect = (on) => {
     async upload(file) {
       return (await part("reply")).upload(file);
     },
+    // The text of a PDF, as a response.
+    textOf: (file) => fetch(PDF, { method: "POST", body: file }).catch(() => Response.error()),
   };
 };
