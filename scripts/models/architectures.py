@@ -99,10 +99,10 @@ def _make(name: str, folder: Path) -> tuple[Any, list[str]]:
     tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/tiny")
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(shapes.config(name, len(tokenizer)), dtype=torch.float32).eval()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ends[0], max_new_tokens=16)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     try:
         return model, [_alone(model, tokenizer, question) for question in QUESTIONS]
     except Exception:  # such a model can't write by itself: what this project says of it is of interest
