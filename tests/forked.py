@@ -29,6 +29,20 @@ def forkable(env: dict[str, str]) -> bool:
     return not any(name.startswith(READ_AT_IMPORT) for name in env)
 
 
+def start(
+    command: Sequence[str], cwd: Path, env: dict[str, str], log: Path, fresh: bool = False, group: bool = False
+) -> Running:
+    """Starts a program whose output goes to one file; a `fresh` one imports everything itself."""
+    log.write_bytes(b"")
+    if not fresh:
+        return Forked(command, cwd, env, log, log, group)
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            [sys.executable, *command], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.STDOUT, start_new_session=group,
+        )  # fmt: skip
+
+
 class Forked:
     """A running program, with the part of `subprocess.Popen` that the tests use; its output goes to files."""
 
@@ -104,6 +118,7 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
         *env.get("PYTHONPATH", "").split(os.pathsep),
         *(path for path in sys.path if "site-packages" in path or path.startswith(sys.base_prefix)),
     ]
+    # This module's own package is here already, and the program's may be another copy.
     for name in [name for name in sys.modules if name.split(".")[0] in ("streamspace", "tests")]:
         del sys.modules[name]
     try:
@@ -118,3 +133,6 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
         raise SystemExit(1) from None
     finally:
         atexit._run_exitfuncs()  # a process of multiprocessing ends without them
+
+
+Running = subprocess.Popen[bytes] | Forked

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Any
 
 import yaml
 
-from tests.forked import Forked, forkable
+from tests.forked import Running, forkable, start
 
-Running = subprocess.Popen[bytes] | Forked
 ROOT = Path(__file__).parents[1]
 
 
@@ -43,16 +41,8 @@ class App:
         config = folder / f"config-{self.port}.yaml"
         config.write_text(yaml.safe_dump(changed(changes or {})), "utf-8")
         settings = {"SPACE_CONFIG": str(config), "GRADIO_SERVER_PORT": str(self.port), "PYTHONPATH": str(ROOT)}
-        self.log_file.write_bytes(b"")
         whole = {**clean(os.environ), **settings, **(env or {})}
-        self.process: Running
-        if fresh or not forkable(env or {}):
-            with self.log_file.open("wb") as log:
-                self.process = subprocess.Popen(
-                    [sys.executable, script], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=whole
-                )
-        else:
-            self.process = Forked([script], ROOT, whole, self.log_file, self.log_file)
+        self.process = start([script], ROOT, whole, self.log_file, fresh or not forkable(env or {}))
         self._wait()
 
     @property

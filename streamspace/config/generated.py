@@ -17,7 +17,7 @@ from streamspace.config.ranges import Range
 from streamspace.config.types import Config
 
 REFERENCE = configfile.ROOT / "docs/configuration.md"
-SKELETON = configfile.ROOT / "streamspace/new/skeleton.yaml"  # what `new` writes its values into
+SKELETON = Path(__file__).parents[1] / "new/skeleton.yaml"  # every key, with the comments of the presets, for `new`
 BEGIN, END = "<!-- keys: made by `make format` -->", "<!-- /keys -->"
 
 
@@ -64,7 +64,7 @@ def _wanted() -> dict[Path, str]:
 
 
 def _presets() -> list[Path]:
-    return sorted([*configfile.FOLDER.glob("*.yaml"), *([SKELETON] if SKELETON.is_file() else [])])
+    return sorted([*configfile.FOLDER.glob("*.yaml"), SKELETON])
 
 
 def _text(path: Path) -> str:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from streamspace.config.edit import WIDTH, edited
+from streamspace.config.generated import SKELETON
 from streamspace.config.ranges import Range
 from streamspace.config.types import Thinking
 from streamspace.new.proposal import Proposal
-
-SKELETON = Path(__file__).with_name("skeleton.yaml")  # every key, with the comments of the presets
 
 
 def text(proposal: Proposal, name: str, command: str) -> str:

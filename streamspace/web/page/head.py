@@ -20,7 +20,8 @@ from streamspace.config.types import Config, Page
 from streamspace.prompt.images import MOST_MEGABYTES
 from streamspace.repository import ROOT, called, is_local
 from streamspace.sampling import PARAMETERS
-from streamspace.web.page import assets, libraries, pdf
+from streamspace.web.door import MOST_JSON
+from streamspace.web.page import assets, libraries
 
 
 def logo(name: str) -> str:
@@ -60,7 +61,7 @@ def described(config: Config) -> dict[str, Any]:
             "file_characters": limits.file_characters,
             "images": limits.images if config.task == "image-chat" else 0,
             "image_bytes": MOST_MEGABYTES * 2**20,
-            "pdf_bytes": pdf.MOST_MEGABYTES * 2**20,
+            "pdf_bytes": MOST_JSON,
         },
     }  # fmt: skip
 

@@ -14,7 +14,6 @@ from starlette.routing import BaseRoute, Route
 from streamspace.config.limits import Limits
 from streamspace.config.types import Config
 
-MOST_MEGABYTES = 8  # of a file, as of any call
 SECONDS = 20  # for one
 AT_ONCE = 2
 MOST_WAITING = 8

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from streamspace.checks.platform import ZEROGPU
 from streamspace.hub import card
-from tests.forked import Forked
+from tests.forked import Running, start
 from tests.running import free_port, up
 from tests.standins.hub import builds, platform
 from tests.standins.hub.repos import Commit, Repo
@@ -35,7 +35,7 @@ class Machine:
         self.port = free_port()
         self.build_log: list[str] = []
         self.run_log_file = folder / "run.log"
-        self.process: Forked | None = None
+        self.process: Running | None = None
         self.gpus: DeviceAPI | None = None
         self.no_record: builds.NoRecord | None = None
         self.lock = threading.Lock()
@@ -129,9 +129,8 @@ class Machine:
             self.gpus = DeviceAPI()
             env |= platform.zero_environment(self.gpus.url, self.folder)
             command.insert(0, str(LAUNCH))
-        self.run_log_file.write_bytes(b"")
         whole = {**env, **self.repo.variables, **self.repo.secrets}
-        self.process = Forked(command, home, whole, self.run_log_file, self.run_log_file, group=True)
+        self.process = start(command, home, whole, self.run_log_file, group=True)
 
     def _wait(self, request: int) -> None:
         """Until the app answers, and on ZeroGPU has reported its start; or has ended."""

@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -23,8 +21,7 @@ from pathlib import Path
 import httpx
 from gradio_client import Client
 
-from tests.forked import Forked
-from tests.running import Running
+from tests.forked import Running, start
 from tests.standins.hub.platform import zero_environment
 
 from .device_api import DeviceAPI
@@ -66,7 +63,8 @@ def zero_space(
     """Run `app` until the block ends. `folder` receives its home, its packed weights and `app.log`.
 
     The environment is made from nothing but PATH, so that no token or setting of the developer leaks in; `env` adds
-    to it. A `fresh` app imports everything itself, as on the platform. Raises RuntimeError, with the end of the log, when the app stops or stays silent for `timeout` seconds.
+    to it. A `fresh` app imports everything itself, as on the platform. Raises RuntimeError, with the end of the log,
+    when the app stops or stays silent for `timeout` seconds.
     """
     with ExitStack() as stack:
         if api is None:
@@ -77,15 +75,7 @@ def zero_space(
         log = folder / "app.log"
         command, cwd = [str(LAUNCH), str(Path(app).resolve())], Path(app).resolve().parent
         variables = _environment(api, folder, port) | dict(env or {})
-        process: Running  # it leads a process group of its own, for _end
-        if fresh:
-            output = stack.enter_context(log.open("wb"))
-            process = subprocess.Popen(
-                [sys.executable, *command], cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        else:
-            process = Forked(command, cwd, variables, log, log, group=True)
+        process = start(command, cwd, variables, log, fresh, group=True)  # a group of its own, for _end
         stack.callback(_end, process, api)
         space = ZeroSpace(f"http://127.0.0.1:{port}", api, process, log)
         _wait_for_page(space, timeout)
