@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from transformers import AutoModelForCausalLM, LlamaConfig, MambaConfig
+from transformers import AutoModelForCausalLM, LlamaConfig, MambaConfig, MarianConfig, MarianForCausalLM
 
 from streamspace.config import file as configfile
 from streamspace.config.engines import Situation
@@ -32,6 +32,7 @@ def config(**changes: Any) -> Config:
     return Config.model_validate(changed({key.replace("__", "."): value for key, value in changes.items()}))
 
 
+CPU = Placement("cpu", "float32", "a test")
 SERVER = {"url": "https://models.example/v1"}
 
 
@@ -201,6 +202,25 @@ def test_a_state_space_model_gets_the_plain_engine_and_the_log_says_why(
         build.pipeline(config(model__id=str(tmp_path), engine="batching"))
 
 
+def test_a_model_that_counts_its_positions_itself_is_not_batched_though_its_short_replies_would_be_right(
+    tiny: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its positions begin anew in each pass of a batch; in a model that hardly looks at them, a trial can't see that."""
+    caplog.set_level(logging.INFO)
+    torch.manual_seed(1)
+    shape = MarianConfig(
+        vocab_size=2048, d_model=32, decoder_layers=2, decoder_ffn_dim=64, encoder_layers=2,
+        decoder_attention_heads=4, encoder_attention_heads=4,
+        is_decoder=True, is_encoder_decoder=False, use_cache=True, max_position_embeddings=512,
+        bos_token_id=0, eos_token_id=2, pad_token_id=3, decoder_start_token_id=0, forced_eos_token_id=None,
+    )  # fmt: skip
+    model = MarianForCausalLM(shape).eval()
+    model.get_decoder().embed_positions.weight.data.zero_()
+    engine = make(config(), Situation(), dataclasses.replace(load(config().model, CPU), model=model))
+    assert isinstance(engine, GenerateEngine)
+    assert "at which positions the tokens of a shared pass are" in caplog.text
+
+
 def test_every_shipped_config_names_all_engines() -> None:
     for file in (ROOT / "config").glob("*.yaml"):
         (line,) = [line for line in file.read_text("utf-8").splitlines() if line.startswith("engine:")]
@@ -214,7 +234,7 @@ def test_a_model_that_fails_at_each_decode_step_is_found_out_in_silence_and_left
     """A batch that is begun anew reads prompt and reply again, which gives one more token each time."""
     caplog.set_level(logging.INFO)
     settings = config(model__attention=attention).model
-    loaded = load(settings, Placement("cpu", "float32", "a test"))
+    loaded = load(settings, CPU)
     model, passes = loaded.model, 0
 
     def fail(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
