@@ -13,13 +13,14 @@ from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
-from benchmarks.measurements import forward_pass, images, overhead, startup
+from benchmarks.measurements import forward_pass, images, overhead, page, startup
 from benchmarks.measurements.serving import Row, rows
 from benchmarks.report import record
 from benchmarks.systems.processes import BASELINE, KERNELS, LLAMA, SERVER, Load, running
 from tests.running import ROOT
 
 TINY = "./models/tiny"
+ENGINES = ("generate", "batching")
 MESSAGE = "Count to two hundred"
 SHORT, LONG = 64, 512  # tokens of the replies by which the overhead is measured
 
@@ -40,21 +41,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ["GRADIO_TEMP_DIR"] = folder
             print("\n".join(images.lines(Path(folder))))
         return 0
+    if options.page:
+        with TemporaryDirectory() as folder:
+            print(page.lines(page.visits(Path(folder), rounds=3)))
+        return 0
     conditions = record.conditions()
     if options.full:
         measured = all_systems(options.concurrency, options.rounds)
     else:
-        measured = engines(tokens=64, rounds=1) if options.quick else engines(tokens=256, rounds=5)
+        measured = engines(["batching"], 64, rounds=1) if options.quick else engines(ENGINES, 256, rounds=5)
     print(record.markdown(measured))
     print(f"\nWritten to {record.save(measured, conditions, options.json)}")
     return 0
 
 
-def engines(tokens: int, rounds: int) -> list[Row]:
-    """One client, the embedded model: the baseline, and this app with each engine."""
+def engines(names: Sequence[str], tokens: int, rounds: int) -> list[Row]:
+    """One client, the embedded model: the baseline, and this app with each of the engines."""
     tokenizer = Tokenizer.from_file(str(ROOT / TINY / "tokenizer.json"))
     load = Load(TINY, MESSAGE, tokens)
-    with running([BASELINE, "generate", "batching"], load, concurrency=4) as systems:
+    with running([BASELINE, *names], load, concurrency=4) as systems:
         return rows(systems, load, [1], rounds, lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
 
 
@@ -84,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--overhead", action="store_true", help="the time of forward passes, and what streaming adds")
     parser.add_argument("--start", action="store_true", help="the time until the page, and until the first token")
     parser.add_argument("--images", action="store_true", help="the memory that large images take")
+    parser.add_argument("--page", action="store_true", help="what the page loads, and how it keeps up, in a browser")
     parser.add_argument(
         "--concurrency",
         type=int,
