@@ -173,9 +173,12 @@ INTERLEAVE = """({ store, conversation: talk }, seed) => {
     const written = new Map(); // the text of each message, as its writer saved it
     const named = new Map();
     const deliver = (tab) => tab.mail.length && tab.hear({ key: tab.mail.shift(), storageArea: localStorage });
+    const tell = (tab, id) => {
+      for (const other of tabs) if (other !== tab) other.mail.push(Object.keys(localStorage).find((key) => key.endsWith(`:${id}`)));
+    };
     const save = (tab, whole) => {
       if (!tab.store.save(whole)) throw new Error("no room");
-      for (const other of tabs) if (other !== tab) other.mail.push(Object.keys(localStorage).find((key) => key.endsWith(`:${whole.id}`)));
+      tell(tab, whole.id);
       for (const [id, text] of tab.fresh ?? []) written.set(id, [whole.id, text]);
       tab.fresh = [];
     };
@@ -185,7 +188,7 @@ INTERLEAVE = """({ store, conversation: talk }, seed) => {
       const tab = tabs[random(2)];
       const all = tab.store.all();
       const whole = tab.writing ? tab.writing.whole : all[random(all.length)];
-      switch (tab.writing ? 6 + random(3) : random(6)) {
+      switch (tab.writing ? 6 + random(3) : [0, 1, 2, 3, 4, 5, 9, 10][random(8)]) {
         case 0: {
           const made = talk.create();
           note(tab, talk.add(made, { role: "user", text: `q${step}`, files: [] }), `q${step}`);
@@ -232,10 +235,33 @@ INTERLEAVE = """({ store, conversation: talk }, seed) => {
             save(tab, whole);
             tab.writing = null;
           }
+          break;
+        case 9: if (whole && !random(3)) { // what it holds may go, but what any tab saves afterwards may not
+          tab.store.remove(whole);
+          tell(tab, whole.id);
+          tab.gone = { whole, texts: [...written].filter(([, [owner]]) => owner === whole.id), title: named.get(whole.id) };
+          for (const [id] of tab.gone.texts) written.delete(id);
+          named.delete(whole.id);
+          break;
+        }
+        case 10: if (tab.gone) { // and all that went comes back
+          tab.gone.whole.revised = Date.now();
+          save(tab, tab.gone.whole);
+          for (const [id, text] of tab.gone.texts) if (!written.has(id)) written.set(id, text);
+          if (tab.gone.title && !named.has(tab.gone.whole.id)) named.set(tab.gone.whole.id, tab.gone.title);
+          tab.gone = null;
+        }
       }
+    }
+    for (const tab of tabs) {
+      if (!tab.writing) continue;
+      note(tab, tab.writing.node, tab.writing.node.parts[0]?.text ?? "");
+      save(tab, tab.writing.whole);
     }
     for (const tab of tabs) while (tab.mail.length) deliver(tab);
     const fresh = open();
+    const there = (seen) => seen.all().map(({ id }) => id).sort().join();
+    if (new Set([...tabs.map((tab) => tab.store), fresh.store].map(there)).size > 1) wrong.push(`${trial}: the tabs show other conversations`);
     for (const [place, { store: seen }] of [["the first", tabs[0]], ["the second", tabs[1]], ["a new one", fresh]]) {
       for (const [id, [owner, text]] of written) {
         const node = seen.get(owner)?.nodes[id];

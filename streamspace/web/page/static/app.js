@@ -250,8 +250,8 @@ const show = (next) => {
 let undo = 0;
 function remove(each) {
   if (writing?.conversation === each) stop();
-  const copy = structuredClone(each);
   store.remove(each);
+  const copy = structuredClone(each);
   if (each === conversation) show(conversations.create());
   clearTimeout(undo);
   undo = setTimeout(() => toast.replaceChildren(), UNDO);

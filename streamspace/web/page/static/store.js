@@ -41,7 +41,8 @@ export const open = () => {
   const save = (conversation) => {
     const { id } = conversation;
     const found = local.getItem(PREFIX + id);
-    const other = found === written.get(id) ? null : sanitized(parsed(found)); // nothing of one that was deleted
+    const known = found === written.get(id) && conversations.get(id) === conversation;
+    const other = known ? null : sanitized(parsed(found)); // nothing of one that was deleted
     if (other) join(conversation, other);
     conversations.set(id, conversation);
     const text = JSON.stringify(conversation);
@@ -56,7 +57,10 @@ export const open = () => {
     return room;
   };
 
+  // The conversation then has also what other tabs wrote in it, so that all of it can come back.
   const remove = (conversation) => {
+    const other = sanitized(stored(conversation.id));
+    if (other) join(conversation, other);
     conversations.delete(conversation.id);
     local.setItem(PREFIX + conversation.id, JSON.stringify({ deleted: Date.now() }));
     changed(conversation.id);
