@@ -15,6 +15,7 @@ PLAIN = {
     "float_type": "a number",
     "bool_type": "true or false",
     "list_type": "a list",
+    "dict_type": "a mapping of keys",
     "model_type": "a mapping of keys",
     "model_attributes_type": "a mapping of keys",
     "missing": "a value",

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from starlette.responses import JSONResponse
 
 from streamspace.errors import RequestError
+from streamspace.i18n import t
 from streamspace.problems import expected, path, say
 
 KINDS: dict[str, type[BaseModel]] = {
@@ -48,9 +49,12 @@ def read(body: bytes) -> Message:
     """The checked message. Raises Refused with the first thing that is wrong in it."""
     try:
         sent = from_json(body, allow_inf_nan=False)
-        json.dumps(sent, allow_nan=False)  # 1e999, which `mcp` would take for null
     except ValueError as error:
-        raise Refused(f"The body isn't JSON: {error}", types.PARSE_ERROR) from None
+        half = "hex escape" in str(error)
+        told = str(t("error.half_character")) if half else f"The body isn't JSON: {error}"
+        raise Refused(told, types.PARSE_ERROR) from None
+    if not _is_finite(sent):
+        raise Refused("The body has a number that is too large, such as 1e999", types.PARSE_ERROR)
     if not isinstance(sent, dict):
         raise Refused(f"body: expected one JSON-RPC message, got {say(sent)}")
     known = request_id(sent.get("id"))
@@ -78,3 +82,12 @@ def read(body: bytes) -> Message:
 def request_id(sent: object) -> types.RequestId | None:
     """The number or the name of a request; None for anything else."""
     return sent if isinstance(sent, str | int) and not isinstance(sent, bool) else None
+
+
+def _is_finite(sent: object) -> bool:
+    """`mcp` takes a number that isn't for null."""
+    try:
+        json.dumps(sent, allow_nan=False)
+    except ValueError:
+        return False
+    return True
