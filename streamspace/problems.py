@@ -15,6 +15,7 @@ PLAIN = {
     "float_type": "a number",
     "bool_type": "true or false",
     "list_type": "a list",
+    "dict_type": "a mapping of keys",
     "model_type": "a mapping of keys",
     "model_attributes_type": "a mapping of keys",
     "missing": "a value",
@@ -58,3 +59,15 @@ def say(value: Any) -> str:
     if isinstance(value, str):
         return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}...' ({len(value)} characters)"
     return f"{value:g}" if isinstance(value, float) else repr(value)[:60]
+
+
+def path(location: tuple[int | str, ...]) -> str:
+    """As `messages[0].content`: pydantic has the kind of each message and part in it as well."""
+    written, after_index = "", False
+    for name in location:
+        if isinstance(name, int):
+            written += f"[{name}]"
+        elif not after_index:
+            written += f".{name}" if written else name
+        after_index = isinstance(name, int)
+    return written

@@ -73,6 +73,7 @@ class Doors(Part):
     """Ways to the model besides the page and Gradio's API; each takes the same requests, in its own form."""
 
     openai: bool = Field(True, description="OpenAI's API: `/v1/chat/completions`, `/v1/completions`, `/v1/models`.")
+    mcp: bool = Field(True, description="MCP: a tool for agents, at `/mcp`.")
 
 
 def _choice(value: object) -> object:

@@ -19,6 +19,7 @@ from streamspace.reply.loader import Loader
 from streamspace.web import connections, health
 from streamspace.web.door import Door
 from streamspace.web.ending import Ending
+from streamspace.web.mcp import routes as mcp
 from streamspace.web.openai import routes as openai
 from streamspace.web.page import assets, head, pdf
 from streamspace.web.page.redacting import RedactingMiddleware
@@ -61,7 +62,8 @@ def _routes(loader: Loader) -> list[BaseRoute]:
     """The ways in besides Gradio's."""
     config = loader.config
     own = [*health.routes(loader), *assets.routes(), *pdf.routes(config)]
-    return [*own, *(openai.routes(loader) if config.doors.openai else [])]
+    doors = [*(openai.routes(loader) if config.doors.openai else []), *(mcp.routes(loader) if config.doors.mcp else [])]
+    return [*own, *doors]
 
 
 def _launch(page: gr.Blocks, loader: Loader) -> None:

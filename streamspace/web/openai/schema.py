@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from streamspace.config.ranges import SamplingLimits
-from streamspace.problems import expected, say
+from streamspace.problems import expected, path, say
 from streamspace.reply import parameters
 from streamspace.web.openai.errors import Refused
 from streamspace.web.openai.messages import Known, Message, Neutral
@@ -124,7 +124,7 @@ def read(kind: type[T], body: bytes, bounds: SamplingLimits) -> T:
 
 
 def _refused(detail: ErrorDetails) -> Refused:
-    where = _path(detail["loc"])
+    where = path(detail["loc"])
     if detail["type"] == "json_invalid":
         return Refused(f"The body isn't JSON: {detail['ctx']['error']}")
     if detail["type"] == "value_error":  # a rule of ours, which says it all
@@ -134,15 +134,3 @@ def _refused(detail: ErrorDetails) -> Refused:
     got = detail["ctx"]["tag"] if detail["type"] == "union_tag_invalid" else detail["input"]
     found = "nothing" if detail["type"] in ("missing", "union_tag_not_found") else say(got)
     return Refused(f"{where or 'body'}: expected {expected(detail)}, got {found}", where)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    """As `messages[0].content`: pydantic has the kind of each message and part in it as well."""
-    path, after_index = "", False
-    for name in location:
-        if isinstance(name, int):
-            path += f"[{name}]"
-        elif not after_index:
-            path += f".{name}" if path else name
-        after_index = isinstance(name, int)
-    return path

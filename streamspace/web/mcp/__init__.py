@@ -1,0 +1,1 @@
+"""MCP, by which agents call tools, over the same replies as the page: same line, same limits, same checks."""
