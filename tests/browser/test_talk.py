@@ -371,3 +371,14 @@ def test_a_question_in_another_conversation_ends_the_reply_that_is_written_and_k
     visitor.wait(lambda: visitor.questions() == ["slow"])
     assert visitor.replies()[0].startswith("word word")
     assert visitor.text(".message.assistant .status") == "Stopped."
+
+
+def test_what_a_visitor_sets_reaches_the_model(visit: Visit, app: App) -> None:
+    visitor = visit(app)
+    visitor.page.click("#open-settings")
+    visitor.page.fill("[data-setting=max_new_tokens] input[type=number]", "24")
+    visitor.ask("Count to two hundred")
+    assert visitor.text(".figures").startswith("24 tokens,")
+    visitor.page.fill("[data-setting=max_new_tokens] input[type=number]", "48")
+    visitor.ask("Count to two hundred")
+    assert visitor.text(".figures").startswith("48 tokens,")
