@@ -35,6 +35,7 @@ check: .venv/dev.done ## Check style, types, configs, generated files, workflows
 	$(BIN)/zizmor --offline --persona auditor --quiet .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/fault.yml .github/ISSUE_TEMPLATE/model.yml
 
 bench: .venv/dev.done ## Compare the app with the baseline; ARGS=--full adds other systems and many clients (minutes)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -42,8 +42,8 @@ def _body(config: Config, config_path: str, space: str) -> Iterator[str]:
     yield "`GET /health` says in JSON whether a reply can be written now.\n"
     yield (
         f"## How it is made\n\nBy the template Streamspace: [{config_path}]({config_path}) has the model, "
-        "the texts and the limits. To make one like it, choose *Duplicate this Space* in the menu above, and change "
-        "that file.\n"
+        f"the texts and the limits. To make one like it, [duplicate this Space]"
+        f"(https://huggingface.co/spaces/{space}?duplicate=true), and change that file.\n"
     )
     yield (
         f"The code is under {config.card.license} ([LICENSE](LICENSE)). The model has a licence of its own, which "
