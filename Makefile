@@ -10,7 +10,9 @@ export UV_TORCH_BACKEND ?= auto
 INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run space test check bench format oldest newest next lock locked packages audit card model models screenshots
+UPSTREAM ?= upstream# where `make upgrade` gets the template: a URL, or the name of a remote
+
+.PHONY: help setup run space test check bench format upgrade oldest newest next lock locked packages audit card model models screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +47,11 @@ format: .venv/dev.done ## Format the code, and regenerate the schema and the tab
 	$(BIN)/ruff format .
 	$(BIN)/python -m streamspace generate
 	$(BIN)/python scripts/modules.py
+
+upgrade: .venv/dev.done ## Merge the template's newest version into a fork; UPSTREAM=URL, ARGS="--ours FILE"
+	$(BIN)/python scripts/upgrade.py $(UPSTREAM) $(ARGS)
+	@$(MAKE) --no-print-directory setup
+	$(BIN)/python -m streamspace check
 
 oldest: .venv/dev.done ## Install the oldest versions that the requirements allow
 	env -u UV_TORCH_BACKEND $(BIN)/uv pip compile --quiet --no-deps --resolution lowest-direct --output-file .venv/oldest.txt requirements-dev.txt

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,12 +20,14 @@ from streamspace.model.loading import load
 from streamspace.model.placement import Placement
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
+from tests.running import ROOT
 
 LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+LARGE = "{{ (messages[0].role * 4 * 10 ** 8) | length }}"  # 1.6 GB
 ENDLESS = {
     "nested loops": LOOPS,
     "a number too large to write": "{{ 9 ** (9 ** 9) }}",  # computed while it is compiled, in one step
-    "a text too large for the memory": "{{ 'x' * 10 ** 11 }}",
+    "a text too large for the memory": LARGE,
     "loops in a tag of transformers": "{% generation %}" + LOOPS + "{% endgeneration %}",
 }
 WITHIN_A_REPLY = "{% for m in messages %}{% if 'now' in m.content %}" + LOOPS + "{% endif %}{{ m.content }}{% endfor %}"
@@ -35,6 +39,16 @@ def test_a_template_without_an_end_is_ended(source: str) -> None:
     with pytest.raises(templates.Endless):
         templates.trial(source)
     assert time.monotonic() - started < templates.TRIAL_SECONDS + 10
+
+
+def test_a_template_gets_no_more_memory_than_its_limit() -> None:
+    measure = (
+        "import resource, sys; from streamspace.model import template_trial as t\n"
+        "try: t.trial(sys.argv[1])\n"
+        "except t.Endless: print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", measure, LARGE], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert 0 < int(done.stdout) * 1024 < templates.MEMORY
 
 
 def test_check_says_that_a_template_does_not_come_to_an_end() -> None:
