@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -21,6 +22,7 @@ from PIL import Image
 
 from streamspace.model.loading import Loaded
 from tests.conftest import Probe
+from tests.reply.test_account import LINE
 from tests.running import App
 from tests.standins import vision
 
@@ -214,3 +216,30 @@ def test_no_prompt_reaches_the_log(app: App) -> None:
                 found.chat.completions.create(messages=user(secret), **{"model": "tiny", **body})  # type: ignore[call-overload]
     assert secret not in app.log
     assert "Traceback" not in app.log
+
+
+def test_each_door_leaves_one_line_in_the_log_without_an_address(scripted: App) -> None:
+    from gradio_client import Client
+
+    before = len(replies(scripted))
+    with client(scripted) as found:
+        said = found.chat.completions.create(model="tiny", messages=user("xylophone-4711"))
+        with pytest.raises(openai.BadRequestError):
+            found.chat.completions.create(model="tiny", messages=user("xylophone-4711"), n=2)
+        with pytest.raises(openai.BadRequestError):
+            found.chat.completions.create(model="tiny", messages=[{"role": "assistant", "content": "xylophone-4711"}])
+    other = Client(scripted.url, verbose=False)
+    other.predict("xylophone-4711", api_name="/chat")
+    other.close()
+    whole, refused, no_question, gradio = replies(scripted)[before:]
+    assert f"chatcmpl-{whole['id']}" == said.id
+    assert [line["door"] for line in (whole, refused, no_question, gradio)] == ["openai"] * 3 + ["gradio"]
+    assert [line["outcome"] for line in (whole, refused, no_question, gradio)] == ["done", "refused", "refused", "done"]
+    assert len({line["visitor"] for line in (whole, refused, no_question, gradio)}) == 1
+    assert re.fullmatch("[0-9a-f]{8}", whole["visitor"])
+    assert "xylophone" not in scripted.log
+
+
+def replies(app: App) -> list[dict[str, str]]:
+    """The lines about replies in the app's log, taken apart."""
+    return [found.groupdict() for line in app.log.splitlines() if (found := LINE.fullmatch(line))]
