@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
-from streamspace.errors import BusyError, ClosingError, QuotaError, RequestError, StreamspaceError
+from streamspace.errors import BusyError, ClosingError, LimitError, QuotaError, RequestError, StreamspaceError
 from streamspace.i18n import LazyText
 from streamspace.reply.progress import Progress, Replies
 from streamspace.reply.request import Caller
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 ENDS = {"stop": "done", "cancelled": "stopped"}  # others are called as the engine calls them: length, timeout
 OUTCOMES: dict[type[BaseException], str] = {  # the first that fits; without one it has failed
     ClosingError: "closing",
+    LimitError: "limited",
     BusyError: "busy",
     RequestError: "refused",
     QuotaError: "quota",

@@ -21,6 +21,8 @@ import pytest
 from PIL import Image
 
 from streamspace.model.loading import Loaded
+from tests.app.test_hostile_calls import QUESTION, with_question
+from tests.app.test_redacting import page_call
 from tests.conftest import Probe
 from tests.reply.test_account import LINE
 from tests.running import App
@@ -238,6 +240,34 @@ def test_each_door_leaves_one_line_in_the_log_without_an_address(scripted: App) 
     assert len({line["visitor"] for line in (whole, refused, no_question, gradio)}) == 1
     assert re.fullmatch("[0-9a-f]{8}", whole["visitor"])
     assert "xylophone" not in scripted.log
+
+
+def test_a_visitor_who_had_enough_is_told_so_by_each_door_in_its_own_form(start: Callable[..., App]) -> None:
+    from gradio_client import Client
+    from gradio_client.exceptions import AppError
+
+    app = start(changes={"limits.per_minute": 2}, script="tests/standins/apps/scripted_app.py")
+    told = r"This Space takes 2 messages a minute from one visitor\. Try again in (\d+) s"
+    other = Client(app.url, verbose=False)
+    with client(app) as found:
+        assert found.chat.completions.create(model="tiny", messages=user("hi"), stream=False).choices
+        assert other.predict("hi", api_name="/chat") == "hi"
+        for stream in (True, False):
+            with pytest.raises(openai.RateLimitError, match=told) as limited:
+                found.chat.completions.create(model="tiny", messages=user("hi"), stream=stream)
+            assert (limited.value.type, limited.value.code) == ("rate_limit_error", "rate_limit_exceeded")
+            assert 50 <= int(limited.value.response.headers["Retry-After"]) <= 61
+        assert found.models.list().data
+    with pytest.raises(AppError, match=told):
+        other.predict("hi", api_name="/chat")
+    other.close()
+    shown = page_call(app, with_question(app)[0], [QUESTION])["output"]["data"][0]
+    assert shown["state"] == "failed"
+    assert re.fullmatch(told, shown["error"])
+    assert [(line["door"], line["outcome"]) for line in replies(app)] == [
+        ("openai", "done"), ("gradio", "done"), ("openai", "limited"), ("openai", "limited"),
+        ("gradio", "limited"), ("page", "limited"),
+    ]  # fmt: skip
 
 
 def replies(app: App) -> list[dict[str, str]]:

@@ -138,7 +138,7 @@ async def test_one_whose_client_goes_is_stopped_with_the_tokens_it_had(told: Tol
     found = loader(*SAID, threading.Event())
     async with aclosing(found.chat(ChatRequest("hi", caller=ADA))) as replies:
         async for step in replies:
-            if step.tokens:
+            if step.tokens == 12:
                 break
     task = asyncio.ensure_future(read(found, BOB))
     await until(lambda: found.busy == (1, 0))
