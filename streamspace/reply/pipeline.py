@@ -123,9 +123,8 @@ class Pipeline:
     async def _written(self, request: Request, now: Progress) -> Replies:
         """The reply to a request whose turn it is, after what there is of it `now`."""
         yield now
-        batches = bridge(
-            partial(self.engine.stream, request), lambda: update_interval(now.length) if now.tokens else 0.0
-        )
+        open_stream = partial(self.engine.stream, request)
+        batches = bridge(open_stream, lambda: update_interval(now.length) if now.tokens else 0.0)
         async with aclosing(batches):
             async for events in batches:
                 for event in events:
