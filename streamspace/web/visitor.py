@@ -33,7 +33,7 @@ def identity(request: gr.Request) -> str:
     return request.session_hash or ""
 
 
-def caller(door: str, request: gr.Request | Request, config: Config) -> Caller:
+def caller(door: str, request: gr.Request | Request | None, config: Config) -> Caller:
     """Who asks through a door, for limits and the log: by the address, which is kept as a salted hash.
 
     Not by what a client may choose itself: Gradio's session, or X-IP-Token, whose claims only the Hub could verify.
