@@ -7,6 +7,7 @@ StreamspaceError
 ├── ModelError              the model can't be loaded or used
 ├── RequestError            the visitor's message or parameters
 │   └── BusyError           nothing is wrong with them: the same request may succeed later
+│       ├── LimitError      when this visitor has asked for less
 │       └── ClosingError    on the server that takes this one's place
 ├── GenerationError         the model failed while it was answering
 ├── GpuError                ZeroGPU refused or ended the call
@@ -75,6 +76,10 @@ class BusyError(RequestError):
     def __init__(self, *text: str, retry_after: int = 5) -> None:
         super().__init__(*text)
         self.retry_after = retry_after
+
+
+class LimitError(BusyError):
+    """A visitor has had as much as the config allows for now."""
 
 
 class ClosingError(BusyError):

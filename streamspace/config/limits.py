@@ -25,6 +25,19 @@ class Limits(Part):
         le=256,
         description="Concurrent replies, if the engine supports it; `generate` supports 1 outside ZeroGPU.",
     )
+    at_once: int | None = Field(
+        None, ge=1, le=10_000, description="Replies of one visitor that wait or are being written; `null`: no limit."
+    )
+    per_minute: int | None = Field(
+        None, ge=1, le=10_000, description="Replies of one visitor in any minute; `null`: no limit."
+    )
+    tokens_per_day: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="Tokens that are written for one visitor in any 24 hours; a reply that has begun is completed. "
+        "`null`: no limit.",
+    )
     files: int = Field(4, ge=0, le=32, description="Maximum number of text files with a message; 0: none.")
     file_characters: int = Field(
         20_000, ge=1, le=1_000_000, description="Maximum length of a message's files together, in characters."

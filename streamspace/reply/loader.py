@@ -12,6 +12,7 @@ from contextlib import aclosing
 from streamspace.config.types import Config
 from streamspace.errors import ClosingError, ModelError, StreamspaceError, unexpected
 from streamspace.i18n import t
+from streamspace.reply.account import Accounts
 from streamspace.reply.measure import Measure
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress, Replies
@@ -37,6 +38,7 @@ class Loader:
         self.error = ""
         self.progress = ""
         self.closing = False
+        self.accounts = Accounts()
         self._make = make
         self._failed_at = 0.0
         self._loading = threading.Lock()
@@ -87,11 +89,11 @@ class Loader:
 
     def chat(self, request: ChatRequest) -> Replies:
         """See `Pipeline.chat`."""
-        return self._when_loaded(lambda pipeline: pipeline.chat(request))
+        return self.accounts.kept(request.caller, self._when_loaded(lambda pipeline: pipeline.chat(request)))
 
     def complete(self, request: CompletionRequest) -> Replies:
         """See `Pipeline.complete`."""
-        return self._when_loaded(lambda pipeline: pipeline.complete(request))
+        return self.accounts.kept(request.caller, self._when_loaded(lambda pipeline: pipeline.complete(request)))
 
     async def measure(self, request: ChatRequest) -> Measure | None:
         """See `Pipeline.measure`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,13 +13,25 @@ Values = Mapping[str, object]  # sampling parameters by name; one that is None o
 
 
 @dataclass(frozen=True)
+class Caller:
+    """Who asks for one reply: the door, what tells the visitor from others (nothing for ""), and the reply's own id.
+
+    `web.visitor.caller` makes one; a `key` is a hash, since it is written into the log.
+    """
+
+    door: str = "none"
+    key: str = ""
+    id: str = field(default_factory=lambda: secrets.token_hex(12))
+
+
+@dataclass(frozen=True)
 class ChatRequest:
     """A reply to `message`, after a `history` of {"role", "content"} messages.
 
     `begun` is the reply so far, to continue from; `thinking` a choice by its name, or true or false. `images` are
     uploaded files that come with the message, as Gradio describes them; a `system_prompt` of None is the config's. An
     `object` can be anything: clients send it. `sampling` is what a client asks for, or what its own door has chosen
-    within the config's bounds. `visitor` tells one visitor from another; without it nothing is shared with an earlier
+    within the config's bounds. `visitor` tells one open page from another; without it nothing is shared with an earlier
     reply. `file_characters` of the message are the text of files that come with it.
     """
 
@@ -31,6 +44,7 @@ class ChatRequest:
     sampling: Values | SamplingParams = field(default_factory=dict)
     visitor: str = ""
     file_characters: int = 0
+    caller: Caller = field(default_factory=Caller)
 
 
 @dataclass(frozen=True)
@@ -40,3 +54,4 @@ class CompletionRequest:
     prompt: object
     sampling: Values | SamplingParams = field(default_factory=dict)
     visitor: str = ""
+    caller: Caller = field(default_factory=Caller)

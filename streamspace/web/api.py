@@ -15,6 +15,7 @@ from streamspace.reply.loader import Loader
 from streamspace.reply.progress import Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 from streamspace.sampling import PARAMETERS, Parameter
+from streamspace.web import visitor
 
 log = logging.getLogger(__name__)
 Texts = AsyncGenerator[str, None]
@@ -41,31 +42,41 @@ def chat(loader: Loader) -> Endpoint:
         "back in the history: its thoughts are left out. `thinking` is true, false, or a level that the model has, "
         'such as "low".'
     )
-    return _endpoint("chat", description, {**CHAT, **APPENDED}, lambda values: loader.chat(ChatRequest(**values)))
+    types = {**CHAT, **APPENDED}
+    return _endpoint("chat", description, types, loader, lambda values: loader.chat(ChatRequest(**values)))
 
 
 def image_chat(loader: Loader) -> Endpoint:
     """The endpoint /chat of a model that reads images."""
     description = "Reply to a message and the images that come with it, uploaded files; otherwise as without images."
     types = {**CHAT, "images": list[gr.FileData] | None, **APPENDED}
-    return _endpoint("chat", description, types, lambda values: loader.chat(ChatRequest(**values)))
+    return _endpoint("chat", description, types, loader, lambda values: loader.chat(ChatRequest(**values)))
 
 
 def complete(loader: Loader) -> Endpoint:
     """The endpoint /complete of this loader."""
     description = "Continue a text; streams the continuation so far."
     types = {"prompt": str, **SAMPLING, **APPENDED}
-    return _endpoint("complete", description, types, lambda values: loader.complete(CompletionRequest(**values)))
+    return _endpoint(
+        "complete", description, types, loader, lambda values: loader.complete(CompletionRequest(**values))
+    )
 
 
-def _endpoint(name: str, description: str, types: Types, start: Callable[[dict[str, Any]], Replies]) -> Endpoint:
-    """A function with these parameters, of which the first is required, that streams what `start` does with them."""
+def _endpoint(
+    name: str, description: str, types: Types, loader: Loader, start: Callable[[dict[str, Any]], Replies]
+) -> Endpoint:
+    """A function with these parameters, of which the first is required, that streams what `start` does with them.
+
+    Gradio gives it the request too, by that parameter's type.
+    """
+    types = {**types, "request": gr.Request}
     signature = _signature(types)
 
     async def endpoint(*values: object, **named: object) -> Texts:
         given = signature.bind(*values, **named).arguments
         sampling = {name: given.pop(name) for name in (*SAMPLING, *APPENDED) if name in given}
-        async with aclosing(_texts(start({**given, "sampling": sampling}))) as texts:
+        caller = visitor.caller("gradio", given.pop("request"), loader.config)
+        async with aclosing(_texts(start({**given, "sampling": sampling, "caller": caller}))) as texts:
             async for text in texts:
                 yield text
 

@@ -1,17 +1,24 @@
-"""Who a visitor is: an address, as the outermost of the proxies saw it, an open page, and a language."""
+"""Who a visitor is: an address, as the outermost of the proxies saw it, an open page, a language, a caller."""
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import re
+import secrets
 
 import gradio as gr
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import Scope
 
 from streamspace import i18n
 from streamspace.config.limits import Limits
+from streamspace.config.types import Config
+from streamspace.reply.request import Caller
+
+SALT = secrets.token_bytes(16)  # of this process: what its log says of a visitor can't be looked up in a table
 
 WITH_PORT = re.compile(r"\[(?P<six>[0-9a-fA-F:.]+)\](?::\d+)?|(?P<four>\d+(?:\.\d+){3}):\d+")
 
@@ -24,6 +31,16 @@ def language(request: gr.Request) -> str:
 def identity(request: gr.Request) -> str:
     """What tells one open page from another: Gradio draws it at random."""
     return request.session_hash or ""
+
+
+def caller(door: str, request: gr.Request | Request | None, config: Config) -> Caller:
+    """Who asks through a door, for limits and the log: by the address, which is kept as a salted hash.
+
+    Not by what a client may choose itself: Gradio's session, or X-IP-Token, whose claims only the Hub could verify.
+    """
+    asked = request.request if isinstance(request, gr.Request) else request
+    seen = address(asked.scope, proxies(config.limits)) if asked else ""
+    return Caller(door, hashlib.blake2b(seen.encode(), key=SALT, digest_size=4).hexdigest())
 
 
 def proxies(limits: Limits) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -20,7 +21,10 @@ import pytest
 from PIL import Image
 
 from streamspace.model.loading import Loaded
+from tests.app.test_hostile_calls import QUESTION, with_question
+from tests.app.test_redacting import page_call
 from tests.conftest import Probe
+from tests.reply.test_account import LINE
 from tests.running import App
 from tests.standins import vision
 
@@ -214,3 +218,58 @@ def test_no_prompt_reaches_the_log(app: App) -> None:
                 found.chat.completions.create(messages=user(secret), **{"model": "tiny", **body})  # type: ignore[call-overload]
     assert secret not in app.log
     assert "Traceback" not in app.log
+
+
+def test_each_door_leaves_one_line_in_the_log_without_an_address(scripted: App) -> None:
+    from gradio_client import Client
+
+    before = len(replies(scripted))
+    with client(scripted) as found:
+        said = found.chat.completions.create(model="tiny", messages=user("xylophone-4711"))
+        with pytest.raises(openai.BadRequestError):
+            found.chat.completions.create(model="tiny", messages=user("xylophone-4711"), n=2)
+        with pytest.raises(openai.BadRequestError):
+            found.chat.completions.create(model="tiny", messages=[{"role": "assistant", "content": "xylophone-4711"}])
+    other = Client(scripted.url, verbose=False)
+    other.predict("xylophone-4711", api_name="/chat")
+    other.close()
+    whole, refused, no_question, gradio = replies(scripted)[before:]
+    assert f"chatcmpl-{whole['id']}" == said.id
+    assert [line["door"] for line in (whole, refused, no_question, gradio)] == ["openai"] * 3 + ["gradio"]
+    assert [line["outcome"] for line in (whole, refused, no_question, gradio)] == ["done", "refused", "refused", "done"]
+    assert len({line["visitor"] for line in (whole, refused, no_question, gradio)}) == 1
+    assert re.fullmatch("[0-9a-f]{8}", whole["visitor"])
+    assert "xylophone" not in scripted.log
+
+
+def test_a_visitor_who_had_enough_is_told_so_by_each_door_in_its_own_form(start: Callable[..., App]) -> None:
+    from gradio_client import Client
+    from gradio_client.exceptions import AppError
+
+    app = start(changes={"limits.per_minute": 2}, script="tests/standins/apps/scripted_app.py")
+    told = r"This Space takes 2 messages a minute from one visitor\. Try again in (\d+) s"
+    other = Client(app.url, verbose=False)
+    with client(app) as found:
+        assert found.chat.completions.create(model="tiny", messages=user("hi"), stream=False).choices
+        assert other.predict("hi", api_name="/chat") == "hi"
+        for stream in (True, False):
+            with pytest.raises(openai.RateLimitError, match=told) as limited:
+                found.chat.completions.create(model="tiny", messages=user("hi"), stream=stream)
+            assert (limited.value.type, limited.value.code) == ("rate_limit_error", "rate_limit_exceeded")
+            assert 50 <= int(limited.value.response.headers["Retry-After"]) <= 61
+        assert found.models.list().data
+    with pytest.raises(AppError, match=told):
+        other.predict("hi", api_name="/chat")
+    other.close()
+    shown = page_call(app, with_question(app)[0], [QUESTION])["output"]["data"][0]
+    assert shown["state"] == "failed"
+    assert re.fullmatch(told, shown["error"])
+    assert [(line["door"], line["outcome"]) for line in replies(app)] == [
+        ("openai", "done"), ("gradio", "done"), ("openai", "limited"), ("openai", "limited"),
+        ("gradio", "limited"), ("page", "limited"),
+    ]  # fmt: skip
+
+
+def replies(app: App) -> list[dict[str, str]]:
+    """The lines about replies in the app's log, taken apart."""
+    return [found.groupdict() for line in app.log.splitlines() if (found := LINE.fullmatch(line))]

@@ -18,9 +18,12 @@ from streamspace.errors import GpuError, ModelError
 from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Reclassified, TextDelta
 from streamspace.web.door import Door
 from streamspace.web.mcp import routes
+from tests.reply.test_account import Told, told
 from tests.running import changed
 from tests.web import test_openai
 from tests.web.test_openai import CONFIG, END, JSON_VALUES
+
+__all__ = ["told"]  # a fixture
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 SILENT = [Heartbeat("prefill"), TextDelta("Hi", 1), *[Heartbeat("decode")] * 20_000, END]
@@ -375,3 +378,15 @@ async def test_whatever_a_message_is_it_is_answered(message: dict[str, Any]) -> 
     sent = json.dumps(message).encode("utf-8", "surrogatepass")
     answer = await Server().send("POST", "/mcp", content=sent, headers=HEADERS)
     assert answer.status_code in (200, 202, 400)
+
+
+async def test_a_call_is_accounted_for_once_as_every_doors_is(told: Told) -> None:
+    server = Server()
+    await server.call(message="Hello")
+    await server.call(message=7)
+    await server.call("shell", message="x")
+    assert [(line["door"], line["outcome"]) for line in told()] == [
+        ("mcp", "done"),
+        ("mcp", "refused"),
+        ("mcp", "refused"),
+    ]

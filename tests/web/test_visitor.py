@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import re
 
+import gradio as gr
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.types import Scope
 
 from streamspace.config.types import Limits
 from streamspace.web import visitor
+from tests.reply.test_pipeline import CONFIG
 
 PEER = ("10.0.0.7", 1234)
 TEXT = st.text(st.characters(max_codepoint=255), max_size=60)
@@ -68,3 +73,23 @@ def test_a_space_has_one_proxy_unless_the_config_says_otherwise(monkeypatch: pyt
     monkeypatch.setenv("SPACE_HOST", "owner-name.hf.space")
     assert visitor.proxies(Limits()) == 1
     assert visitor.proxies(Limits(proxies=2)) == 2
+
+
+def test_a_caller_is_told_apart_by_the_address_and_the_address_is_not_to_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SPACE_HOST", "owner-name.hf.space")
+
+    def key(*forwarded: str, **headers: str) -> str:
+        asked = scope(*forwarded)
+        asked["headers"] += [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        caller = visitor.caller("openai", Request(asked), CONFIG)
+        assert visitor.caller("page", gr.Request(Request(asked)), CONFIG).key == caller.key
+        return caller.key
+
+    seen = key("203.0.113.9")
+    assert key("203.0.113.10") != seen
+    assert key("6.6.6.6, 203.0.113.9") == key("203.0.113.9", x_ip_token="a.eyJzdWIiOiJhIn0.b") == seen
+    assert key("203.0.113.9", authorization="Bearer anything") == seen
+    assert re.fullmatch("[0-9a-f]{8}", seen)
+    assert seen != hashlib.blake2b(b"203.0.113.9", digest_size=4).hexdigest()

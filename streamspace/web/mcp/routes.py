@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import streamspace
 from streamspace.reply.loader import Loader
+from streamspace.web import visitor
 from streamspace.web.mcp import messages
 from streamspace.web.mcp.messages import Refused
 from streamspace.web.mcp.tool import Tool, refusal
@@ -46,6 +47,7 @@ class Mcp:
     """
 
     def __init__(self, loader: Loader) -> None:
+        self._loader = loader
         self._tool = Tool(loader)
         self._calls: dict[tuple[str, types.RequestId], anyio.CancelScope] = {}
         self._server: Server[object, Request] = Server("streamspace", version=streamspace.__version__)
@@ -97,11 +99,12 @@ class Mcp:
             if token is not None:
                 await context.session.send_progress_notification(token, progress, None, words, str(context.request_id))
 
+        caller = visitor.caller("mcp", context.request, self._loader.config)
         call = (_session(context.request) if context.request else None) or "", context.request_id
         with anyio.CancelScope() as scope:
             self._calls[call] = scope
             try:
-                return types.ServerResult(await self._tool.call(asked.name, asked.arguments or {}, tell))
+                return types.ServerResult(await self._tool.call(asked.name, asked.arguments or {}, tell, caller))
             finally:
                 if self._calls.get(call) is scope:
                     del self._calls[call]

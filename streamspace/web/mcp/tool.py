@@ -17,7 +17,7 @@ from streamspace.model.thinking import CHOICES
 from streamspace.problems import say
 from streamspace.reply.loader import Loader
 from streamspace.reply.progress import Progress, Replies
-from streamspace.reply.request import ChatRequest, CompletionRequest
+from streamspace.reply.request import Caller, ChatRequest, CompletionRequest
 from streamspace.repository import called
 from streamspace.web.mcp import schema
 from streamspace.web.openai.forms import Texts
@@ -62,12 +62,14 @@ class Tool:
             ),
         )
 
-    async def call(self, name: str, asked: Mapping[str, Any], tell: Tell) -> types.CallToolResult:
+    async def call(self, name: str, asked: Mapping[str, Any], tell: Tell, caller: Caller) -> types.CallToolResult:
         """The answer, or why there is none."""
         try:
-            if name != self.name:
-                raise RequestError(f"tool: expected {self.name!r}, the one that this Space has, got {say(name)}")
-            return _answer(await self._written(asked, tell))
+            with self._loader.accounts.refusals(caller):
+                if name != self.name:
+                    raise RequestError(f"tool: expected {self.name!r}, the one that this Space has, got {say(name)}")
+                replies = self._replies(asked, caller)
+            return _answer(await _written(replies, tell))
         except StreamspaceError as error:
             return refusal(str(error))
         except Exception as error:
@@ -80,15 +82,7 @@ class Tool:
         levels = list(loaded.builder.thinking.choices if loaded else ())
         return schema.arguments(self._loader.config, levels or CHOICES)
 
-    async def _written(self, asked: Mapping[str, Any], tell: Tell) -> Progress:
-        """The whole reply, told while it grows."""
-        now, teller = Progress(), Teller(tell)
-        async with aclosing(self._replies(asked)) as replies:
-            async for now in replies:
-                await teller.tell(now)
-        return now
-
-    def _replies(self, asked: Mapping[str, Any]) -> Replies:
+    def _replies(self, asked: Mapping[str, Any], caller: Caller) -> Replies:
         """The reply that is asked for, checked as everywhere. Raises RequestError."""
         first, *others = properties = list(self._schema()["properties"])
         if unknown := [name for name in asked if name not in properties]:
@@ -96,9 +90,18 @@ class Tool:
         if not isinstance(given := asked.get(first), str):
             raise RequestError(f"{first}: expected text, got {'nothing' if given is None else say(given)}")
         if self._completes:
-            return self._loader.complete(CompletionRequest(given, sampling=asked))
+            return self._loader.complete(CompletionRequest(given, sampling=asked, caller=caller))
         history, system_prompt, thinking = (asked.get(name) for name in others[:3])
-        return self._loader.chat(ChatRequest(given, history, system_prompt, thinking, sampling=asked))
+        return self._loader.chat(ChatRequest(given, history, system_prompt, thinking, sampling=asked, caller=caller))
+
+
+async def _written(replies: Replies, tell: Tell) -> Progress:
+    """The whole reply, told while it grows."""
+    now, teller = Progress(), Teller(tell)
+    async with aclosing(replies):
+        async for now in replies:
+            await teller.tell(now)
+    return now
 
 
 class Teller:

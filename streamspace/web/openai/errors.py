@@ -23,6 +23,7 @@ from streamspace.reply.loader import RETRY_DELAY
 
 log = logging.getLogger(__name__)
 PATHS = ("/v1", "/gradio_api/v1")
+PATIENCE = 60  # seconds that OpenAI's clients wait at most for another try
 INVALID, SERVER = "invalid_request_error", "server_error"
 
 
@@ -89,6 +90,6 @@ def response(error: Exception) -> JSONResponse:
     """The answer to a request that failed before any of its reply was sent."""
     told, content = explain(error)
     headers = {"Retry-After": str(told.wait)} if told.wait else {}
-    if told.code == "insufficient_quota":
+    if told.code == "insufficient_quota" or (told.wait or 0) > PATIENCE:
         headers["x-should-retry"] = "false"  # OpenAI's clients try each 429 again
     return JSONResponse(content, told.status, headers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ class Envelope:
 
     form: Form
     model: str
-    id: str = ""
+    id: str
     created: int = field(default_factory=lambda: int(time.time()))
 
     def whole(self, texts: Texts, end: Finished) -> dict[str, Any]:
@@ -96,11 +95,6 @@ class Envelope:
 
     def _object(self, kind: str, choices: list[Any]) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
-
-
-def envelope(form: Form, model: str) -> Envelope:
-    """For a new reply, with a name of its own."""
-    return Envelope(form, model, f"{form.prefix}{secrets.token_hex(12)}")
 
 
 def usage(end: Finished) -> dict[str, int]:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from gradio.context import LocalContext
@@ -19,11 +20,13 @@ from streamspace.i18n import t
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Replies
+from streamspace.reply.request import Caller
 from streamspace.repository import called
+from streamspace.web import visitor
 from streamspace.web.openai import asked, errors, images, schema
 from streamspace.web.openai.answer import Answer
 from streamspace.web.openai.errors import Refused
-from streamspace.web.openai.forms import CONTINUATION, CONVERSATION, Form, envelope
+from streamspace.web.openai.forms import CONTINUATION, CONVERSATION, Envelope, Form
 from streamspace.web.openai.schema import Chat, Completion
 
 Handler = Callable[[Request], Any]
@@ -42,6 +45,7 @@ class OpenAI:
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
+        self._refusals = loader.accounts.refusals
         self._name = called(loader.config.model.id)
         self._since = int(time.time())
         most = loader.config.sampling.max_new_tokens
@@ -89,35 +93,42 @@ class OpenAI:
             return errors.response(error)
         return JSONResponse(self._described())
 
-    async def _answer(self, request: Request, kind: type[T], form: Form, start: Callable[[T], Replies]) -> ASGIApp:
+    async def _answer(
+        self, request: Request, kind: type[T], form: Form, start: Callable[[T, Caller], Replies]
+    ) -> ASGIApp:
         """The reply to a request, or why there is none. On ZeroGPU it is paid from the quota of who sends the request.
 
         A client that goes while ZeroGPU looks for a card is noticed after that: `spaces` asks Gradio's queue only.
         """
         LocalContext.request.set(request)  # type: ignore[arg-type]  # where `spaces` looks for the visitor
+        caller = visitor.caller("openai", request, self._loader.config)
         try:
-            _check_type(request)
-            body = schema.read(kind, await request.body(), self._bounds)
-            self._check_model(body.model)
+            with self._refusals(caller):
+                _check_type(request)
+                body = schema.read(kind, await request.body(), self._bounds)
+                self._check_model(body.model)
         except RequestError as error:
             return errors.response(error)
         begun = asked.begun(body) if isinstance(body, Chat) else ()
-        return Answer(start(body), envelope(form, self._name), begun, bool(body.stream), body.counts)
+        envelope = Envelope(form, self._name, f"{form.prefix}{caller.id}")
+        return Answer(start(body, caller), envelope, begun, bool(body.stream), body.counts)
 
-    async def _chat(self, body: Chat) -> Replies:
+    async def _chat(self, body: Chat, caller: Caller) -> Replies:
         """The reply, step by step. Raises RequestError, and all that a reply raises."""
-        pipeline = self._loaded("chat", "image-chat")
         with images.folder(self._loader.config) as folder:
-            thinking = pipeline.builder.thinking
-            request = await asyncio.to_thread(asked.chat, body, self._bounds, thinking, folder)
-            async with aclosing(self._loader.chat(request)) as replies:
+            with self._refusals(caller):
+                thinking = self._loaded("chat", "image-chat").builder.thinking
+                request = await asyncio.to_thread(asked.chat, body, self._bounds, thinking, folder)
+            async with aclosing(self._loader.chat(replace(request, caller=caller))) as replies:
                 async for progress in replies:
                     yield progress
 
-    async def _complete(self, body: Completion) -> Replies:
+    async def _complete(self, body: Completion, caller: Caller) -> Replies:
         """See `_chat`."""
-        self._loaded("completion")
-        async with aclosing(self._loader.complete(asked.completion(body, self._bounds))) as replies:
+        with self._refusals(caller):
+            self._loaded("completion")
+            request = asked.completion(body, self._bounds)
+        async with aclosing(self._loader.complete(replace(request, caller=caller))) as replies:
             async for progress in replies:
                 yield progress
 

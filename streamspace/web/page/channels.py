@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from streamspace.reply.loader import Loader
 from streamspace.reply.progress import Replies
-from streamspace.reply.request import ChatRequest, CompletionRequest
+from streamspace.reply.request import Caller, ChatRequest, CompletionRequest
 from streamspace.web import visitor
 from streamspace.web.page import replies
 from streamspace.web.page.updates import Updates, updates
@@ -49,7 +50,8 @@ def _answer(loader: Loader) -> Callable[..., Updates]:
 
     async def answer(request: gr.Request, question: Question) -> Updates:
         show = replies.shows(question["id"], _begun(loader, question), visitor.language(request))
-        async with aclosing(updates(_replies(loader, question, visitor.identity(request)), show)) as shown:
+        caller = visitor.caller("page", request, loader.config)
+        async with aclosing(updates(_replies(loader, question, visitor.identity(request), caller), show)) as shown:
             async for update in shown:
                 yield update
 
@@ -61,14 +63,14 @@ def _begun(loader: Loader, question: Question) -> tuple[replies.Part, ...]:
     return replies.parts(question["begun"]) if loader.config.task == "completion" else ()
 
 
-def _replies(loader: Loader, question: Question, who: str) -> Replies:
+def _replies(loader: Loader, question: Question, who: str, caller: Caller) -> Replies:
     if loader.config.task == "completion":
         text = question["message"] + "".join(part["text"] for part in question["begun"])
-        return loader.complete(CompletionRequest(text, question["sampling"], who))
-    return loader.chat(_request(question, who))
+        return loader.complete(CompletionRequest(text, question["sampling"], who, caller))
+    return loader.chat(replace(_request(question), visitor=who, caller=caller))
 
 
-def _request(question: Question, who: str = "") -> ChatRequest:
+def _request(question: Question) -> ChatRequest:
     return ChatRequest(
         question["message"],
         [_message(turn) for turn in question["history"]],
@@ -77,7 +79,6 @@ def _request(question: Question, who: str = "") -> ChatRequest:
         begun=replies.parts(question["begun"]),
         images=question["images"],
         sampling=question["sampling"],
-        visitor=who,
         file_characters=question["file_characters"],
     )
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from streamspace.config import file as configfile
 from streamspace.config.types import Config
 from streamspace.engines import canonical, parts
 from streamspace.engines.engine import Events
@@ -30,7 +29,7 @@ from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.web.page.page import build_page
-from streamspace.web.startup import serve
+from streamspace.web.startup import read_config, serve
 
 PIECE = 12  # characters
 SCRIPT = Path(__file__).with_name("script.yaml")
@@ -106,6 +105,6 @@ def pipeline(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
 
 
 if __name__ == "__main__":
-    config = configfile.read(configfile.chosen())
+    config = read_config()
     loader = Loader(config, pipeline)
     serve(build_page(loader), loader)
