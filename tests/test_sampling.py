@@ -6,8 +6,10 @@ import dataclasses
 import inspect
 from typing import Any
 
+import gradio as gr
 import pytest
 import torch
+from starlette.requests import Request as Asked
 
 from streamspace import i18n
 from streamspace.config.types import Config
@@ -78,10 +80,14 @@ def test_each_language_has_a_label_and_a_description_for_it(parameter: Parameter
     assert texts[f"page.{parameter.name}_info"]
 
 
+ASKED = gr.Request(Asked({"type": "http", "headers": [], "client": ("127.0.0.1", 1)}))
+
+
 class Recorder(Loader):
     """Keeps the requests that reach it, and replies with nothing."""
 
     def __init__(self) -> None:
+        self.config = CONFIG
         self.requests: list[ChatRequest | CompletionRequest] = []
 
     async def _nothing(self, request: ChatRequest | CompletionRequest) -> Any:
@@ -104,14 +110,18 @@ async def test_each_endpoint_of_the_api_passes_it_on(parameter: Parameter, door:
     declared = inspect.signature(endpoint).parameters[parameter.name]
     assert declared.default is None
     assert declared.annotation == (int | None if parameter.is_int else float | None)
-    assert [text async for text in endpoint("hi", **{parameter.name: 1})] == []
+    assert [text async for text in endpoint("hi", request=ASKED, **{parameter.name: 1})] == []
     assert recorder.requests[0].sampling == {parameter.name: 1}
 
 
 async def test_values_by_position_and_by_name_become_one_request() -> None:
     recorder = Recorder()
-    assert [text async for text in api.chat(recorder)("hi", [], "", 20, min_p=0.1, thinking=False)] == []
-    assert recorder.requests == [ChatRequest("hi", [], "", False, sampling={"max_new_tokens": 20, "min_p": 0.1})]
+    endpoint: Any = api.chat(recorder)
+    assert [text async for text in endpoint("hi", [], "", 20, min_p=0.1, thinking=False, request=ASKED)] == []
+    (request,) = recorder.requests
+    assert request.caller.door == "gradio"
+    expected = ChatRequest("hi", [], "", False, sampling={"max_new_tokens": 20, "min_p": 0.1})
+    assert dataclasses.replace(request, caller=expected.caller) == expected
 
 
 def test_greedy_decoding_leaves_the_sampling_keys_out(tiny: Any) -> None:

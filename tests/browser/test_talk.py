@@ -193,7 +193,7 @@ def test_an_empty_send_does_nothing(visit: Visit, scripted: App, text: str) -> N
     asked: list[str] = []
     visitor.page.on("request", lambda request: asked.append(request.url) if "/queue/join" in request.url else None)
     visitor.page.fill("#message", text)
-    visitor.page.wait_for_timeout(900)  # until the draft has been measured
+    visitor.page.wait_for_timeout(2500)  # until the draft has been measured, on a busy machine too
     asked.clear()
     visitor.page.focus("#message")
     visitor.page.keyboard.press("Enter")

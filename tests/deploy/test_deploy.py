@@ -245,7 +245,7 @@ def test_a_deploy_that_is_killed_in_the_middle_of_the_upload_can_be_done_again(h
 
 
 def test_a_deploy_that_is_interrupted_while_it_waits_goes_on_from_there(here: Checkout, hub: Hub) -> None:
-    here.change("app.py", 'print("serving"', 'import time; time.sleep(8)\nprint("serving"')
+    here.change("app.py", 'print("serving"', 'import time; time.sleep(15)\nprint("serving"')
     with here.started(*TINY) as process:
         while "APP_STARTING" not in process.said:
             time.sleep(0.05)
