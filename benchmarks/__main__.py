@@ -28,22 +28,9 @@ SHORT, LONG = 64, 512  # tokens of the replies by which the overhead is measured
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the chosen measurement and prints its table; figures of systems are also written as JSON."""
     options = _parser().parse_args(arguments)
-    if options.overhead:
-        with random_model() as model:
-            print(forward_pass.lines(forward_pass.passes(model, rounds=9)), end="\n\n")
-            print(overhead.lines(overhead.speeds(model, SHORT, LONG, rounds=3), SHORT, LONG))
-        return 0
-    if options.start:
-        print(startup.lines(startup.seconds(Load(TINY, MESSAGE, tokens=16), rounds=3)))
-        return 0
-    if options.images:
-        with TemporaryDirectory() as folder:
-            os.environ["GRADIO_TEMP_DIR"] = folder
-            print("\n".join(images.lines(Path(folder))))
-        return 0
-    if options.page:
-        with TemporaryDirectory() as folder:
-            print(page.lines(page.visits(Path(folder), rounds=3)))
+    if options.measure:
+        for line in options.measure():
+            print(line)
         return 0
     conditions = record.conditions()
     if options.full:
@@ -53,6 +40,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(record.markdown(measured))
     print(f"\nWritten to {record.save(measured, conditions, options.json)}")
     return 0
+
+
+def _overhead() -> Iterator[str]:
+    with random_model() as model:
+        yield forward_pass.lines(forward_pass.passes(model, rounds=9)) + "\n"
+        yield overhead.lines(overhead.speeds(model, SHORT, LONG, rounds=3), SHORT, LONG)
+
+
+def _start() -> Iterator[str]:
+    yield startup.lines(startup.seconds(Load(TINY, MESSAGE, tokens=16), rounds=3))
+
+
+def _images() -> Iterator[str]:
+    with TemporaryDirectory() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        yield from images.lines(Path(folder))
+
+
+def _page() -> Iterator[str]:
+    with TemporaryDirectory() as folder:
+        yield page.lines(page.visits(Path(folder), rounds=3))
+
+
+ALONE = {  # measurements that are no comparison of systems
+    "--overhead": (_overhead, "the time of forward passes, and what streaming adds"),
+    "--start": (_start, "the time until the page, and until the first token"),
+    "--images": (_images, "the memory that large images take"),
+    "--page": (_page, "what the page loads, and how it keeps up, in a browser"),
+}
 
 
 def engines(names: Sequence[str], tokens: int, rounds: int) -> list[Row]:
@@ -86,10 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
     parser.add_argument("--full", action="store_true", help="all systems, a model of 115M parameters, many clients")
-    parser.add_argument("--overhead", action="store_true", help="the time of forward passes, and what streaming adds")
-    parser.add_argument("--start", action="store_true", help="the time until the page, and until the first token")
-    parser.add_argument("--images", action="store_true", help="the memory that large images take")
-    parser.add_argument("--page", action="store_true", help="what the page loads, and how it keeps up, in a browser")
+    for name, (measure, words) in ALONE.items():
+        parser.add_argument(name, action="store_const", const=measure, dest="measure", help=words)
     parser.add_argument(
         "--concurrency",
         type=int,

@@ -21,12 +21,15 @@ Anything else that is raised is a defect of ours: the visitor reads `unexpected(
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Sequence
 from pathlib import PurePath
 
 from streamspace.foreign import clean
 from streamspace.i18n import LazyText, t
+
+log = logging.getLogger(__name__)
 
 
 class StreamspaceError(Exception):
@@ -118,6 +121,14 @@ def first_line(error: Exception | str) -> str:
 def unexpected() -> LazyText:
     """What the visitor reads of a defect."""
     return t("error.unexpected")
+
+
+def told(error: Exception) -> StreamspaceError:
+    """What may be told of an error that ended a reply. The log has the place of one that isn't ours."""
+    if isinstance(error, StreamspaceError):
+        return error
+    log.error("A reply failed: %s", redacted_trace(error))
+    return StreamspaceError(unexpected())
 
 
 def redacted_trace(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from playwright.sync_api import sync_playwright
 from tests.browser.visitor import conversation, kept
 from tests.conftest import CHROMIUM, FLAGS
 from tests.running import App
+from tests.standins.apps.scripted_app import PIECE
 
-TURNS, PAUSE = 100, 0.01  # earlier turns of the conversation; seconds between two pieces of twelve characters
+TURNS, PAUSE = 100, 0.01  # earlier turns of the conversation; seconds between two pieces of the reply
+TURN = ("before", "before " * 50)
 CHARACTERS = 16_000
 PARAGRAPH = (
     "## A heading\n\nA paragraph with **bold** words, `code` and a [link](https://example.com), long enough to be "
@@ -66,7 +69,7 @@ class Kind:
     before: str = ""
 
 
-LONG = conversation("long", *[("before", "before " * 50)] * TURNS)
+LONG = conversation("long", *[TURN] * TURNS)
 KINDS = {
     "Gradio's chat page": Kind("benchmarks/systems/paced.py", "textarea", "[data-testid=bot]"),
     "this app": Kind(
@@ -89,11 +92,14 @@ def visits(folder: Path, rounds: int) -> dict[str, Page]:
 
 @contextmanager
 def _apps(folder: Path) -> Iterator[dict[str, str]]:
-    text, script = folder / "text.md", folder / "script.yaml"
+    text, script, history = folder / "text.md", folder / "script.yaml", folder / "history.json"
     written = (PARAGRAPH * (CHARACTERS // len(PARAGRAPH) + 1))[:CHARACTERS]
     text.write_text(written, "utf-8")
     script.write_text(yaml.safe_dump({"Write": {"says": written, "pause": PAUSE}}), "utf-8")
-    env = {"TEXT": str(text), "TURNS": str(TURNS), "PAUSE": str(PAUSE), "SCRIPT": str(script)}
+    said = [{"role": role, "content": words} for role, words in zip(("user", "assistant"), TURN, strict=True)]
+    history.write_text(json.dumps(said * TURNS), "utf-8")
+    files = {"TEXT": str(text), "SCRIPT": str(script), "HISTORY": str(history)}
+    env = {**files, "PIECE": str(PIECE), "PAUSE": str(PAUSE)}
     apps = {name: App(folder, {}, kind.script, env, fresh=True) for name, kind in KINDS.items()}
     try:
         yield {name: app.url for name, app in apps.items()}

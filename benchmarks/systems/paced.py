@@ -1,8 +1,9 @@
 """Gradio's own chat page, which streams a prepared text at a prepared pace after a prepared conversation.
 
-TEXT names a file, TURNS says how many earlier turns are shown, PAUSE how many seconds are between two pieces.
+TEXT and HISTORY name files, PIECE says how many characters come at once, PAUSE how many seconds are between two pieces.
 """
 
+import json
 import os
 import time
 from pathlib import Path
@@ -10,10 +11,9 @@ from pathlib import Path
 import gradio as gr
 
 TEXT = Path(os.environ["TEXT"]).read_text("utf-8")
-TURNS = int(os.environ["TURNS"])
+HISTORY = json.loads(Path(os.environ["HISTORY"]).read_text("utf-8"))
+PIECE = int(os.environ["PIECE"])
 PAUSE = float(os.environ["PAUSE"])
-PIECE = 12  # characters, as in tests/standins/apps/scripted_app.py
-TURN = [{"role": "user", "content": "before"}, {"role": "assistant", "content": "before " * 50}]
 
 
 def chat(message, history):
@@ -23,4 +23,4 @@ def chat(message, history):
 
 
 if __name__ == "__main__":
-    gr.ChatInterface(chat, chatbot=gr.Chatbot(value=TURN * TURNS)).launch()
+    gr.ChatInterface(chat, chatbot=gr.Chatbot(value=HISTORY)).launch()

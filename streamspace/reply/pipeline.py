@@ -25,10 +25,9 @@ from streamspace.reply.measure import Measure
 from streamspace.reply.progress import Progress, Replies, after
 from streamspace.reply.queue import RequestQueue
 from streamspace.reply.rates import Rates
-from streamspace.reply.request import ChatRequest, CompletionRequest, Values
+from streamspace.reply.request import Caller, ChatRequest, CompletionRequest, Values
 from streamspace.sampling import SamplingParams
 
-Asked = ChatRequest | CompletionRequest
 Job = tuple[Prompt, SamplingParams]
 Build = Callable[[], Job]
 CHARACTERS = 32  # of a token, at most, in any text that is worth reading
@@ -71,11 +70,11 @@ class Pipeline:
 
     def chat(self, request: ChatRequest) -> Replies:
         """Streams the reply. Raises RequestError before the engine is asked, GenerationError when the model fails."""
-        return self._stream(partial(self._chat_job, request), request, request.begun)
+        return self._stream(partial(self._chat_job, request), request.caller, request.begun)
 
     def complete(self, request: CompletionRequest) -> Replies:
         """Streams what comes after a text. Raises as `chat` does."""
-        return self._stream(partial(self._completion_job, request), request)
+        return self._stream(partial(self._completion_job, request), request.caller)
 
     async def measure(self, request: ChatRequest) -> Measure:
         """What a message would take that isn't sent yet, and may be empty."""
@@ -90,18 +89,18 @@ class Pipeline:
         room = self.fit.prompt if self.fit else self.config.limits.prompt_tokens
         return Measure(tokens, room, self.budget.seconds(tokens, most) if self.budget else 0)
 
-    async def _stream(self, check: Callable[[], Build], asked: Asked, begun: tuple[Part, ...] = ()) -> Replies:
+    async def _stream(self, check: Callable[[], Build], caller: Caller, begun: tuple[Part, ...] = ()) -> Replies:
         """The whole story of a reply, in call order."""
         yield Progress()  # before any work: a cancel that comes sooner would not be heard
         build = await asyncio.to_thread(check)
         job = None if self.config.task == "image-chat" else await asyncio.to_thread(build)
-        with self._queue.entry() as entry, self._rates.place(asked.caller.key) as place:
+        with self._queue.entry() as entry, self._rates.place(caller.key) as place:
             while position := entry.position:
                 yield Progress(position=position)
                 await entry.move()
             # Images are large, and those of the replies that wait would all be there.
             prompt, sampling = job or await self._alone(build)
-            request = replace(prompt.request(sampling), visitor=asked.visitor)
+            request = replace(prompt.request(sampling), visitor=caller.shares)
             now = Progress(begun, dropped_messages=prompt.dropped_messages, dropped_images=prompt.dropped_images)
             async with aclosing(self._written(request, now)) as replies:
                 async for progress in replies:

@@ -16,12 +16,14 @@ Values = Mapping[str, object]  # sampling parameters by name; one that is None o
 class Caller:
     """Who asks for one reply: the door, what tells the visitor from others (nothing for ""), and the reply's own id.
 
-    `web.visitor.caller` makes one; a `key` is a hash, since it is written into the log.
+    `web.visitor.caller` makes one; a `key` is a hash, since it is written into the log. Replies whose `shares` are
+    the same share what has been read of their prompts; one without it shares nothing.
     """
 
     door: str = "none"
     key: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(12))
+    shares: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,7 @@ class ChatRequest:
     `begun` is the reply so far, to continue from; `thinking` a choice by its name, or true or false. `images` are
     uploaded files that come with the message, as Gradio describes them; a `system_prompt` of None is the config's. An
     `object` can be anything: clients send it. `sampling` is what a client asks for, or what its own door has chosen
-    within the config's bounds. `visitor` tells one open page from another; without it nothing is shared with an earlier
-    reply. `file_characters` of the message are the text of files that come with it.
+    within the config's bounds. `file_characters` of the message are the text of files that come with it.
     """
 
     message: object
@@ -42,7 +43,6 @@ class ChatRequest:
     begun: tuple[Part, ...] = ()
     images: object = None
     sampling: Values | SamplingParams = field(default_factory=dict)
-    visitor: str = ""
     file_characters: int = 0
     caller: Caller = field(default_factory=Caller)
 
@@ -53,5 +53,4 @@ class CompletionRequest:
 
     prompt: object
     sampling: Values | SamplingParams = field(default_factory=dict)
-    visitor: str = ""
     caller: Caller = field(default_factory=Caller)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
 import gradio as gr
 
-from streamspace.errors import StreamspaceError, redacted_trace, unexpected
+from streamspace.errors import told
 from streamspace.reply.loader import Loader
 from streamspace.reply.progress import Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 from streamspace.sampling import PARAMETERS, Parameter
 from streamspace.web import visitor
 
-log = logging.getLogger(__name__)
 Texts = AsyncGenerator[str, None]
 Endpoint = Callable[..., Texts]
 Types = dict[str, Any]  # what a function's annotations are to Gradio
@@ -102,8 +100,5 @@ async def _texts(replies: Replies) -> Texts:
         async with aclosing(replies):
             async for progress in replies:
                 yield progress.text
-    except StreamspaceError as error:
-        raise gr.Error(str(error), print_exception=False) from error
     except Exception as error:
-        log.error("A reply failed: %s", redacted_trace(error))
-        raise gr.Error(unexpected(), print_exception=False) from error
+        raise gr.Error(str(told(error)), print_exception=False) from error

@@ -33,14 +33,14 @@ def identity(request: gr.Request) -> str:
     return request.session_hash or ""
 
 
-def caller(door: str, request: gr.Request | Request | None, config: Config) -> Caller:
+def caller(door: str, request: gr.Request | Request | None, config: Config, shares: str = "") -> Caller:
     """Who asks through a door, for limits and the log: by the address, which is kept as a salted hash.
 
     Not by what a client may choose itself: Gradio's session, or X-IP-Token, whose claims only the Hub could verify.
     """
     asked = request.request if isinstance(request, gr.Request) else request
     seen = address(asked.scope, proxies(config.limits)) if asked else ""
-    return Caller(door, hashlib.blake2b(seen.encode(), key=SALT, digest_size=4).hexdigest())
+    return Caller(door, hashlib.blake2b(seen.encode(), key=SALT, digest_size=4).hexdigest(), shares=shares)
 
 
 def proxies(limits: Limits) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 from mcp import types
 
-from streamspace.errors import RequestError, StreamspaceError, redacted_trace, unexpected
+from streamspace.errors import RequestError, told
 from streamspace.i18n import t
 from streamspace.model.thinking import CHOICES
 from streamspace.problems import say
@@ -23,7 +22,6 @@ from streamspace.web.mcp import schema
 from streamspace.web.openai.forms import Texts
 from streamspace.web.page.replies import status
 
-log = logging.getLogger(__name__)
 Tell = Callable[[int, str], Awaitable[None]]
 INTERVAL = 0.25  # seconds between two pieces of text
 SILENCE = 5.0  # seconds after which the same words are said again: clients give up on a call that says nothing
@@ -70,11 +68,8 @@ class Tool:
                     raise RequestError(f"tool: expected {self.name!r}, the one that this Space has, got {say(name)}")
                 replies = self._replies(asked, caller)
             return _answer(await _written(replies, tell))
-        except StreamspaceError as error:
-            return refusal(str(error))
         except Exception as error:
-            log.error("A reply failed: %s", redacted_trace(error))
-            return refusal(str(unexpected()))
+            return refusal(str(told(error)))
 
     def _schema(self) -> schema.Schema:
         """How hard the model can think is known once it is loaded."""

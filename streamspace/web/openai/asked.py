@@ -12,7 +12,7 @@ from streamspace.engines import canonical
 from streamspace.events import Part
 from streamspace.model.thinking import EFFORTS, LEVELS, SWITCHES, Thinking
 from streamspace.reply import parameters
-from streamspace.reply.request import ChatRequest, CompletionRequest
+from streamspace.reply.request import Caller, ChatRequest, CompletionRequest
 from streamspace.sampling import SamplingParams
 from streamspace.web.openai import errors, images
 from streamspace.web.openai.errors import Refused
@@ -22,7 +22,7 @@ from streamspace.web.openai.schema import Body, Chat, Completion
 MINIMAL = {"minimal": "low"}  # levels of OpenAI's that no chat template has
 
 
-def chat(body: Chat, bounds: SamplingLimits, thinking: Thinking, folder: Path | None) -> ChatRequest:
+def chat(body: Chat, bounds: SamplingLimits, thinking: Thinking, folder: Path | None, caller: Caller) -> ChatRequest:
     """The reply that is asked for, with its images in `folder`. Raises RequestError."""
     told = [message for message in body.messages if isinstance(message, Instructions)]
     said = [message for message in body.messages if not isinstance(message, Instructions)]
@@ -44,13 +44,13 @@ def chat(body: Chat, bounds: SamplingLimits, thinking: Thinking, folder: Path | 
         so_far,
         [each["file"] for each in _files(last, folder)],
         _sampling(body, bounds),
-        _visitor(body),
+        caller=_sharing(body, caller),
     )
 
 
-def completion(body: Completion, bounds: SamplingLimits) -> CompletionRequest:
+def completion(body: Completion, bounds: SamplingLimits, caller: Caller) -> CompletionRequest:
     """The continuation that is asked for."""
-    return CompletionRequest(body.prompt, _sampling(body, bounds), _visitor(body))
+    return CompletionRequest(body.prompt, _sampling(body, bounds), _sharing(body, caller))
 
 
 def begun(body: Chat) -> tuple[Part, ...]:
@@ -68,9 +68,9 @@ def _sampling(body: Body, bounds: SamplingLimits) -> SamplingParams:
     return replace(chosen, stop=(*chosen.stop, *(body.stop or ())))
 
 
-def _visitor(body: Body) -> str:
+def _sharing(body: Body, caller: Caller) -> Caller:
     """Who sends the same key reads what was kept of the last reply faster: nobody else knows it, if it is random."""
-    return f"openai {body.prompt_cache_key}" if body.prompt_cache_key else ""
+    return replace(caller, shares=f"openai {body.prompt_cache_key}") if body.prompt_cache_key else caller
 
 
 def _text(message: Instructions | Question | Reply) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +15,10 @@ from streamspace.errors import (
     ModelError,
     QuotaError,
     RequestError,
-    redacted_trace,
-    unexpected,
+    told,
 )
 from streamspace.reply.loader import RETRY_DELAY
 
-log = logging.getLogger(__name__)
 PATHS = ("/v1", "/gradio_api/v1")
 PATIENCE = 60  # seconds that OpenAI's clients wait at most for another try
 INVALID, SERVER = "invalid_request_error", "server_error"
@@ -82,8 +79,7 @@ def explain(error: Exception) -> tuple[Answer, dict[str, Any]]:
     for kind, found in ANSWERS.items():
         if isinstance(error, kind):
             return found, body(str(error), found.type, None, found.code)
-    log.error("A reply failed: %s", redacted_trace(error))
-    return Answer(500, SERVER), body(unexpected(), SERVER)
+    return Answer(500, SERVER), body(str(told(error)), SERVER)
 
 
 def response(error: Exception) -> JSONResponse:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from gradio.context import LocalContext
@@ -118,8 +117,8 @@ class OpenAI:
         with images.folder(self._loader.config) as folder:
             with self._refusals(caller):
                 thinking = self._loaded("chat", "image-chat").builder.thinking
-                request = await asyncio.to_thread(asked.chat, body, self._bounds, thinking, folder)
-            async with aclosing(self._loader.chat(replace(request, caller=caller))) as replies:
+                request = await asyncio.to_thread(asked.chat, body, self._bounds, thinking, folder, caller)
+            async with aclosing(self._loader.chat(request)) as replies:
                 async for progress in replies:
                     yield progress
 
@@ -127,8 +126,8 @@ class OpenAI:
         """See `_chat`."""
         with self._refusals(caller):
             self._loaded("completion")
-            request = asked.completion(body, self._bounds)
-        async with aclosing(self._loader.complete(replace(request, caller=caller))) as replies:
+            request = asked.completion(body, self._bounds, caller)
+        async with aclosing(self._loader.complete(request)) as replies:
             async for progress in replies:
                 yield progress
 

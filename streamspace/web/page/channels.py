@@ -50,8 +50,8 @@ def _answer(loader: Loader) -> Callable[..., Updates]:
 
     async def answer(request: gr.Request, question: Question) -> Updates:
         show = replies.shows(question["id"], _begun(loader, question), visitor.language(request))
-        caller = visitor.caller("page", request, loader.config)
-        async with aclosing(updates(_replies(loader, question, visitor.identity(request), caller), show)) as shown:
+        caller = visitor.caller("page", request, loader.config, visitor.identity(request))
+        async with aclosing(updates(_replies(loader, question, caller), show)) as shown:
             async for update in shown:
                 yield update
 
@@ -63,11 +63,11 @@ def _begun(loader: Loader, question: Question) -> tuple[replies.Part, ...]:
     return replies.parts(question["begun"]) if loader.config.task == "completion" else ()
 
 
-def _replies(loader: Loader, question: Question, who: str, caller: Caller) -> Replies:
+def _replies(loader: Loader, question: Question, caller: Caller) -> Replies:
     if loader.config.task == "completion":
         text = question["message"] + "".join(part["text"] for part in question["begun"])
-        return loader.complete(CompletionRequest(text, question["sampling"], who, caller))
-    return loader.chat(replace(_request(question), visitor=who, caller=caller))
+        return loader.complete(CompletionRequest(text, question["sampling"], caller))
+    return loader.chat(replace(_request(question), caller=caller))
 
 
 def _request(question: Question) -> ChatRequest:

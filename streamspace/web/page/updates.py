@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -10,10 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from streamspace.errors import StreamspaceError, redacted_trace, unexpected
+from streamspace.errors import StreamspaceError, told
 from streamspace.reply.progress import Progress, Replies
 
-log = logging.getLogger(__name__)
 Updates = AsyncGenerator[Any, None]
 Show = Callable[[Progress, StreamspaceError | None], Any]
 
@@ -26,11 +24,8 @@ async def updates(replies: Replies, show: Show) -> Updates:
             async for progress in replies:
                 changed, now = progress != now, progress
                 yield show(now, None) if changed else gr.skip()
-    except StreamspaceError as error:
-        yield show(now, error)
     except Exception as error:
-        log.error("A reply failed: %s", redacted_trace(error))
-        yield show(now, StreamspaceError(unexpected()))
+        yield show(now, told(error))
 
 
 class Stopwatch:

@@ -37,13 +37,16 @@ export const open = () => {
 
   const written = new Map(); // what this tab wrote last, by id
 
+  const takeIn = (conversation, text) => {
+    const other = sanitized(parsed(text)); // nothing of one that was deleted
+    if (other) join(conversation, other);
+  };
+
   // Writes it, joined with what other tabs wrote meanwhile. False where there is no room.
   const save = (conversation) => {
     const { id } = conversation;
     const found = local.getItem(PREFIX + id);
-    const known = found === written.get(id) && conversations.get(id) === conversation;
-    const other = known ? null : sanitized(parsed(found)); // nothing of one that was deleted
-    if (other) join(conversation, other);
+    if (found !== written.get(id) || conversations.get(id) !== conversation) takeIn(conversation, found);
     conversations.set(id, conversation);
     const text = JSON.stringify(conversation);
     let room = true;
@@ -59,8 +62,7 @@ export const open = () => {
 
   // The conversation then has also what other tabs wrote in it, so that all of it can come back.
   const remove = (conversation) => {
-    const other = sanitized(stored(conversation.id));
-    if (other) join(conversation, other);
+    takeIn(conversation, local.getItem(PREFIX + conversation.id));
     conversations.delete(conversation.id);
     local.setItem(PREFIX + conversation.id, JSON.stringify({ deleted: Date.now() }));
     changed(conversation.id);
