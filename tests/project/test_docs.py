@@ -25,6 +25,7 @@ from tests.standins.hub.server import Hub
 PACKAGE = ROOT / "streamspace"
 TEXT = (ROOT / "docs/deploying.md").read_text("utf-8")
 INSTALLS = "make setup\n"  # not run here, since it needs the network; test_workflows.py runs its rules
+UPGRADES = "make upgrade UPSTREAM=https://github.com/OWNER/TEMPLATE\n"  # test_upgrade.py runs its script
 
 
 @pytest.fixture
@@ -40,10 +41,9 @@ def test_the_commands_of_the_page_work_word_for_word_and_in_their_order(hub: Hub
     here = Checkout(tmp_path / "work", hub)
     (here.folder / ".venv").symlink_to(Path(sys.executable).parents[1])
     blocks = re.findall(r"^```bash\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    assert blocks[0] == INSTALLS
-    script = "set -ex\n" + "".join(blocks[1:]).replace("OWNER/", "owner/").replace("NAME", "demo").replace(
-        "COPY", "copy"
-    )
+    for elsewhere in (INSTALLS, UPGRADES):
+        blocks.remove(elsewhere)
+    script = "set -ex\n" + "".join(blocks).replace("OWNER/", "owner/").replace("NAME", "demo").replace("COPY", "copy")
     env = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_writer", "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     env |= {"HOME": str(tmp_path), "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
     done = subprocess.run(
