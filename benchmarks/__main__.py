@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from tokenizers import Tokenizer
 
-from benchmarks.measurements import forward_pass, images, overhead, page, startup
+from benchmarks.measurements import forward_pass, images, overhead, page, startup, turns
 from benchmarks.measurements.serving import Row, rows
 from benchmarks.report import record
 from benchmarks.systems.processes import BASELINE, KERNELS, LLAMA, SERVER, Load, running
@@ -48,6 +48,11 @@ def _overhead() -> Iterator[str]:
         yield overhead.lines(overhead.speeds(model, SHORT, LONG, rounds=3), SHORT, LONG)
 
 
+def _turns() -> Iterator[str]:
+    with random_model() as model:
+        yield turns.lines(turns.seconds(model, rounds=3))
+
+
 def _start() -> Iterator[str]:
     yield startup.lines(startup.seconds(Load(TINY, MESSAGE, tokens=16), rounds=3))
 
@@ -65,6 +70,7 @@ def _page() -> Iterator[str]:
 
 ALONE = {  # measurements that are no comparison of systems
     "--overhead": (_overhead, "the time of forward passes, and what streaming adds"),
+    "--turns": (_turns, "the wait for each turn of a long conversation, with what was read kept and without"),
     "--start": (_start, "the time until the page, and until the first token"),
     "--images": (_images, "the memory that large images take"),
     "--page": (_page, "what the page loads, and how it keeps up, in a browser"),

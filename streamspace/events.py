@@ -91,7 +91,8 @@ class Heartbeat:
 class Finished:
     """The reply is complete. `time_to_first_token` and `duration`, to the last token, are seconds from its start.
 
-    `tokens` counts the reply's, and `prompt_tokens` the prompt's, by whoever has the tokenizer.
+    `tokens` counts the reply's, and `prompt_tokens` the prompt's, by whoever has the tokenizer; `reused_tokens` of the
+    prompt were in a cache, and weren't read again.
     """
 
     reason: Reason
@@ -99,6 +100,7 @@ class Finished:
     time_to_first_token: float
     duration: float
     prompt_tokens: int = 0
+    reused_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from tests.running import ROOT, App
 settings.register_profile("project", deadline=None)  # how long an example takes says nothing on a busy machine
 settings.load_profile("project")
 
-CHROMIUM = next(
+WHOLE_CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
+CHROMIUM = shutil.which("chromium-headless-shell") or WHOLE_CHROMIUM  # the shell needs two thirds of the time
 NO_BROWSER = "no Chromium found; install one with: apt-get install chromium (Debian), brew install chromium (macOS)"
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "

@@ -86,6 +86,8 @@ def tried(name: str, folder: Path) -> Row:
         found[column] = run(folder, changes, expected if column != "int8 on a CPU" else None, questions)
         if found["chat"] != "yes":
             break
+        if column == "chat":
+            found["next turn"] = _next_turn(folder)
     return found | _experts(model, folder)
 
 
@@ -172,6 +174,34 @@ def _config(folder: Path, changes: dict[str, Any]) -> Any:
             place = place[parent]
         place[last] = value
     return Config.model_validate(data)
+
+
+def _next_turn(folder: Path) -> str:
+    """What is read of a second turn, whose text must be that of a visitor who wasn't there for the first."""
+    from streamspace.reply import build
+    from streamspace.reply.request import Caller, ChatRequest
+
+    async def said(history: list[dict[str, str]], shares: str) -> Any:
+        request = ChatRequest(QUESTIONS[bool(history)], history, caller=Caller(shares=shares))
+        async for progress in pipeline.chat(request):
+            last = progress
+        return last
+
+    async def turns() -> str:
+        first = await said([], "a")
+        history = [{"role": "user", "content": QUESTIONS[0]}, {"role": "assistant", "content": first.text}]
+        second, alone = await said(history, "a"), await said(history, "b")
+        if second.text != alone.text:
+            return "other text"
+        return "new tokens" if second.end.reused_tokens else "all again"
+
+    pipeline = build.pipeline(_config(folder, RUNS["chat"]), lambda progress: None)
+    try:
+        return asyncio.run(turns())
+    except Exception as error:
+        return f"crashes in replies: {type(error).__name__}: {short(error)}"
+    finally:
+        pipeline.engine.close()
 
 
 async def _answers(pipeline: Any, questions: Sequence[Question]) -> list[str]:

@@ -71,7 +71,7 @@ class Batch:
             auto_switch_to_flash=False,  # the config file chooses the attention
         )
         self._manager = internals.start_manager(
-            model, _greedy(model), batching, self._deliver, self._sample, self._salt
+            model, _greedy(model), batching, self._deliver, self._sample, self._salt, self._reused
         )
 
     def alive(self) -> bool:
@@ -98,6 +98,11 @@ class Batch:
         """What a reply's pages are shared by: its visitor, else nobody has the same."""
         member = self._members.get(name)
         return f"visitor {member.reply.request.visitor}" if member and member.reply.request.visitor else f"reply {name}"
+
+    def _reused(self, name: str, tokens: int) -> None:
+        """Called when a reply joins; what it has written in an earlier batch isn't of its prompt."""
+        if member := self._members.get(name):
+            member.reply.reused_tokens = min(tokens, member.reply.prompt_tokens)
 
     def _sample(self, state: Any, scores: torch.Tensor) -> torch.Tensor | None:
         """Called in the batch's thread, in each pass."""

@@ -158,6 +158,9 @@ class _Reader:
         if chunk.usage:  # the server's count; ours is one for each chunk with text
             self._reply.tokens = chunk.usage.completion_tokens
             self._reply.prompt_tokens = chunk.usage.prompt_tokens
+            details = getattr(chunk.usage, "prompt_tokens_details", None)  # few servers tell
+            reused = details.get("cached_tokens") if isinstance(details, dict) else None
+            self._reply.reused_tokens = reused if isinstance(reused, int) else 0
         return not self._reply.ended
 
     def end(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import threading
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from streamspace.engines import forms, parts
 from streamspace.engines.decode import Decoder
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.forms import Form
+from streamspace.engines.kept import MEGABYTE, KeptCaches
 from streamspace.engines.reply import CANCELLED, Reply, explain, without_introduction
 from streamspace.engines.slots import Slot, Slots
 from streamspace.engines.tensors import unpack
@@ -30,7 +32,7 @@ FIRST = SamplingParams(max_new_tokens=2, temperature=0, seed=0)
 
 def build(config: Config, loaded: LoadedModel) -> GenerateEngine:
     """See `config/engines.py`. Raises ModelError where the model fails at a first token."""
-    engine = GenerateEngine(loaded.model, loaded.tokenizer)
+    engine = untried(config, loaded)
     if config.task != "image-chat":  # some of those need an image
         *_, last = engine.stream(Request((0, 0), FIRST), threading.Event())
         if isinstance(last, Failure):
@@ -42,21 +44,32 @@ def build(config: Config, loaded: LoadedModel) -> GenerateEngine:
     return engine
 
 
+def untried(config: Config, loaded: LoadedModel) -> GenerateEngine:
+    """The engine of a model of which not one token has been asked yet.
+
+    Nothing of conversations with images is kept: the ids don't say which images, and some models note positions in
+    themselves.
+    """
+    kept = 0 if config.task == "image-chat" else config.limits.cache_megabytes
+    return GenerateEngine(loaded.model, loaded.tokenizer, kept)
+
+
 class GenerateEngine:
     """Writes replies with `model.generate`.
 
     One at a time: two threads share one device's compute, so together they are no faster, and torch's random state is
-    global, so a seed would not reproduce.
+    global, so a seed would not reproduce. It keeps `cache_megabytes` of what it has read for conversations to go on.
     """
 
     name = "generate"
     capacity = 1
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    def __init__(self, model: Any, tokenizer: Any, cache_megabytes: int = 0) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._form = forms.of(tokenizer)
         self._slots = Slots(1)
+        self._kept = KeptCaches(model, cache_megabytes * MEGABYTE)
         self._recent_failure = RecentFailure(after=2)  # one reply may fail by its length alone
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
@@ -85,20 +98,13 @@ class GenerateEngine:
 
     def _write(self, reply: Reply, slot: Slot) -> None:
         """Runs in the thread. Whatever goes wrong goes to the reader, who would wait for ever otherwise."""
-        request = reply.request
         try:
-            torch.manual_seed(request.sampling.seed)
-            prompt = torch.tensor([request.prompt], device=self._model.device)
-            self._model.generate(
-                prompt,
-                attention_mask=torch.ones_like(prompt),
-                **{each.name: unpack(each, self._model.device) for each in request.tensors},
-                generation_config=generation_config(self._model.generation_config, request.sampling),
-                streamer=Streamer(reply),
-            )
-            self._recent_failure.clear()
-        except _Ended:
-            self._recent_failure.clear()
+            try:
+                self._generate(reply)
+            except torch.OutOfMemoryError:
+                if reply.begun or not self._kept.clear():
+                    raise
+                self._generate(reply)
         except Exception as error:
             log.error("The model failed while it was answering: %s", redacted_trace(error))
             reply.fail(reason := explain(error))
@@ -106,6 +112,25 @@ class GenerateEngine:
         finally:
             slot.release()
             reply.leave()
+
+    def _generate(self, reply: Reply) -> None:
+        request, streamer = reply.request, Streamer(reply)
+        cache = self._kept.begin(request.visitor, request.prompt)
+        reply.reused_tokens = cache.get_seq_length() if cache else 0
+        torch.manual_seed(request.sampling.seed)
+        prompt = torch.tensor([request.prompt], device=self._model.device)
+        with suppress(_Ended):
+            self._model.generate(
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                **{each.name: unpack(each, self._model.device) for each in request.tensors},
+                **({"past_key_values": cache} if cache else {}),
+                generation_config=generation_config(self._model.generation_config, request.sampling),
+                streamer=streamer,
+            )
+        self._recent_failure.clear()
+        if cache:
+            self._kept.keep(request.visitor, (*request.prompt, *streamer.tokens), cache)
 
 
 def new_reply(request: Request, stop: threading.Event, model: Any, tokenizer: Any, form: Form, bound: int = 0) -> Reply:
@@ -149,6 +174,7 @@ class Streamer(BaseStreamer):
     """
 
     def __init__(self, reply: Reply) -> None:
+        self.tokens: list[int] = []
         self._reply = reply
         self._prompt_seen = False
 
@@ -157,7 +183,8 @@ class Streamer(BaseStreamer):
         if not self._prompt_seen:
             self._prompt_seen = True
             return
-        self._reply.add_token(int(value))
+        self.tokens.append(int(value))
+        self._reply.add_token(self.tokens[-1])
         if self._reply.ended:
             raise _Ended
 

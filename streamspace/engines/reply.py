@@ -39,6 +39,7 @@ class Reply:
         self.ended = False
         self.tokens = 0
         self.prompt_tokens = len(request.prompt)
+        self.reused_tokens = 0
         self._stop = stop
         self._decoder = decoder
         self._end_tokens = end_tokens
@@ -157,7 +158,8 @@ class Reply:
         self._put(self._finished(reason))
 
     def _finished(self, reason: Reason) -> Finished:
-        return Finished(reason, self.tokens, round(self._first, 4), round(self._elapsed(), 4), self.prompt_tokens)
+        first, took = round(self._first, 4), round(self._elapsed(), 4)
+        return Finished(reason, self.tokens, first, took, self.prompt_tokens, self.reused_tokens)
 
     def _put(self, event: Event | None) -> None:
         """Hands an event over; gives up where the reader has stopped and takes no more."""

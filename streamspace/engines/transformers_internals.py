@@ -22,6 +22,7 @@ from transformers.generation.continuous_batching.requests import FutureRequestSt
 Deliver = Callable[[GenerationOutput], None]
 Sample = Callable[[RequestState, torch.Tensor], "torch.Tensor | None"]
 Salt = Callable[[str], str]  # from a request's id
+Note = Callable[[str, int], None]
 LOGGER = "ContinuousBatchingLogger"  # what it says, the engine says once
 
 
@@ -32,10 +33,12 @@ def start_manager(
     deliver: Deliver,
     sample: Sample,
     salt: Salt,
+    reused: Note,
 ) -> ContinuousBatchingManager:
     """A running batch that calls `deliver` with each output, and `sample` for each reply's scores, in its thread.
 
-    Requests share what the batch has read of equal beginnings if their `salt` is the same.
+    Requests share what the batch has read of equal beginnings if their `salt` is the same; `reused` is told how many
+    tokens of a request those are.
     """
     manager: ContinuousBatchingManager = model.init_continuous_batching(
         generation_config=generation, continuous_batching_config=batching
@@ -44,7 +47,7 @@ def start_manager(
     manager.output_router = _Router(deliver)
     manager.logit_processor = _Scores(sample)
     create = manager._create_batch_processor
-    manager._create_batch_processor = lambda: _salted(create(), salt)  # type: ignore[method-assign]
+    manager._create_batch_processor = lambda: _salted(create(), salt, reused)  # type: ignore[method-assign]
     manager.start()
     return manager
 
@@ -59,6 +62,11 @@ def attention(model: Any) -> str:
     return str(model.config._attn_implementation)
 
 
+def takes_dynamic_cache(model: Any) -> bool:
+    """Whether `generate` gives the model a DynamicCache of its config's layers."""
+    return not model.config.is_encoder_decoder and bool(model._supports_default_dynamic_cache())
+
+
 def logits_processors(model: Any, config: GenerationConfig, prompt_length: int) -> LogitsProcessorList:
     """What `generate` would do to the scores by this config."""
     processors: LogitsProcessorList = model._get_logits_processor(config, input_ids_seq_length=prompt_length)
@@ -70,7 +78,7 @@ def tokens_of(state: RequestState) -> list[int]:
     return [*state.initial_tokens, *state.generated_tokens]
 
 
-def _salted(processor: Any, salt: Salt) -> Any:
+def _salted(processor: Any, salt: Salt, reused: Note) -> Any:
     """The processor of a batch whose pages have the salt in their hashes: the first page's is in all that follow."""
 
     def tokens(request_id: str, ids: list[int]) -> list[int]:
@@ -78,9 +86,14 @@ def _salted(processor: Any, salt: Salt) -> Any:
         salts = [int.from_bytes(digest[at : at + 4], "little") >> 1 for at in range(0, len(digest), 4)]
         return [*(id ^ salt for id, salt in zip(ids, salts, strict=False)), *ids[len(salts) :]]
 
+    def found(request_id: str, ids: list[int]) -> int:
+        length: int = search(request_id, tokens(request_id, ids))
+        reused(request_id, length)
+        return length
+
     cache = processor.cache
     search = cache.search_prefix_match
-    cache.search_prefix_match = lambda request_id, ids: search(request_id, tokens(request_id, ids))
+    cache.search_prefix_match = found
     for allocator in cache.cache_allocators.values():
         mark = allocator.mark_complete_blocks
         allocator.mark_complete_blocks = lambda request_id, ids, new, mark=mark: mark(

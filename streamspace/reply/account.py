@@ -81,6 +81,7 @@ class Account:
             "first": "" if self.first is None else f"{self.first:.2f}",
             "took": f"{self.took:.2f}",
             "prompt": str(end.prompt_tokens) if end else "",
+            "reused": str(end.reused_tokens) if end else "",
             "tokens": str(self.now.tokens),
             "speed": "" if speed is None else f"{speed:.1f}",
         }

@@ -10,7 +10,7 @@ from streamspace.config.engines import Situation
 from streamspace.config.types import Config
 from streamspace.engines import selection, zerogpu
 from streamspace.engines.budget import Budget
-from streamspace.engines.generate import GenerateEngine
+from streamspace.engines.generate import untried
 from streamspace.engines.zerogpu import Call, Worker
 from streamspace.model import context, placement, threads
 from streamspace.model.loading import Loaded, load
@@ -53,7 +53,7 @@ def pipeline(
     assert worker
     assert gpu
     zerogpu.check_disk(config.model.id, loaded.model)
-    worker.engine, budget = GenerateEngine(loaded.model, loaded.tokenizer), Budget(config.gpu)
+    worker.engine, budget = untried(config, loaded), Budget(config.gpu)
     log.info("Engine: %s", chosen.reason)
     return Pipeline(config, zerogpu.ZeroGpuEngine(gpu, config, budget), prompts, budget, fit)
 

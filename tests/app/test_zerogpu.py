@@ -522,3 +522,27 @@ def test_a_reply_by_openais_api_is_paid_from_the_callers_own_quota(space: ZeroSp
             client.chat.completions.create(model="tiny", messages=messages, stream=stream)  # type: ignore[call-overload]
         assert caught.value.code == "insufficient_quota"
     assert len(space.api.asked("/schedule")) == 4  # the client doesn't try again
+
+
+def test_a_warm_worker_reads_the_new_tokens_of_a_turn_and_a_new_worker_all(space: ZeroSpace) -> None:
+    client = openai.OpenAI(base_url=f"{space.url}/v1", api_key="none", default_headers={"x-ip-token": ADA})
+    messages: list[Any] = [{"role": "user", "content": "What is ZeroGPU?"}]
+
+    def said() -> tuple[str, int, int]:
+        reply = client.chat.completions.create(
+            model="tiny", messages=messages, max_tokens=30, temperature=0, prompt_cache_key="a talk"
+        )
+        assert reply.usage
+        assert reply.usage.prompt_tokens_details
+        text, used = reply.choices[0].message.content or "", reply.usage
+        return text, used.prompt_tokens, used.prompt_tokens_details.cached_tokens or 0  # type: ignore[union-attr]
+
+    space.api.evict()
+    first, prompt, reused = said()
+    assert reused == 0
+    messages += [{"role": "assistant", "content": first}, {"role": "user", "content": "Show me a table"}]
+    second, longer, reused = said()
+    assert prompt < reused < longer
+    assert said() == (second, longer, longer - 1)
+    space.api.evict()
+    assert said() == (second, longer, 0)

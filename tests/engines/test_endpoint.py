@@ -25,7 +25,15 @@ from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.sampling import SamplingParams
 from tests.running import ROOT, App, clean, free_port
-from tests.standins.chat_server import ChatServer, Exchange, delta, refusal, serve, words
+from tests.standins.chat_server import (
+    ChatServer,
+    Exchange,
+    delta,
+    refusal,
+    serve,
+    usage,
+    words,
+)
 
 GREEDY = SamplingParams(max_new_tokens=80, temperature=0, top_p=1, top_k=0, repetition_penalty=1, seed=1)
 HELLO = (Message("system", "Be kind."), Message("user", "Hello"))
@@ -64,7 +72,22 @@ def test_a_reply_streams_and_the_servers_count_of_tokens_is_used(server: ChatSer
     assert events[:-1] == [TextDelta("Hel", 1), TextDelta("lo", 2), TextDelta(" \t", 3), TextDelta("👋", 4)]
     end = events[-1]
     assert isinstance(end, Finished)
-    assert (end.reason, end.tokens) == ("stop", 7)
+    assert (end.reason, end.tokens, end.prompt_tokens, end.reused_tokens) == ("stop", 7, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("details", "reused"), [({"cached_tokens": 3}, 3), ({}, 0), ({"cached_tokens": None}, 0), ("x", 0), (None, 0)]
+)
+def test_the_tokens_that_a_server_had_in_its_cache_are_told(server: ChatServer, details: Any, reused: int) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.send(delta("Hello", finish="stop"))
+        counted = usage(1)
+        exchange.send({**counted, "usage": {**counted["usage"], "prompt_tokens_details": details}})
+
+    server.answers = [answer]
+    end = ask(engine(server))[-1]
+    assert isinstance(end, Finished)
+    assert end.reused_tokens == reused
 
 
 def test_what_is_asked_is_what_these_servers_have_in_common(server: ChatServer) -> None:

@@ -257,6 +257,7 @@ def test_an_engine_whose_last_replies_all_failed_says_so_until_one_succeeds(engi
         "The model failed while it was answering. Try again; the Space's log has the details"
     )
     list(engine.stream(hello, threading.Event()))
+    engine.rest()
     assert engine.unavailable_reason() is None
 
 

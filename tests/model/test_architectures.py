@@ -10,17 +10,21 @@ from scripts.models import page, vision
 from scripts.models.__main__ import SECTIONS, main
 from scripts.models.architectures import tried
 
-ALL = {"chat": "yes", "batching": "yes", "int8 on a CPU": "yes"}
-ALONE = {"chat": "yes", "batching": "one at a time", "int8 on a CPU": "one at a time"}
+ALL = {"chat": "yes", "next turn": "new tokens", "batching": "yes", "int8 on a CPU": "yes"}
+ALONE = {"chat": "yes", "next turn": "new tokens", "batching": "one at a time", "int8 on a CPU": "one at a time"}
 KINDS = {
     "gemma3_text": ALL,  # sliding windows beside full attention
     "gpt2": ALL,  # layers that are the other way round
     "mixtral": {**ALL, "experts": "counted"},
     "stablelm": ALONE,  # fails at each decode step of a batch
-    "mamba": ALONE,  # no attention, and code that reads the weights of its layers
-    "deepseek_v32": {**ALONE, "experts": "counted"},  # code that asks a layer for its number format
+    "mamba": {**ALONE, "next turn": "all again"},  # no attention, and code that reads the weights of its layers
+    "deepseek_v32": {
+        **ALONE,
+        "next turn": "all again",
+        "experts": "counted",
+    },  # code that asks a layer for its number format
     "bert": {"chat": "refused: an encoder (bert)"},
-    "blt": {"chat": "refused: 'BltConfig' object has no attribute 'num_hidden_layers'"},  # its code fails
+    "hrm_text": {"chat": "refused: list index out of range"},  # its code fails
 }
 
 

@@ -30,7 +30,7 @@ ADA, BOB = Caller("page", "ada", "1" * 24), Caller("openai", "bob", "2" * 24)
 LINE = re.compile(
     r"reply id=(?P<id>[0-9a-f]{24}) door=(?P<door>\w+) visitor=(?P<visitor>[\w-]+) outcome=(?P<outcome>\w+) "
     r"reason=(?P<reason>[\w.-]+) waited=(?P<waited>\d+\.\d\d) first=(?P<first>-|\d+\.\d\d) took=(?P<took>\d+\.\d\d) "
-    r"prompt=(?P<prompt>-|\d+) tokens=(?P<tokens>\d+) speed=(?P<speed>-|\d+\.\d)"
+    r"prompt=(?P<prompt>-|\d+) reused=(?P<reused>-|\d+) tokens=(?P<tokens>\d+) speed=(?P<speed>-|\d+\.\d)"
 )
 
 
@@ -107,7 +107,7 @@ async def test_a_line_says_who_asked_how_it_ended_and_what_it_took(
     measured = re.sub(r"(first|took)=[\d.]+", r"\1=0", caplog.messages[-1])
     assert measured == (
         "reply id=111111111111111111111111 door=page visitor=ada outcome=done reason=- "
-        "waited=0.00 first=0 took=0 prompt=34 tokens=12 speed=22.0"
+        "waited=0.00 first=0 took=0 prompt=34 reused=0 tokens=12 speed=22.0"
     )
 
 

@@ -70,7 +70,7 @@ def _sampling(body: Body, bounds: SamplingLimits) -> SamplingParams:
 
 def _sharing(body: Body, caller: Caller) -> Caller:
     """Who sends the same key reads what was kept of the last reply faster: nobody else knows it, if it is random."""
-    return replace(caller, shares=f"openai {body.prompt_cache_key}") if body.prompt_cache_key else caller
+    return replace(caller, shares=f"openai {caller.key} {body.prompt_cache_key}") if body.prompt_cache_key else caller
 
 
 def _text(message: Instructions | Question | Reply) -> str:

@@ -97,10 +97,11 @@ class Envelope:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
 
 
-def usage(end: Finished) -> dict[str, int]:
-    """The tokens of the prompt and of the reply."""
+def usage(end: Finished) -> dict[str, Any]:
+    """The tokens of the prompt, of those in a cache, and of the reply."""
     return {
         "prompt_tokens": end.prompt_tokens,
+        "prompt_tokens_details": {"cached_tokens": end.reused_tokens},
         "completion_tokens": end.tokens,
         "total_tokens": end.prompt_tokens + end.tokens,
     }

@@ -1,0 +1,102 @@
+"""Keeps what a model has read of conversations, so that a conversation's next turn reads its new tokens alone.
+
+It is found by the token ids themselves, and only for the visitor it was read for: how fast a reply begins would tell
+another one what has been asked before.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import DynamicCache
+from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
+
+from streamspace.engines.transformers_internals import takes_dynamic_cache
+
+MEGABYTE = 10**6
+LAYERS = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)  # others hold more than keys and values of tokens
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A key/value cache, the token ids that it was computed from, and the visitor for whom."""
+
+    visitor: str
+    ids: tuple[int, ...]
+    cache: Any
+
+    @property
+    def bytes(self) -> int:
+        """The size of its tensors."""
+        tensors = [tensor for layer in self.cache.layers for tensor in (layer.keys, layer.values) if tensor is not None]
+        return sum(each.numel() * each.element_size() for each in tensors)
+
+
+class KeptCaches:
+    """The caches of a model's last conversations, `limit` bytes in all at most; the least recently used go first.
+
+    It isn't safe for threads: who writes a reply has it alone.
+    """
+
+    def __init__(self, model: Any, limit: int) -> None:
+        self._model = model
+        self._limit = limit
+        self._kept: list[Kept] = []  # the most recently used last
+
+    def begin(self, visitor: str, prompt: tuple[int, ...]) -> DynamicCache | None:
+        """A cache for a reply to this prompt, which holds as much of its beginning as has been read for the visitor.
+
+        One token at least is left to read. None where nothing would be kept of it.
+        """
+        if not visitor or not self._limit or not self._possible:
+            return None
+        usable = [(_usable(each, prompt), each) for each in self._kept if each.visitor == visitor]
+        length, best = max(usable, key=lambda pair: pair[0], default=(0, None))
+        if not best or not length:
+            return DynamicCache(config=self._model.config)
+        self._kept.remove(best)
+        if length == len(best.ids):
+            return best.cache
+        self._kept.append(best)  # another answer to the same question is a branch, and the first may be gone on with
+        return _cut(best.cache, len(best.ids) - length)
+
+    def keep(self, visitor: str, ids: tuple[int, ...], cache: DynamicCache) -> None:
+        """Takes back a cache of `begin`, with the ids of the prompt and of the reply; it may hold less than these."""
+        ids = ids[: cache.get_seq_length()]
+        self._kept = [each for each in self._kept if each.visitor != visitor or each.ids != ids[: len(each.ids)]]
+        self._kept.append(Kept(visitor, ids, cache))
+        while sum(each.bytes for each in self._kept) > self._limit:
+            del self._kept[0]
+
+    def clear(self) -> bool:
+        """Gives the memory back; whether there was any."""
+        had, self._kept = bool(self._kept), []
+        return had
+
+    @functools.cached_property
+    def _possible(self) -> bool:
+        """Whether the model's cache is of layers that are known. Asked late: some configs raise."""
+        model = self._model
+        return takes_dynamic_cache(model) and all(
+            type(layer) in LAYERS for layer in DynamicCache(config=model.config).layers
+        )
+
+
+def _usable(kept: Kept, prompt: tuple[int, ...]) -> int:
+    """How many tokens of a cache are the prompt's beginning, where the cache can be cut back to them."""
+    most = min(len(kept.ids), len(prompt) - 1)
+    same = next((at for at in range(most) if kept.ids[at] != prompt[at]), most)
+    windows = [layer.sliding_window for layer in kept.cache.layers if isinstance(layer, DynamicSlidingWindowLayer)]
+    slid = any(len(kept.ids) >= window for window in windows)
+    return 0 if slid and same < len(kept.ids) else same
+
+
+def _cut(cache: DynamicCache, tokens: int) -> DynamicCache:
+    """A cache without the last tokens; the given one stays as it is, and its memory is shared until more is written."""
+    shorter = copy.copy(cache)
+    shorter.layers = [copy.copy(layer) for layer in cache.layers]
+    shorter.crop(-tokens)
+    return shorter
