@@ -12,7 +12,7 @@ INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/pytho
 .DEFAULT_GOAL := help
 UPSTREAM ?= upstream# where `make upgrade` gets the template: a URL, or the name of a remote
 
-.PHONY: help setup run space test check bench format upgrade oldest newest next lock locked packages audit card model models screenshots
+.PHONY: help setup run space test check check-code check-files bench format upgrade oldest newest next lock locked packages audit card model models screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,9 +29,14 @@ test: .venv/dev.done ## Run all tests: no network, no GPU, no account
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.done ## Check style, types, configs, generated files, workflows and requirements (needs the network)
+	@$(MAKE) --no-print-directory --jobs 2 check-code check-files
+
+check-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check-files:
 	$(BIN)/python -m streamspace check
 	$(BIN)/python scripts/resolve.py
 	$(BIN)/zizmor --offline --persona auditor --quiet .github

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import logging
 import sys
@@ -11,13 +10,12 @@ from collections.abc import Generator
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from streamspace.config.types import Config
 from streamspace.engines import forms
 from streamspace.engines import transformers_internals as internals
 from streamspace.engines.batch import Batch, Member
-from streamspace.engines.compatibility import GREEDY, incompatibility
+from streamspace.engines.compatibility import GREEDY, incompatibility, takes_positions
 from streamspace.engines.engine import Events, Incompatible, LoadedModel, RecentFailure
 from streamspace.engines.generate import GenerateEngine, new_reply
 from streamspace.engines.reply import CANCELLED, explain
@@ -33,7 +31,7 @@ HELLO = ("Hello! How are you today?", "Tell me, please, what is the capital of F
 
 def build(config: Config, loaded: LoadedModel) -> BatchingEngine:
     """See `config/engines.py`. Raises Incompatible where a trial doesn't write what `generate` writes."""
-    if not _takes_positions(loaded.model):
+    if not takes_positions(loaded.model):
         raise Incompatible("it can't be told at which positions the tokens of a shared pass are")
     longest = min(loaded.context_window, config.limits.prompt_tokens + int(config.sampling.max_new_tokens.max))
     model, attention = loaded.model, internals.attention(loaded.model)
@@ -156,12 +154,3 @@ class BatchingEngine:
             self._batch = None  # before the new one takes its memory
         self._batch = self._batch or Batch(self._model, self.capacity, self._longest, self._report)
         return self._batch
-
-
-def _takes_positions(model: Any) -> bool:
-    """Whether the model, or its decoder, is told each token's position: one that counts them itself counts wrong.
-
-    Short replies of such a model can still be the right ones, so that a trial isn't enough to know.
-    """
-    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
-    return any("position_ids" in inspect.signature(part.forward).parameters for part in parts)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from transformers import PreTrainedModel
 
 from streamspace.engines.engine import Engine
 from streamspace.engines.reply import without_introduction
@@ -51,3 +55,13 @@ def _events(engine: Engine, request: Request) -> list[Event]:
 
 def _text(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def takes_positions(model: Any) -> bool:
+    """Whether the model, or its decoder, is told each token's position: one that counts them itself may count wrong.
+
+    So it does in a pass that others share, and after what an earlier reply has read. Short replies of such a model can
+    still be the right ones, so that a trial isn't enough to know.
+    """
+    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
+    return any("position_ids" in inspect.signature(part.forward).parameters for part in parts)

@@ -14,6 +14,7 @@ from typing import Any
 from transformers import DynamicCache
 from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
+from streamspace.engines.compatibility import takes_positions
 from streamspace.engines.transformers_internals import takes_dynamic_cache
 
 MEGABYTE = 10**6
@@ -78,10 +79,18 @@ class KeptCaches:
 
     @functools.cached_property
     def _possible(self) -> bool:
-        """Whether the model's cache is of layers that are known. Asked late: some configs raise."""
+        """Whether the cache is of layers that are known, and of tokens that see none after them and count none before.
+
+        Asked late: some configs raise.
+        """
         model = self._model
-        return takes_dynamic_cache(model) and all(
-            type(layer) in LAYERS for layer in DynamicCache(config=model.config).layers
+        causal = all(getattr(part, "is_causal", True) for part in model.get_decoder().modules())
+        layers = DynamicCache(config=model.config).layers
+        return (
+            causal
+            and takes_positions(model)
+            and takes_dynamic_cache(model)
+            and all(type(layer) in LAYERS for layer in layers)
         )
 
 

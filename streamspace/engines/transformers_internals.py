@@ -8,6 +8,7 @@ for itself. tests/project/test_private_parts.py names every part, for the day wh
 from __future__ import annotations
 
 import hashlib
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -64,7 +65,8 @@ def attention(model: Any) -> str:
 
 def takes_dynamic_cache(model: Any) -> bool:
     """Whether `generate` gives the model a DynamicCache of its config's layers."""
-    return not model.config.is_encoder_decoder and bool(model._supports_default_dynamic_cache())
+    takes = "past_key_values" in inspect.signature(model.forward).parameters
+    return takes and not model.config.is_encoder_decoder and bool(model._supports_default_dynamic_cache())
 
 
 def logits_processors(model: Any, config: GenerationConfig, prompt_length: int) -> LogitsProcessorList:

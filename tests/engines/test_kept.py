@@ -201,8 +201,8 @@ def test_a_reply_that_fails_leaves_nothing_half_read(tiny: Any) -> None:
     assert end(write(engine, request)).reused_tokens == 0
 
 
-@pytest.mark.parametrize("kind", ["mamba", "jamba"])
-def test_a_model_that_remembers_more_than_its_tokens_reads_all_again(kind: str, tiny: Any) -> None:
+@pytest.mark.parametrize("kind", ["mamba", "jamba", "bert-generation", "cpmant", "openai-gpt"])
+def test_a_model_that_remembers_more_or_whose_tokens_see_later_ones_reads_all_again(kind: str, tiny: Any) -> None:
     made = model(kind)
     engine, request = (
         GenerateEngine(made, tiny.tokenizer, 1000),
