@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.measurements.in_process import alone, load
 
-FIRST, MORE, ANSWER = 2000, 50, 32  # tokens of the first question, of each later one, and of each answer
+FIRST, MORE, ANSWER = 1500, 50, 32  # tokens of the first question, of each later one, and of each answer
 TURNS = 4
 
 

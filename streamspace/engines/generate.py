@@ -18,7 +18,7 @@ from streamspace.engines import forms, parts
 from streamspace.engines.decode import Decoder
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.forms import Form
-from streamspace.engines.kept import MEGABYTE, KeptCaches
+from streamspace.engines.kept import MEGABYTE, KeptCaches, Reading
 from streamspace.engines.reply import CANCELLED, Reply, explain, without_introduction
 from streamspace.engines.slots import Slot, Slots
 from streamspace.engines.tensors import unpack
@@ -114,9 +114,10 @@ class GenerateEngine:
             reply.leave()
 
     def _generate(self, reply: Reply) -> None:
-        request, streamer = reply.request, Streamer(reply)
-        cache = self._kept.begin(request.visitor, request.prompt)
-        reply.reused_tokens = cache.get_seq_length() if cache else 0
+        request = reply.request
+        reading = self._kept.begin(request.visitor, request.prompt)
+        reply.reused_tokens = reading.cache.get_seq_length() if reading else 0
+        streamer = Streamer(reply, reading)
         torch.manual_seed(request.sampling.seed)
         prompt = torch.tensor([request.prompt], device=self._model.device)
         with suppress(_Ended):
@@ -124,13 +125,13 @@ class GenerateEngine:
                 prompt,
                 attention_mask=torch.ones_like(prompt),
                 **{each.name: unpack(each, self._model.device) for each in request.tensors},
-                **({"past_key_values": cache} if cache else {}),
+                **({"past_key_values": reading.cache} if reading else {}),
                 generation_config=generation_config(self._model.generation_config, request.sampling),
                 streamer=streamer,
             )
         self._recent_failure.clear()
-        if cache:
-            self._kept.keep(request.visitor, (*request.prompt, *streamer.tokens), cache)
+        if reading:
+            self._kept.keep(request.visitor, request.prompt, streamer.tokens, reading)
 
 
 def new_reply(request: Request, stop: threading.Event, model: Any, tokenizer: Any, form: Form, bound: int = 0) -> Reply:
@@ -173,8 +174,9 @@ class Streamer(BaseStreamer):
     stops, the model has nothing left to run on with.
     """
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, reading: Reading | None = None) -> None:
         self.tokens: list[int] = []
+        self._reading = reading
         self._reply = reply
         self._prompt_seen = False
 
@@ -183,6 +185,8 @@ class Streamer(BaseStreamer):
         if not self._prompt_seen:
             self._prompt_seen = True
             return
+        if self._reading and not self.tokens:
+            self._reading.prompt_is_read()
         self.tokens.append(int(value))
         self._reply.add_token(self.tokens[-1])
         if self._reply.ended:

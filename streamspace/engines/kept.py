@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from transformers import DynamicCache
@@ -36,6 +38,22 @@ class Kept:
         return sum(each.numel() * each.element_size() for each in tensors)
 
 
+class Reading:
+    """A cache during a reply. What is in its sliding windows when the prompt has been read can't be had back later.
+
+    The next turn may need it: it has another reply than was written where a template drops thoughts.
+    """
+
+    def __init__(self, cache: DynamicCache) -> None:
+        self.cache = cache
+        self.windows: dict[int, Any] = {}
+
+    def prompt_is_read(self) -> None:
+        """Called at the first token."""
+        layers = enumerate(self.cache.layers)
+        self.windows = {at: copy.copy(each) for at, each in layers if isinstance(each, DynamicSlidingWindowLayer)}
+
+
 class KeptCaches:
     """The caches of a model's last conversations, `limit` bytes in all at most; the least recently used go first.
 
@@ -47,7 +65,7 @@ class KeptCaches:
         self._limit = limit
         self._kept: list[Kept] = []  # the most recently used last
 
-    def begin(self, visitor: str, prompt: tuple[int, ...]) -> DynamicCache | None:
+    def begin(self, visitor: str, prompt: tuple[int, ...]) -> Reading | None:
         """A cache for a reply to this prompt, which holds as much of its beginning as has been read for the visitor.
 
         One token at least is left to read. None where nothing would be kept of it.
@@ -57,17 +75,20 @@ class KeptCaches:
         usable = [(_usable(each, prompt), each) for each in self._kept if each.visitor == visitor]
         length, best = max(usable, key=lambda pair: pair[0], default=(0, None))
         if not best or not length:
-            return DynamicCache(config=self._model.config)
+            return Reading(DynamicCache(config=self._model.config))
         self._kept.remove(best)
         if length == len(best.ids):
-            return best.cache
+            return Reading(best.cache)
         self._kept.append(best)  # another answer to the same question is a branch, and the first may be gone on with
-        return _cut(best.cache, len(best.ids) - length)
+        return Reading(_cut(best.cache, len(best.ids) - length))
 
-    def keep(self, visitor: str, ids: tuple[int, ...], cache: DynamicCache) -> None:
-        """Takes back a cache of `begin`, with the ids of the prompt and of the reply; it may hold less than these."""
-        ids = ids[: cache.get_seq_length()]
+    def keep(self, visitor: str, prompt: tuple[int, ...], written: Sequence[int], reading: Reading) -> None:
+        """Takes back the cache of a reply, with the ids of the prompt and of what was written."""
+        cache = reading.cache
+        ids = (*prompt, *written)[: cache.get_seq_length()]
         self._kept = [each for each in self._kept if each.visitor != visitor or each.ids != ids[: len(each.ids)]]
+        if reading.windows and len(ids) > len(prompt):
+            self._kept.append(Kept(visitor, prompt, _cut(cache, len(ids) - len(prompt), reading.windows)))
         self._kept.append(Kept(visitor, ids, cache))
         while sum(each.bytes for each in self._kept) > self._limit:
             del self._kept[0]
@@ -103,9 +124,14 @@ def _usable(kept: Kept, prompt: tuple[int, ...]) -> int:
     return 0 if slid and same < len(kept.ids) else same
 
 
-def _cut(cache: DynamicCache, tokens: int) -> DynamicCache:
-    """A cache without the last tokens; the given one stays as it is, and its memory is shared until more is written."""
-    shorter = copy.copy(cache)
-    shorter.layers = [copy.copy(layer) for layer in cache.layers]
-    shorter.crop(-tokens)
+def _cut(cache: DynamicCache, tokens: int, windows: Mapping[int, Any] = MappingProxyType({})) -> DynamicCache:
+    """A cache without the last tokens; the given one stays as it is, and they share memory until more is written.
+
+    `windows` are layers, by their number, as they were then.
+    """
+    shorter: Any = copy.copy(cache)
+    shorter.layers = [copy.copy(windows.get(number, layer)) for number, layer in enumerate(cache.layers)]
+    for number, layer in enumerate(shorter.layers):
+        if number not in windows:
+            layer.crop(-tokens)
     return shorter

@@ -245,14 +245,13 @@ def test_a_deploy_that_is_killed_in_the_middle_of_the_upload_can_be_done_again(h
 
 
 def test_a_deploy_that_is_interrupted_while_it_waits_goes_on_from_there(here: Checkout, hub: Hub) -> None:
-    here.change("app.py", 'print("serving"', 'import time; time.sleep(15)\nprint("serving"')
+    here.change("app.py", 'print("serving"', 'import time; time.sleep(20)\nprint("serving"')
     with here.started(*TINY) as process:
         while "APP_STARTING" not in process.said:
             time.sleep(0.05)
         here.interrupt(process)
-        _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert err.strip() == "Interrupted. Run the same command again to continue"
+        _, err = process.communicate(timeout=40)
+    assert (process.returncode, err.strip()) == (130, "Interrupted. Run the same command again to continue")
     said = deployed(here)
     assert "unchanged, and still being built; waiting until it runs\n" in said.out
     assert "and answers: first text after" in said.out

@@ -130,7 +130,21 @@ def test_a_conversation_reads_each_turn_once_with_sliding_windows_too(random: Si
         ids = engine._kept._kept[-1].ids
         assert read == [len(prompt) if len(prompt) == 30 else 3 + 1, 1, 1, 1, 1]
         prompt = (*ids, 7, 8, 9, 10)
-    assert len(engine._kept._kept) == 1
+    assert len(engine._kept._kept) == (2 if random.kind in SLIDING else 1)
+
+
+def test_a_turn_whose_reply_is_another_than_was_written_reads_from_that_reply_on(
+    random: SimpleNamespace, tiny: Any
+) -> None:
+    warm, cold = (GenerateEngine(random.model, tiny.tokenizer, size) for size in (1000, 0))
+    prompt = tuple(range(30))
+    for turn in range(3):
+        request = Request(prompt, sampling(max_new_tokens=20), visitor="a")
+        with first_pass(random.model) as read:
+            events = write(warm, request)
+        assert read[0] == (7 if turn else 30)
+        assert text(events) == text(write(cold, request))
+        prompt = (*prompt, *range(100 + turn, 107 + turn))  # the thoughts are gone
 
 
 def test_nobody_elses_reading_spares_one_a_token(tiny: Any) -> None:

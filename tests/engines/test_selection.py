@@ -282,6 +282,7 @@ def test_an_int8_model_that_rounds_by_its_pass_is_batched_all_the_same(tmp_path:
     plain = GenerateEngine(engine._model, engine._tokenizer)  # type: ignore[attr-defined]
     prompts = [tuple(tiny.tokenizer(text)["input_ids"]) for text in HELLO]
     assert isinstance(engine, BatchingEngine)
-    assert incompatibility(engine, plain, prompts) == "its text is not the one that generate writes"
+    said = {incompatibility(engine, plain, prompts) for _ in range(5)}  # not each time do the two share their passes
+    assert said - {None} == {"its text is not the one that generate writes"}
     assert incompatibility(engine, plain, prompts, exact=False) is None
     engine.close()
