@@ -20,6 +20,7 @@ from streamspace.engines.compatibility import takes_positions
 from streamspace.engines.transformers_internals import takes_dynamic_cache
 
 MEGABYTE = 10**6
+UNEVEN = ("moshi",)  # model types that read a prompt without the sliding window that they write with
 LAYERS = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)  # others hold more than keys and values of tokens
 
 
@@ -106,6 +107,8 @@ class KeptCaches:
         """
         model = self._model
         causal = all(getattr(part, "is_causal", True) for part in model.get_decoder().modules())
+        if model.config.model_type in UNEVEN:
+            return False
         layers = DynamicCache(config=model.config).layers
         return (
             causal

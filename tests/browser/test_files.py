@@ -108,6 +108,10 @@ def test_what_a_file_takes_of_the_context_is_told_before_it_is_sent(visit: Visit
     choose(visitor, CSV)
     visitor.wait(lambda: number(visitor.text("#measure").split(" of ")[0]) > alone + 5)
     assert number(visitor.text("#measure").split(" of ")[1]) == room
+    choose(visitor, {**CSV, "name": "long.csv", "buffer": b"7 1 8 2 " * 1500})
+    visitor.wait(lambda: visitor.text("#notice").startswith("This message is too long: "))
+    assert "tokens with its instructions, and there is room for" in visitor.text("#notice")
+    assert visitor.text("#measure") == ""
 
 
 def number(words: str) -> int:

@@ -256,11 +256,13 @@ def test_an_example_asks_itself_and_leaves_a_draft_alone(visit: Visit, scripted:
     assert visitor.questions() == ["What is ZeroGPU?"]
 
 
-def test_a_message_that_is_too_long_is_told_at_once_and_stays_in_the_box(visit: Visit, app: App) -> None:
+def test_a_message_that_is_too_long_is_told_once_and_stays_in_the_box(visit: Visit, app: App) -> None:
     visitor = visit(app)
-    visitor.say("x" * 4001)
     told = "This message is too long: 4,001 characters, and this Space takes 4,000. Shorten it, or attach the text as a file"
-    assert visitor.text("#notice") == told
+    visitor.page.fill("#message", "x" * 4001)
+    assert (visitor.text("#notice"), visitor.text("#measure")) == (told, "")  # while it is typed
+    visitor.page.click("#send")
+    assert (visitor.text("#notice"), visitor.text("#measure")) == (told, "")
     assert (visitor.page.input_value("#message"), visitor.questions()) == ("x" * 4001, [])
     visitor.page.fill("#message", "ping")
     assert visitor.text("#notice") == ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamspace.errors import RequestError, StreamspaceError
+from streamspace.errors import StreamspaceError
 from streamspace.events import Finished, Part
 from streamspace.i18n import t
 from streamspace.reply.measure import Measure
@@ -106,7 +106,6 @@ def test_a_completion_that_goes_on_is_one_text(new: str) -> None:
         (Measure(3100, 8192), "3,100 of 8,192 tokens"),
         (Measure(3100, 8192, 24), "3,100 of 8,192 tokens · The next reply requests up to 24 s of your GPU quota"),
         (Measure(seconds=24), "The next reply requests up to 24 s of your GPU quota"),
-        (Measure(problem=RequestError(t("error.empty"))), "Write a message first: this one is empty"),
     ],
 )
 def test_a_draft_is_measured_in_words(measure: Measure, words: str) -> None:

@@ -93,6 +93,8 @@ def _measured(loader: Loader) -> Callable[..., Any]:
 
     async def measured(request: gr.Request, question: Question) -> dict[str, str]:
         measure = await loader.measure(_request(question)) if loader.config.task != "completion" else None
-        return {"words": replies.measured(measure, visitor.language(request)) if measure else ""}
+        language = visitor.language(request)
+        problem = measure.problem.in_language(language) if measure and measure.problem else ""
+        return {"words": replies.measured(measure, language) if measure else "", "problem": problem}
 
     return measured

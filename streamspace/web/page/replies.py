@@ -68,8 +68,6 @@ def figures(end: Finished) -> LazyText:
 
 def measured(measure: Measure, language: str = "en") -> str:
     """What a draft takes of the context window, and what its reply asks for of the visitor's quota."""
-    if measure.problem:
-        return measure.problem.in_language(language)
     tokens = t("status.tokens", tokens=measure.tokens, room=measure.room) if measure.tokens else ""
     cost = t("status.cost", seconds=measure.seconds) if measure.seconds else ""
     return " · ".join(text.in_language(language) for text in (tokens, cost) if isinstance(text, LazyText))

@@ -224,10 +224,12 @@ const reply = (question, begun) => {
   server.ask({
     id: conversations.newId(), ...conversations.exchange(page.task === "completion" ? [question] : before), ...settings.asked,
     begun: node.parts.map(({ kind, text }) => ({ kind, text })),
-    file_characters: (question.files ?? []).reduce((sum, file) => sum + (file.text?.length ?? 0), 0),
+    file_characters: charactersOf(question.files),
   });
   announce(t("starting"));
 };
+
+const charactersOf = (files = []) => files.reduce((sum, file) => sum + (file.text?.length ?? 0), 0);
 
 const stop = () => server.stop();
 
@@ -305,7 +307,10 @@ const showSettings = (now) => {
 
 // What the server says
 const server = connect({
-  draft: () => ({ ...conversations.exchange([...nodes().filter((node) => node !== writing?.node), { role: "user", ...box.value }]), ...settings.asked, id: "" }),
+  draft: () => ({
+    ...conversations.exchange([...nodes().filter((node) => node !== writing?.node), { role: "user", ...box.value }]), ...settings.asked,
+    id: "", file_characters: charactersOf(box.value.files),
+  }),
   reply({ parts, state, notice, status, ended, figures, error }) {
     const { node } = writing;
     const start = writing.seconds;
@@ -335,8 +340,8 @@ const server = connect({
     mark();
     if (!status && !diagnosis) measureSoon();
   },
-  measure({ words }) {
-    box.tell(tooLong(box.value.text) || (words ?? ""));
+  measure({ words, problem }) {
+    weighed(words, tooLong(box.value.text) || problem);
   },
   away(now) {
     banner.classList.toggle("error", now);
@@ -345,11 +350,17 @@ const server = connect({
   },
 });
 
+// What a draft takes is said in the box, and why it can't be sent, which is longer, above it.
+const weighed = (words, problem) => {
+  box.tell(problem ? "" : (words ?? ""));
+  if (problem) notice.replaceChildren(problem);
+};
+
 let measuring = 0;
 function measureSoon() {
   clearTimeout(measuring);
   const problem = tooLong(box.value.text);
-  if (problem) box.tell(problem);
+  if (problem) weighed("", problem);
   else measuring = setTimeout(() => server.measure(), 600);
 }
 
