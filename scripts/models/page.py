@@ -9,14 +9,8 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs/models.md"
 FEWER = {"forged tokens"}  # columns in which less is better
-WORTH = {
-    "yes": 1.0,
-    "one at a time": 0.6,
-    "counted": 1.0,
-    "refused": 0.3,
-    "new": 1.0,
-    "all": 0.6,
-}  # by how a cell begins; any other text is 0
+# By how a cell begins; any other text is 0.
+WORTH = {"yes": 1.0, "counted": 1.0, "new tokens": 1.0, "one at a time": 0.6, "all again": 0.6, "refused": 0.3}
 SUMMED = ("chat", "images", "next turn", "batching", "int8 on a CPU", "experts")  # columns that are summed up
 BROKEN = ("crashes", "other", "no answer")
 Row = dict[str, str]

@@ -30,7 +30,7 @@ class Limits(Part):
         ge=0,
         le=1_000_000,
         description="`generate`, also on ZeroGPU: memory for what has been read of the last conversations, so that "
-        "their next turns begin sooner; it gives way when memory runs out. 0: none.",
+        "their next turns begin sooner; it gives way when a GPU's memory runs out. 0: none.",
     )
     at_once: int | None = Field(
         None, ge=1, le=10_000, description="Replies of one visitor that wait or are being written; `null`: no limit."

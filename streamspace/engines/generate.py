@@ -45,11 +45,8 @@ def build(config: Config, loaded: LoadedModel) -> GenerateEngine:
 
 
 def untried(config: Config, loaded: LoadedModel) -> GenerateEngine:
-    """The engine of a model of which not one token has been asked yet.
-
-    Nothing of conversations with images is kept: the ids don't say which images, and some models note positions in
-    themselves.
-    """
+    """The engine of a model of which not one token has been asked yet."""
+    # Ids don't say which images they stand for, and some models that read images note positions in themselves.
     kept = 0 if config.task == "image-chat" else config.limits.cache_megabytes
     return GenerateEngine(loaded.model, loaded.tokenizer, kept)
 
@@ -99,11 +96,7 @@ class GenerateEngine:
     def _write(self, reply: Reply, slot: Slot) -> None:
         """Runs in the thread. Whatever goes wrong goes to the reader, who would wait for ever otherwise."""
         try:
-            try:
-                self._generate(reply)
-            except torch.OutOfMemoryError:
-                if reply.begun or not self._kept.clear():
-                    raise
+            if not self._generated(reply):
                 self._generate(reply)
         except Exception as error:
             log.error("The model failed while it was answering: %s", redacted_trace(error))
@@ -112,6 +105,16 @@ class GenerateEngine:
         finally:
             slot.release()
             reply.leave()
+
+    def _generated(self, reply: Reply) -> bool:
+        """False where there was no memory for it, but is now: what was kept has been given back, and the error, too."""
+        try:
+            self._generate(reply)
+        except torch.OutOfMemoryError:
+            if reply.begun or not self._kept.clear():
+                raise
+            return False
+        return True
 
     def _generate(self, reply: Reply) -> None:
         request = reply.request

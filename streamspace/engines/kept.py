@@ -106,16 +106,10 @@ class KeptCaches:
         Asked late: some configs raise.
         """
         model = self._model
-        causal = all(getattr(part, "is_causal", True) for part in model.get_decoder().modules())
-        if model.config.model_type in UNEVEN:
+        if model.config.model_type in UNEVEN or not takes_positions(model) or not takes_dynamic_cache(model):
             return False
-        layers = DynamicCache(config=model.config).layers
-        return (
-            causal
-            and takes_positions(model)
-            and takes_dynamic_cache(model)
-            and all(type(layer) in LAYERS for layer in layers)
-        )
+        causal = all(getattr(part, "is_causal", True) for part in model.get_decoder().modules())
+        return causal and all(type(layer) in LAYERS for layer in DynamicCache(config=model.config).layers)
 
 
 def _usable(kept: Kept, prompt: tuple[int, ...]) -> int:
