@@ -105,6 +105,7 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(opened, number)
         os.close(opened)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background programs ignore it
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)

@@ -163,7 +163,9 @@ def test_curl_streams(scripted: App) -> None:
     )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if line]
     assert lines[-1] == "data: [DONE]"
-    assert '"content":"hello from c"' in lines[1]
+    pieces = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    texts = [choice["delta"].get("content") or "" for piece in pieces for choice in piece["choices"]]
+    assert "".join(texts) == "hello from curl"
 
 
 def test_a_completion_space_continues_a_text(start: Callable[..., App]) -> None:

@@ -317,7 +317,7 @@ def test_a_storage_that_is_refused_is_told_and_the_tab_goes_on(visit: Visit, scr
     visitor.page.click("#sidebar .new")
     visitor.ask("three")
     visitor.page.click("#sidebar .open >> text=one")
-    assert visitor.replies() == ["one", "two"]
+    visitor.wait(lambda: visitor.replies() == ["one", "two"])
     assert visitor.problems == []
 
 

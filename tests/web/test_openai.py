@@ -106,7 +106,12 @@ async def test_a_reply_is_one_object_with_its_usage() -> None:
                 "finish_reason": "stop",
             }
         ],
-        "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9},
+        "usage": {
+            "prompt_tokens": 7,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens": 2,
+            "total_tokens": 9,
+        },
     }
 
 

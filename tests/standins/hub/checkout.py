@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,9 +81,5 @@ class Checkout:
             process.communicate()
 
     def interrupt(self, process: Forked) -> None:
-        """What Ctrl-C does, and again if nothing comes of it: Python drops an exception in a destructor."""
-        for _ in range(2):
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(6)
-                return
+        """What Ctrl-C does."""
+        process.send_signal(signal.SIGINT)
