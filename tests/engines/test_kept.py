@@ -42,7 +42,7 @@ def random(request: pytest.FixtureRequest) -> SimpleNamespace:
 
 
 @contextmanager
-def first_pass(model: Any) -> Iterator[list[int]]:
+def passes(model: Any) -> Iterator[list[int]]:
     """How many tokens each forward pass has read."""
     read: list[int] = []
     hook = model.register_forward_pre_hook(
@@ -101,7 +101,7 @@ def test_every_turn_is_what_one_who_has_read_nothing_writes(
             max_new_tokens=6, temperature=1.0, seed=each["seed"]
         )  # fmt: skip
         request = Request(prompt, chosen, visitor=each["visitor"])
-        with first_pass(random.model) as read:
+        with passes(random.model) as read:
             events = write(warm, request, each["most"])
         alone = write(cold, request)
         assert text(alone).startswith(text(events)) if each["most"] else text(events) == text(alone)
@@ -125,7 +125,7 @@ def shared(before: tuple[int, ...], prompt: tuple[int, ...]) -> int:
 def test_a_conversation_reads_each_turn_once_with_sliding_windows_too(random: SimpleNamespace, tiny: Any) -> None:
     engine, prompt = GenerateEngine(random.model, tiny.tokenizer, 1000), tuple(range(30))
     for _ in range(4):
-        with first_pass(random.model) as read:
+        with passes(random.model) as read:
             write(engine, Request(prompt, sampling(max_new_tokens=5), visitor="a"))
         ids = engine._kept._kept[-1].ids
         assert read == [len(prompt) if len(prompt) == 30 else 3 + 1, 1, 1, 1, 1]
@@ -140,7 +140,7 @@ def test_a_turn_whose_reply_is_another_than_was_written_reads_from_that_reply_on
     prompt = tuple(range(30))
     for turn in range(3):
         request = Request(prompt, sampling(max_new_tokens=20), visitor="a")
-        with first_pass(random.model) as read:
+        with passes(random.model) as read:
             events = write(warm, request)
         assert read[0] == (7 if turn else 30)
         assert text(events) == text(write(cold, request))
@@ -151,7 +151,7 @@ def test_nobody_elses_reading_spares_one_a_token(tiny: Any) -> None:
     engine, prompt = GenerateEngine(tiny.model, tiny.tokenizer, 1000), ask(tiny, "What is ZeroGPU?")
 
     def read(visitor: str) -> int:
-        with first_pass(tiny.model) as read:
+        with passes(tiny.model) as read:
             write(engine, Request(prompt, sampling(max_new_tokens=3), visitor=visitor))
         return read[0]
 
@@ -201,11 +201,11 @@ def test_a_reply_that_fails_leaves_nothing_half_read(tiny: Any) -> None:
         GenerateEngine(tiny.model, tiny.tokenizer, 1000),
         Request(ask(tiny, "Hello"), sampling(), visitor="a"),
     )
-    passes: list[int] = []
+    begun: list[int] = []
 
     def fail(*_: Any) -> None:
-        passes.append(1)
-        if len(passes) == 5:
+        begun.append(1)
+        if len(begun) == 5:
             raise ValueError("broken")
 
     hook = tiny.model.model.layers[1].register_forward_pre_hook(fail)
