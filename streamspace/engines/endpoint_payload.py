@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from streamspace.events import Request
+from streamspace.events import ANY_OBJECT, Request
 from streamspace.sampling import PARAMETERS
 
 
@@ -24,8 +25,16 @@ def payload(request: Request, model: str) -> dict[str, Any]:
         "seed": sampling.seed,
         "stop": list(sampling.stop[:4]) or None,  # most servers take four; `StopStrings` sees to them all
         "stream_options": {"include_usage": True},
+        "response_format": _format(request.grammar),
         "extra_body": extra or None,
     }
+
+
+def _format(grammar: str) -> dict[str, Any] | None:
+    if not grammar or grammar == ANY_OBJECT:
+        return {"type": "json_object"} if grammar else None
+    described = {"name": "answer", "schema": json.loads(grammar), "strict": True}
+    return {"type": "json_schema", "json_schema": described}
 
 
 def _thinking(choice: str) -> dict[str, Any]:

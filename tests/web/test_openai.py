@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +17,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from streamspace.config.types import Config
+from streamspace.engines.endpoint_payload import payload
 from streamspace.errors import GenerationError, GpuError, ModelError, QuotaError
 from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Reclassified, Request, TextDelta
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
@@ -55,11 +58,14 @@ class Engine:
 class Server:
     """The routes over an engine, behind the door, in this process."""
 
-    def __init__(self, *events: Event | Exception, config: Config = CONFIG, thinking: str | None = "on") -> None:
+    def __init__(
+        self, *events: Event | Exception, config: Config = CONFIG, thinking: str | None = "on", builder: Any = None
+    ) -> None:
         self.engine = Engine(*events)
+        builder = builder or MessageBuilder(1024, thinking)
         self.loader = Loader(
             config,
-            lambda config, _: Pipeline(config, self.engine, MessageBuilder(1024, thinking)),  # type: ignore[arg-type]
+            lambda config, _: Pipeline(config, self.engine, builder),  # type: ignore[arg-type]
         )
         self.loader.load()
         self.app = Starlette(routes=routes.routes(self.loader), middleware=[Middleware(Door, config=config)])
@@ -255,6 +261,38 @@ async def test_what_changes_nothing_is_accepted() -> None:
     assert (await Server().post(**body)).status_code == 200
 
 
+FORMATS: list[dict[str, Any]] = [
+    {"type": "json_object"},
+    {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "integer"}, "strict": True}},
+]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+async def test_a_format_reaches_the_models_server(form: dict[str, Any]) -> None:
+    request = pickle.loads(pickle.dumps(await Server().asked(response_format=form)))
+    assert payload(request, "owner/model")["response_format"] == form
+
+
+async def test_a_format_is_refused_where_no_server_sees_to_it(tiny: Any) -> None:
+    server = Server(builder=PromptBuilder(tiny.tokenizer, 1024, 1024))
+    answer = await server.post(response_format=FORMATS[0])
+    assert (answer.status_code, error(answer)["code"], error(answer)["param"]) == (
+        400, "unsupported_parameter", "response_format"
+    )  # fmt: skip
+    assert error(answer)["message"] == (
+        'response_format: expected {"type": "text"}, since nothing else is supported here'
+    )
+    assert server.engine.asked == []
+
+
+def described(schema: object) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    return {"items": nested(levels - 1)} if levels > 1 else {}
+
+
 BAD: list[tuple[dict[str, Any], str | None, str]] = [
     ({"messages": "hi"}, "messages", "messages: expected a list, got 'hi'"),
     ({"messages": []}, "messages", "messages: expected at least 1 entries, got a list of 0"),
@@ -285,6 +323,18 @@ BAD: list[tuple[dict[str, Any], str | None, str]] = [
     ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "stop: expected at most 4 entries, got a list of 5"),
     ({"stop": [""]}, "stop[0]", "stop[0]: expected text that is not empty, got ''"),
     ({"stop": 7}, "stop", "stop: expected a list, got 7"),
+    ({"response_format": "json"}, "response_format", "response_format: expected a mapping of keys, got 'json'"),
+    ({"response_format": {"type": "yaml"}}, "response_format",
+     "response_format.type: expected 'text', 'json_object' or 'json_schema', got 'yaml'"),
+    ({"response_format": {"type": "json_schema"}}, "response_format",
+     "response_format.json_schema: expected a mapping with the key schema, got nothing (null)"),
+    (described(7), "response_format", "response_format.json_schema.schema: expected a JSON schema, got 7"),
+    (described({"anyOf": [{"$ref": "https://example.com/a"}]}), "response_format",
+     "response_format.json_schema.schema: expected each $ref to begin with '#', got 'https://example.com/a'"),
+    (described(nested(33)), "response_format",
+     "response_format.json_schema.schema: expected at most 32 levels, got more"),
+    (described({"title": "a" * 32_768}), "response_format",
+     "response_format.json_schema.schema: expected at most 32768 characters, got 32780"),
     ({"stream": "yes"}, "stream", "stream: expected true or false, got 'yes'"),
     ({"stream_options": [1]}, "stream_options", "stream_options: expected a mapping of keys, got a list of 1"),
     ({"reasoning_effort": "huge"}, "reasoning_effort",

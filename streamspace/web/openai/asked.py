@@ -45,6 +45,7 @@ def chat(body: Chat, bounds: SamplingLimits, thinking: Thinking, folder: Path | 
         [each["file"] for each in _files(last, folder)],
         _sampling(body, bounds),
         caller=_sharing(body, caller),
+        grammar=body.response_format,
     )
 
 

@@ -16,13 +16,14 @@ from starlette.types import ASGIApp
 
 from streamspace.errors import ClosingError, ModelError, RequestError
 from streamspace.i18n import t
+from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Replies
 from streamspace.reply.request import Caller
 from streamspace.repository import called
 from streamspace.web import visitor
-from streamspace.web.openai import asked, errors, images, schema
+from streamspace.web.openai import asked, errors, formats, images, schema
 from streamspace.web.openai.answer import Answer
 from streamspace.web.openai.errors import Refused
 from streamspace.web.openai.forms import CONTINUATION, CONVERSATION, Envelope, Form
@@ -116,7 +117,9 @@ class OpenAI:
         """The reply, step by step. Raises RequestError, and all that a reply raises."""
         with images.folder(self._loader.config) as folder:
             with self._refusals(caller):
-                thinking = self._loaded("chat", "image-chat").builder.thinking
+                pipeline = self._loaded("chat", "image-chat")
+                _check_format(body, pipeline)
+                thinking = pipeline.builder.thinking
                 request = await asyncio.to_thread(asked.chat, body, self._bounds, thinking, folder, caller)
             async with aclosing(self._loader.chat(request)) as replies:
                 async for progress in replies:
@@ -156,6 +159,13 @@ class OpenAI:
     def _described(self) -> dict[str, Any]:
         owner = self._name.split("/")[0] if "/" in self._name else "streamspace"
         return {"id": self._name, "object": "model", "created": self._since, "owned_by": owner}
+
+
+def _check_format(body: Chat, pipeline: Pipeline) -> None:
+    """Only the servers that have the chat template themselves can hold a reply to a schema."""
+    if body.response_format and not isinstance(pipeline.builder, MessageBuilder):
+        text = 'response_format: expected {"type": "text"}, since nothing else is supported here'
+        raise Refused(text, formats.NAME, errors.UNSUPPORTED)
 
 
 def _check_type(request: Request) -> None:

@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from streamspace.config.ranges import SamplingLimits
 from streamspace.problems import expected, path, say
 from streamspace.reply import parameters
+from streamspace.web.openai import formats
 from streamspace.web.openai.errors import Refused
 from streamspace.web.openai.messages import Known, Message, Neutral
 
@@ -93,9 +94,9 @@ class Chat(Body):
     messages: Annotated[list[Message], Field(min_length=1)]
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    response_format: Annotated[str, BeforeValidator(formats.read)] = ""
     neutral: ClassVar[Neutral] = {
         **Body.neutral,
-        "response_format": ({"type": "text"},),
         "tools": ([],),
         "tool_choice": ("none", "auto"),
         "functions": ([],),
