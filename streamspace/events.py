@@ -10,7 +10,6 @@ from streamspace.sampling import SamplingParams
 Reason = Literal["stop", "length", "cancelled", "timeout"]
 Phase = Literal["loading", "waiting", "prefill", "decode"]
 Kind = Literal["reasoning", "answer", "tool_call"]
-ANY_OBJECT = '{"type":"object"}'  # the `grammar` of a reply that is to be any JSON object
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,6 @@ class Request:
     raw text, and isn't taken apart. `thinking` is what a server with the chat template is told of it, if anything.
     `time_limit` is how long the model may write before it ends with the reason "timeout"; None is no limit.
     `tensors` is what the model takes beside the prompt: nothing in a conversation of text.
-    `grammar` is a JSON schema, as JSON, that the answer must follow; "" is any text.
     Replies to one `visitor` may share what the model has read, which shows in their speed; one without shares nothing.
     """
 
@@ -66,7 +64,6 @@ class Request:
     thinking: str = ""
     tensors: tuple[Tensor, ...] = ()
     visitor: str = ""
-    grammar: str = ""
 
 
 @dataclass(frozen=True)

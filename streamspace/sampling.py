@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+ANY_OBJECT = '{"type":"object"}'  # the `grammar` of an answer that is to be any JSON object
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -64,6 +66,8 @@ class SamplingParams:
     )  # fmt: skip
     seed: int
     stop: tuple[str, ...] = ()
+    grammar: str = ""
+    """A JSON schema, as JSON, that the answer must follow; "" is any text."""
 
     @property
     def is_greedy(self) -> bool:

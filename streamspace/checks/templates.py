@@ -8,8 +8,9 @@ from typing import Any
 
 from streamspace.checks.findings import Finding
 from streamspace.model import thinking
-from streamspace.model.template_trial import Endless, choices, trial
+from streamspace.model.template_trial import choices, trial
 from streamspace.model.templates import MARK, OWN, Messages, obstacle
+from streamspace.trial import Endless
 
 USER = {"role": "user", "content": "Hello"}
 REPLY = {"role": "assistant", "content": "Hello!"}

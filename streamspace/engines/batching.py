@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from streamspace.config.types import Config
-from streamspace.engines import forms
+from streamspace.engines import constrained, forms
 from streamspace.engines import transformers_internals as internals
 from streamspace.engines.batch import Batch, Member
 from streamspace.engines.compatibility import GREEDY, incompatibility, takes_positions
@@ -99,7 +99,8 @@ class BatchingEngine:
 
     def _member(self, request: Request, stop: threading.Event) -> Member:
         reply = new_reply(request, stop, self._model, self._tokenizer, self._form)
-        return Member(f"reply-{next(self._ids)}", reply, RequestSampler.of(request, self._model))
+        processors = constrained.processors(reply, self._tokenizer, self._form)
+        return Member(f"reply-{next(self._ids)}", reply, RequestSampler.of(request, self._model, processors))
 
     def _written(self, member: Member, stop: threading.Event) -> Generator[Event, None, bool]:
         """Yields the reply's events; False when no batch could write it."""

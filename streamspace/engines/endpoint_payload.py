@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from streamspace.events import ANY_OBJECT, Request
-from streamspace.sampling import PARAMETERS
+from streamspace.events import Request
+from streamspace.sampling import ANY_OBJECT, PARAMETERS
 
 
 def payload(request: Request, model: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def payload(request: Request, model: str) -> dict[str, Any]:
         "seed": sampling.seed,
         "stop": list(sampling.stop[:4]) or None,  # most servers take four; `StopStrings` sees to them all
         "stream_options": {"include_usage": True},
-        "response_format": _format(request.grammar),
+        "response_format": _format(sampling.grammar),
         "extra_body": extra or None,
     }
 

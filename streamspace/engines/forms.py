@@ -70,6 +70,8 @@ TABLE = (
     Tags("tool_call", "<｜DSML｜function_calls>", "</｜DSML｜function_calls>"),
     Tags("tool_call", "<minimax:tool_call>", "</minimax:tool_call>"),
 )
+FIELDS: dict[str, Kind] = {"content": "answer", "tool_calls": "tool_call"}  # of a `response_template`
+FIELDS |= dict.fromkeys(("reasoning_content", "reasoning", "thinking"), "reasoning")
 TOKEN = re.compile(r"<\|?[^<>\s]+\|?>|\[/?[A-Z_]+\]|◁/?\w+▷")  # a tag that may be one token of a vocabulary
 
 
@@ -103,6 +105,19 @@ def of(tokenizer: Any) -> Form:
     needed = {token for row in rows for tag in row[1:] for token in TOKEN.findall(tag)} & special.keys()
     marked = tuple(Tags(row.kind, _marked(row.opening, needed), _marked(row.closing, needed)) for row in rows)
     return Form(marked, {special[token]: MARK + token for token in needed})
+
+
+def openings(form: Form) -> dict[str, bool]:
+    """The tokens that may begin what comes before an answer, or the answer; whether each begins reasoning alone."""
+    fields = (form.template or {}).get("fields", {}).items()
+    found = [(FIELDS.get(name), tag) for name, field in fields for tag in _listed(field.get("open"))]
+    found += [(row.kind, row.opening.replace(MARK, "")) for row in form.tags]
+    first = [(kind, token[0]) for kind, tag in found if kind != "tool_call" and (token := TOKEN.match(tag))]
+    return {token: all(kind == "reasoning" for kind, same in first if same == token) for _, token in first}
+
+
+def _listed(value: Any) -> list[str]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
 
 
 def opened(form: Form, prompt: str) -> Kind:

@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
 from streamspace.config.types import Config
-from streamspace.engines import forms, parts
+from streamspace.engines import constrained, forms, parts
 from streamspace.engines.decode import Decoder
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.forms import Form
@@ -129,6 +129,7 @@ class GenerateEngine:
                 attention_mask=torch.ones_like(prompt),
                 **{each.name: unpack(each, self._model.device) for each in request.tensors},
                 **({"past_key_values": reading.cache} if reading else {}),
+                logits_processor=constrained.processors(reply, self._tokenizer, self._form),
                 generation_config=generation_config(self._model.generation_config, request.sampling),
                 streamer=streamer,
             )

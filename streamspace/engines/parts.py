@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from typing import Literal, Protocol
 
 from streamspace.engines.forms import Form
 from streamspace.engines.pieces import Piece
@@ -22,6 +22,10 @@ class Parser(Protocol):
 
     def flush(self) -> list[Piece]:
         """The rest, when the reply ends."""
+
+    @property
+    def kind(self) -> Kind | Literal["hidden"] | None:
+        """What the next text is part of; None while that isn't certain."""
 
 
 def parser(form: Form, begins: Kind, continues: bool = False, prompt: str = "") -> Parser:

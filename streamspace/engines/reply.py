@@ -40,9 +40,11 @@ class Reply:
         self.tokens = 0
         self.prompt_tokens = len(request.prompt)
         self.reused_tokens = 0
+        self.answer = ""
+        """What there is of the answer, without what is held back."""
         self._stop = stop
         self._decoder = decoder
-        self._end_tokens = end_tokens
+        self.end_tokens = end_tokens
         self._parser = parser
         self._stop_strings = StopStrings(request.sampling.stop)
         self._queue: queue.Queue[Event | None] = queue.Queue(bound)
@@ -55,11 +57,24 @@ class Reply:
         """Whether the first token has come."""
         return self._first > 0
 
+    @property
+    def kind(self) -> str | None:
+        """What the next token is part of; None while that isn't certain."""
+        return self._parser.kind if self._parser else "answer"
+
+    def only_answer(self) -> None:
+        """All that comes is answer, also what looks like the tag of another part."""
+        if self._parser:
+            self._add(self._parser.flush())
+            self._parser = None
+
     def add_token(self, token: int) -> None:
-        """The next token."""
+        """The next token; one that comes after the end is left out."""
         assert self._decoder
+        if self.ended:
+            return
         self._first = self._first or self._elapsed()
-        if token in self._end_tokens:
+        if token in self.end_tokens:
             self.finish("stop")
             return
         self.tokens += 1
@@ -151,6 +166,7 @@ class Reply:
 
     def _put_text(self, text: str) -> None:
         if text:
+            self.answer += text
             self._put(TextDelta(text, self.tokens))
 
     def _finish(self, reason: Reason) -> None:

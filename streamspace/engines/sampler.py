@@ -21,11 +21,11 @@ class RequestSampler:
     rng: torch.Generator | None
 
     @classmethod
-    def of(cls, request: Request, model: Any) -> RequestSampler:
-        """As `generate` samples for this request, with the same random numbers for the same seed."""
+    def of(cls, request: Request, model: Any, others: LogitsProcessorList) -> RequestSampler:
+        """As `generate` samples for this request, and with these processors, by the same random numbers for a seed."""
         config = generation_config(model.generation_config, request.sampling)
         rng = torch.Generator(model.device).manual_seed(request.sampling.seed) if config.do_sample else None
-        return cls(internals.logits_processors(model, config, len(request.prompt)), rng)
+        return cls(internals.logits_processors(model, config, len(request.prompt), others), rng)
 
     def sample(self, state: Any, scores: torch.Tensor) -> torch.Tensor | None:
         """Scores of shape (vocabulary,) in which the token sampled is the highest, from those of shape (1, vocabulary).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from streamspace.engines.decode import overlap
 from streamspace.engines.forms import MARK, Form
@@ -53,6 +54,11 @@ class TagParser:
         self._take("" if self._held in self._special else self._held)
         self._parts.end()
         return self._parts.pop()
+
+    @property
+    def kind(self) -> Kind | Literal["hidden"] | None:
+        """See `Parser.kind`."""
+        return None if self._held else self._parts.kind
 
     def _watch(self) -> None:
         """Looks for all tags that may come in this kind of part; a special token may come in any."""

@@ -7,12 +7,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
+from streamspace.engines.forms import FIELDS
 from streamspace.engines.pieces import Piece, Pieces
 from streamspace.events import Kind
 
 log = logging.getLogger(__name__)
-FIELDS: dict[str, Kind] = {"content": "answer", "tool_calls": "tool_call"}
-FIELDS |= dict.fromkeys(("reasoning_content", "reasoning", "thinking"), "reasoning")
 
 
 class TemplateParser:
@@ -37,6 +36,11 @@ class TemplateParser:
         self._read(lambda: self._parser.finalize()[1], "")
         self._parts.end()
         return self._parts.pop()
+
+    @property
+    def kind(self) -> Kind | Literal["hidden"] | None:
+        """See `Parser.kind`."""
+        return self._parts.kind
 
     def _read(self, events: Callable[[], list[dict[str, Any]]], text: str) -> None:
         try:

@@ -69,9 +69,13 @@ def takes_dynamic_cache(model: Any) -> bool:
     return takes and not model.config.is_encoder_decoder and bool(model._supports_default_dynamic_cache())
 
 
-def logits_processors(model: Any, config: GenerationConfig, prompt_length: int) -> LogitsProcessorList:
-    """What `generate` would do to the scores by this config."""
-    processors: LogitsProcessorList = model._get_logits_processor(config, input_ids_seq_length=prompt_length)
+def logits_processors(
+    model: Any, config: GenerationConfig, prompt_length: int, others: LogitsProcessorList
+) -> LogitsProcessorList:
+    """What `generate` would do to the scores by this config and with the `others` that it is given."""
+    processors: LogitsProcessorList = model._get_logits_processor(
+        config, input_ids_seq_length=prompt_length, logits_processor=others
+    )
     return processors
 
 

@@ -7,32 +7,23 @@ Python only, so a template that hides one endless step from the trial still stop
 from __future__ import annotations
 
 import ctypes
-import functools
 import json
-import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from streamspace.errors import ModelError
 from streamspace.model import thinking
+from streamspace.trial import Endless, limit, outcome
 
 T = TypeVar("T")
 OUT = "it leaves the message out"
-TRIAL_SECONDS, RENDER_SECONDS = 30.0, 5.0  # templates take milliseconds
+RENDER_SECONDS = 5.0  # templates take milliseconds
 CPU_SECONDS = 5  # of a trial, most of which is the start of Python
-MEMORY = 2**30  # bytes
-PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # of the environment: no secret
 LONG = [{"role": role, "content": "Hello " * 100} for _ in range(25) for role in ("user", "assistant")]
 CONVERSATIONS = [LONG[:1], [{"role": "system", "content": "Be brief."}, *LONG[:3]], [*LONG, *LONG[:1]]]
-
-
-class Endless(Exception):
-    """A template takes more time or memory than a template needs."""
 
 
 def trial(
@@ -45,34 +36,15 @@ def trial(
     """For each conversation the template's error, None where it renders with `expected` in it. Raises Endless."""
     variables = {"tools": list(tools) or None, **(tokens or {})}
     job = {"source": source, "conversations": list(conversations), "variables": variables, "expected": expected}
-    errors: list[str | None] = _in_its_process(job)
+    errors: list[str | None] = json.loads(outcome(__name__, json.dumps(job)))
     return errors
 
 
 def choices(source: str, tokens: Mapping[str, str] | None = None) -> tuple[list[str], str]:
     """The names of the choices of thinking that the template has, and its default. Raises Endless."""
-    names, default = _in_its_process({"source": source, "variables": dict(tokens or {})})
+    job = {"source": source, "variables": dict(tokens or {})}
+    names, default = json.loads(outcome(__name__, json.dumps(job)))
     return names, default
-
-
-def _in_its_process(job: Mapping[str, Any]) -> Any:
-    """What a process of its own makes of a job. Raises Endless."""
-    return json.loads(_answer(json.dumps(job)))
-
-
-@functools.lru_cache(maxsize=256)  # `check` asks the same of one template several times
-def _answer(job: str) -> str:
-    environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    try:
-        done = subprocess.run(  # noqa: S603  no shell
-            [sys.executable, "-m", __name__], input=job, capture_output=True, text=True, encoding="utf-8",
-            timeout=TRIAL_SECONDS, cwd=Path(__file__).parents[2], env=environ, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise Endless from None
-    if not done.stdout:  # it was ended for its memory or time
-        raise Endless
-    return done.stdout
 
 
 def check(found: str | dict[str, str] | None, name: str) -> None:
@@ -111,13 +83,7 @@ def limited(work: Callable[[], T], seconds: float = RENDER_SECONDS) -> T:
 
 def _main() -> None:
     """The process of a trial."""
-    try:
-        import resource
-    except ImportError:  # Windows, where the time alone is limited
-        pass
-    else:
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    limit(CPU_SECONDS)
     job = json.load(sys.stdin)
     source, variables = job["source"], job["variables"]
     if "conversations" in job:

@@ -16,6 +16,7 @@ from streamspace.engines.forms import TABLE
 from streamspace.errors import DeployError, UsageError
 from streamspace.model import context, suitability, template_trial
 from streamspace.model.defaults import completed
+from streamspace.trial import Endless
 
 ADAPTER = "adapter_model.safetensors"
 
@@ -91,7 +92,7 @@ class Facts:
             return [], ""
         try:
             return template_trial.choices(self.template, templates.tokens(self.tokenizer))
-        except template_trial.Endless:
+        except Endless:
             return [], ""  # `check` says so
 
     @property

@@ -13,11 +13,12 @@ from streamspace.engines.canonical import of_kind
 from streamspace.errors import RequestError
 from streamspace.events import Kind, Message, Part, Request, Tensor
 from streamspace.i18n import t
-from streamspace.model.template_trial import Endless, limited
+from streamspace.model.template_trial import limited
 from streamspace.model.thinking import Choice, Thinking, find
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.sampling import SamplingParams
+from streamspace.trial import Endless
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,12 @@ class PromptBuilder:
         has_template = bool(tokenizer.chat_template)
         self._folds_system = has_template and not self._knows_system()
         self.thinking = find(str(tokenizer.chat_template), self._probe, thinking) if has_template else Thinking()
+
+    def schema_problem(self, schema: str) -> str:
+        """Why a reply can't follow a JSON schema; "" if it can."""
+        from streamspace.engines.schemas import problem  # here: few replies follow one
+
+        return problem(schema, self._tokenizer)
 
     def text(self, text: str, new_tokens: int) -> Prompt:
         """A raw text to be continued. Raises RequestError when it is longer than what fits."""

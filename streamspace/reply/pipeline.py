@@ -70,7 +70,7 @@ class Pipeline:
 
     def chat(self, request: ChatRequest) -> Replies:
         """Streams the reply. Raises RequestError before the engine is asked, GenerationError when the model fails."""
-        return self._stream(partial(self._chat_job, request), request.caller, request.begun, request.grammar)
+        return self._stream(partial(self._chat_job, request), request.caller, request.begun)
 
     def complete(self, request: CompletionRequest) -> Replies:
         """Streams what comes after a text. Raises as `chat` does."""
@@ -89,9 +89,7 @@ class Pipeline:
         room = self.fit.prompt if self.fit else self.config.limits.prompt_tokens
         return Measure(tokens, room, self.budget.seconds(tokens, most) if self.budget else 0)
 
-    async def _stream(
-        self, check: Callable[[], Build], caller: Caller, begun: tuple[Part, ...] = (), grammar: str = ""
-    ) -> Replies:
+    async def _stream(self, check: Callable[[], Build], caller: Caller, begun: tuple[Part, ...] = ()) -> Replies:
         """The whole story of a reply, in call order."""
         yield Progress()  # before any work: a cancel that comes sooner would not be heard
         build = await asyncio.to_thread(check)
@@ -102,7 +100,7 @@ class Pipeline:
                 await entry.move()
             # Images are large, and those of the replies that wait would all be there.
             prompt, sampling = job or await self._alone(build)
-            request = replace(prompt.request(sampling), visitor=caller.shares, grammar=grammar)
+            request = replace(prompt.request(sampling), visitor=caller.shares)
             now = Progress(begun, dropped_messages=prompt.dropped_messages, dropped_images=prompt.dropped_images)
             async with aclosing(self._written(request, now)) as replies:
                 async for progress in replies:

@@ -33,8 +33,7 @@ class ChatRequest:
     `begun` is the reply so far, to continue from; `thinking` a choice by its name, or true or false. `images` are
     uploaded files that come with the message, as Gradio describes them; a `system_prompt` of None is the config's. An
     `object` can be anything: clients send it. `sampling` is what a client asks for, or what its own door has chosen
-    within the config's bounds. `file_characters` of the message are the text of files that come with it. `grammar` is a
-    JSON schema, as JSON, that the answer must follow.
+    within the config's bounds. `file_characters` of the message are the text of files that come with it.
     """
 
     message: object
@@ -46,7 +45,6 @@ class ChatRequest:
     sampling: Values | SamplingParams = field(default_factory=dict)
     file_characters: int = 0
     caller: Caller = field(default_factory=Caller)
-    grammar: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,6 @@ def chat(body: Chat, bounds: SamplingLimits, thinking: Thinking, folder: Path | 
         [each["file"] for each in _files(last, folder)],
         _sampling(body, bounds),
         caller=_sharing(body, caller),
-        grammar=body.response_format,
     )
 
 
@@ -66,7 +65,8 @@ def begun(body: Chat) -> tuple[Part, ...]:
 def _sampling(body: Body, bounds: SamplingLimits) -> SamplingParams:
     most = getattr(body, "max_completion_tokens", None) or body.max_tokens
     chosen = parameters.choose(bounds, {**dict(body), "max_new_tokens": most})
-    return replace(chosen, stop=(*chosen.stop, *(body.stop or ())))
+    grammar = body.response_format if isinstance(body, Chat) else ""
+    return replace(chosen, stop=(*chosen.stop, *(body.stop or ())), grammar=grammar)
 
 
 def _sharing(body: Body, caller: Caller) -> Caller:

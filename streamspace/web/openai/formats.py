@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from streamspace.events import ANY_OBJECT
 from streamspace.problems import say
+from streamspace.sampling import ANY_OBJECT
 from streamspace.web.openai.errors import Refused
 
 NAME = "response_format"

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from streamspace.errors import ClosingError, ModelError, RequestError
 from streamspace.i18n import t
-from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Replies
@@ -48,6 +48,7 @@ class OpenAI:
         self._refusals = loader.accounts.refusals
         self._name = called(loader.config.model.id)
         self._since = int(time.time())
+        self._trying = asyncio.Lock()
         most = loader.config.sampling.max_new_tokens
         # Clients ask for a token or ten to see whether a server works; the config's shortest reply is the page's.
         self._bounds = loader.config.sampling.model_copy(update={"max_new_tokens": most.model_copy(update={"min": 1})})
@@ -118,12 +119,23 @@ class OpenAI:
         with images.folder(self._loader.config) as folder:
             with self._refusals(caller):
                 pipeline = self._loaded("chat", "image-chat")
-                _check_format(body, pipeline)
+                if body.response_format and isinstance(pipeline.builder, PromptBuilder):
+                    await self._check_format(body, pipeline.builder)
                 thinking = pipeline.builder.thinking
                 request = await asyncio.to_thread(asked.chat, body, self._bounds, thinking, folder, caller)
             async with aclosing(self._loader.chat(request)) as replies:
                 async for progress in replies:
                     yield progress
+
+    async def _check_format(self, body: Chat, builder: PromptBuilder) -> None:
+        """Raises Refused where replies can't follow the schema. One is tried at a time: it takes a processor."""
+        if asked.begun(body):
+            text = f"{formats.NAME}: expected none beside a reply to go on with"
+            raise Refused(text, formats.NAME, errors.UNSUPPORTED)
+        async with self._trying:
+            problem = await asyncio.to_thread(builder.schema_problem, body.response_format)
+        if problem:
+            raise Refused(f"{formats.NAME}.json_schema.schema: {problem}", formats.NAME)
 
     async def _complete(self, body: Completion, caller: Caller) -> Replies:
         """See `_chat`."""
@@ -159,13 +171,6 @@ class OpenAI:
     def _described(self) -> dict[str, Any]:
         owner = self._name.split("/")[0] if "/" in self._name else "streamspace"
         return {"id": self._name, "object": "model", "created": self._since, "owned_by": owner}
-
-
-def _check_format(body: Chat, pipeline: Pipeline) -> None:
-    """Only the servers that have the chat template themselves can hold a reply to a schema."""
-    if body.response_format and not isinstance(pipeline.builder, MessageBuilder):
-        text = 'response_format: expected {"type": "text"}, since nothing else is supported here'
-        raise Refused(text, formats.NAME, errors.UNSUPPORTED)
 
 
 def _check_type(request: Request) -> None:

@@ -1,0 +1,93 @@
+"""Holds the answer of a reply to a JSON schema: a mask over the model's scores, by llguidance.
+
+Which schemas can be followed `schemas` has said before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import LogitsProcessor, LogitsProcessorList
+
+from streamspace.engines import forms, schemas
+from streamspace.engines.forms import Form
+from streamspace.engines.reply import Reply
+from streamspace.i18n import t
+
+
+def processors(reply: Reply, tokenizer: Any, form: Form) -> LogitsProcessorList:
+    """What has to be done to the scores of a reply's tokens, beside its sampling."""
+    schema = reply.request.sampling.grammar
+    return LogitsProcessorList([Constraint(schema, reply, tokenizer, form)] if schema else [])
+
+
+class Constraint(LogitsProcessor):
+    """The mask of one reply: called before each of its tokens, when the reply has taken the one before.
+
+    The model may think once first, by the form of its replies: the mask begins with the answer, and until then lets
+    pass what begins another part.
+    """
+
+    def __init__(self, schema: str, reply: Reply, tokenizer: Any, form: Form) -> None:
+        self._reply = reply
+        self._matcher = schemas.matcher(schema, tokenizer)
+        self._vocabulary = schemas.vocabulary(tokenizer)
+        self._bits = torch.zeros((self._vocabulary.vocab_size + 31) // 32, dtype=torch.int32)
+        self._ends = list(reply.end_tokens)
+        added = {token.content: id_ for id_, token in tokenizer.added_tokens_decoder.items()}
+        self._no_text = [*added.values(), *self._vocabulary.eos_tokens]
+        self._openings = {added[token]: thoughts for token, thoughts in forms.openings(form).items() if token in added}
+        self._masked = False  # whether the last token was chosen under the mask
+        self._begun = False
+        self._thought = False
+        self._seen: int | None = None
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Scores of shape (1, vocabulary): minus infinity for each token that may not come next.
+
+        `input_ids` has shape (1, tokens so far). Where no token may come, the reply is ended, and the scores are as
+        they were.
+        """
+        if self._seen is not None and input_ids.shape[1] > self._seen:
+            self._take(int(input_ids[0, -1]))
+        self._seen = input_ids.shape[1]
+        self._thought |= self._reply.kind == "reasoning"
+        self._masked = not self._reply.ended and (self._begun or self._reply.kind == "answer")
+        if not self._masked:
+            return scores
+        if not self._begun and self._reply.answer:  # the end of a tag and the beginning of the answer were one token
+            self._follow(self._vocabulary.tokenize_str(self._reply.answer))
+        allowed = self._allowed(scores.shape[-1])
+        if self._matcher.is_error():
+            self._reply.fail(t("error.schema"))
+        elif self._matcher.is_stopped():
+            self._reply.finish("stop")
+        else:
+            return scores.masked_fill(~allowed.to(scores.device), -torch.inf)
+        return scores
+
+    def _take(self, token: int) -> None:
+        """The token that was chosen last."""
+        if self._masked and (self._begun or token not in self._openings):
+            self._follow([token])
+
+    def _follow(self, tokens: list[int]) -> None:
+        """Tokens of the answer."""
+        if not self._begun:
+            self._begun = True
+            self._reply.only_answer()
+        self._matcher.consume_tokens(tokens)
+
+    def _allowed(self, width: int) -> torch.Tensor:
+        """Whether each token may come next, shape (`width`,); there may be more scores than tokens."""
+        self._matcher.unsafe_compute_mask_ptr(self._bits.data_ptr(), self._bits.numel() * self._bits.element_size())
+        bits = (self._bits.unsqueeze(1) >> torch.arange(32, dtype=torch.int32)) & 1
+        allowed = torch.zeros(width, dtype=torch.bool)
+        known = min(width, bits.numel())
+        allowed[:known] = bits.flatten()[:known].bool()
+        allowed[[each for each in self._no_text if each < width]] = False
+        allowed[self._ends] = self._matcher.is_accepting()
+        if not self._begun:
+            allowed[[id_ for id_, thoughts in self._openings.items() if not (thoughts and self._thought)]] = True
+        return allowed
