@@ -14,9 +14,10 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openai
+import pydantic
 import pytest
 from PIL import Image
 
@@ -129,6 +130,36 @@ def test_a_refusal_is_the_clients_own_error(scripted: App) -> None:
             list(found.chat.completions.create(model="tiny", messages=user("bad"), stream=True))
         assert found.chat.completions.create(model="tiny", messages=user("and now?"))
         assert [model.id for model in found.models.list()] == ["tiny"]
+
+
+class City(pydantic.BaseModel):
+    """An answer by a schema, as the client's own helper makes it."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    country: Literal["France", "Spain"]
+    people: int = pydantic.Field(ge=1, le=99)
+    capital: bool
+    districts: list[Literal["north", "south"]] = pydantic.Field(max_length=2)
+
+
+def test_an_answer_follows_the_clients_schema(app: App) -> None:
+    with client(app) as found:
+        asked: dict[str, Any] = {"model": "tiny", "messages": user("Describe Paris in JSON.")}
+        parsed = [
+            found.chat.completions.parse(**asked, response_format=City, seed=seed).choices[0].message.parsed
+            for seed in range(5)
+        ]
+        described = {"name": "city", "schema": City.model_json_schema(), "strict": True}
+        form: Any = {"type": "json_schema", "json_schema": described}
+        chunks = found.chat.completions.create(**asked, response_format=form, stream=True)
+        streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        several = found.chat.completions.create(**asked, response_format={"type": "json_object"}, max_tokens=300)
+    assert all(isinstance(each, City) for each in parsed)
+    assert City.model_validate_json(streamed)
+    written = several.choices[0]
+    assert written.message.content
+    assert written.message.content.startswith("{")
+    assert written.finish_reason == "length" or json.loads(written.message.content)
 
 
 @pytest.mark.parametrize("stream", [True, False])

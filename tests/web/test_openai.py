@@ -273,15 +273,21 @@ async def test_a_format_reaches_the_models_server(form: dict[str, Any]) -> None:
     assert payload(request, "owner/model")["response_format"] == form
 
 
-async def test_a_format_is_refused_where_no_server_sees_to_it(tiny: Any) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+async def test_a_format_reaches_the_models_scores(form: dict[str, Any], tiny: Any) -> None:
+    request = await Server(builder=PromptBuilder(tiny.tokenizer, 1024, 1024)).asked(response_format=form)
+    assert json.loads(request.sampling.grammar) == form.get("json_schema", {}).get("schema", {"type": "object"})
+
+
+async def test_a_format_that_can_not_be_followed_is_refused(tiny: Any) -> None:
     server = Server(builder=PromptBuilder(tiny.tokenizer, 1024, 1024))
-    answer = await server.post(response_format=FORMATS[0])
-    assert (answer.status_code, error(answer)["code"], error(answer)["param"]) == (
-        400, "unsupported_parameter", "response_format"
-    )  # fmt: skip
-    assert error(answer)["message"] == (
-        'response_format: expected {"type": "text"}, since nothing else is supported here'
-    )
+    answer = await server.post(**described({"type": "array", "uniqueItems": True}))
+    assert (answer.status_code, error(answer)["param"]) == (400, "response_format")
+    assert error(answer)["message"] == 'response_format.json_schema.schema: Unimplemented keys: ["uniqueItems"]'
+    begun = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": '{"a'}]
+    answer = await server.post(messages=begun, response_format=FORMATS[0])
+    assert (answer.status_code, error(answer)["code"]) == (400, "unsupported_parameter")
+    assert error(answer)["message"] == "response_format: expected none beside a reply to go on with"
     assert server.engine.asked == []
 
 
