@@ -10,6 +10,7 @@ import gradio as gr
 import pytest
 import torch
 from starlette.requests import Request as Asked
+from transformers import LogitsProcessorList
 
 from streamspace import i18n
 from streamspace.config.types import Config
@@ -50,7 +51,10 @@ def test_a_batch_computes_other_scores_with_it(parameter: Parameter, tiny: Any) 
         return  # a batch counts tokens itself: tests/engines/test_batching.py
     torch.manual_seed(1)
     scores, ids = torch.randn(1, 2048) * 3, torch.arange(2048).view(1, -1)
-    without, with_it = (RequestSampler.of(Request((1, 2), each), tiny.model) for each in (NEUTRAL, other(parameter)))
+    without, with_it = (
+        RequestSampler.of(Request((1, 2), each), tiny.model, LogitsProcessorList())
+        for each in (NEUTRAL, other(parameter))
+    )
     assert not torch.equal(without.processors(ids, scores.clone()), with_it.processors(ids, scores.clone()))
 
 
