@@ -12,7 +12,7 @@ INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/pytho
 .DEFAULT_GOAL := help
 UPSTREAM ?= upstream# where `make upgrade` gets the template: a URL, or the name of a remote
 
-.PHONY: help setup run space test check check-code check-files bench format upgrade oldest newest next lock locked packages audit card model models screenshots
+.PHONY: help setup run space test check check-code check-files bench format upgrade release oldest newest next lock locked packages audit card model models screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ upgrade: .venv/dev.done ## Merge the template's newest version into a fork; UPST
 	$(BIN)/python scripts/upgrade.py $(UPSTREAM) $(ARGS)
 	@$(MAKE) --no-print-directory setup
 	$(BIN)/python -m streamspace check
+
+release: .venv/dev.done ## Commit and tag a version, VERSION=0.2.0; what is Unreleased in CHANGELOG.md becomes its section
+	$(BIN)/python scripts/release.py "$(VERSION)"
 
 oldest: .venv/dev.done ## Install the oldest versions that the requirements allow
 	env -u UV_TORCH_BACKEND $(BIN)/uv pip compile --quiet --no-deps --resolution lowest-direct --output-file .venv/oldest.txt requirements-dev.txt

@@ -9,19 +9,16 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from git import Problem, git, run, version
+
 # The fork's own: what upstream changes in these files is left out once the fork has changed them, too.
-OWNED = ("config/*.yaml", "models/*", "README.md", "LICENSE")
+OWNED = ("config/*.yaml", "examples/*.yaml", "models/*", "README.md", "LICENSE")
 FETCHED = "refs/streamspace/upstream"
-
-
-class Problem(Exception):
-    """Why the fork can't be upgraded, with the next step."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,16 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def upgrade(upstream: str, ours: Sequence[str] = (), theirs: Sequence[str] = ()) -> str:
     """Merges upstream's main branch into this one; returns what was done. Raises Problem."""
-    if _git("status", "--porcelain", "--untracked-files=no"):
+    if git("status", "--porcelain", "--untracked-files=no"):
         raise Problem("Expected all changes to be committed, got some that aren't (git status). Commit them first")
-    fetched = _run("fetch", "--quiet", "--tags", upstream, f"+HEAD:{FETCHED}")
+    fetched = run("fetch", "--quiet", "--tags", upstream, f"+HEAD:{FETCHED}")
     if fetched.returncode:
         raise Problem(f"{upstream}: expected a git repository, got: {fetched.stderr.strip()}. Set UPSTREAM=URL")
-    if not _run("merge-base", "--is-ancestor", FETCHED, "HEAD").returncode:
+    if not run("merge-base", "--is-ancestor", FETCHED, "HEAD").returncode:
         return "This is the newest version already"
-    before, base = _git("rev-parse", "HEAD"), _base()
-    mine = _git("commit-tree", "HEAD^{tree}", "-p", base, "-m", "this fork")  # so that git merges from the base
-    merged = _run("merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", mine, FETCHED)
+    before, base = git("rev-parse", "HEAD"), _base()
+    mine = git("commit-tree", "HEAD^{tree}", "-p", base, "-m", "this fork")  # so that git merges from the base
+    merged = run("merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", mine, FETCHED)
     if merged.returncode > 1:
         raise Problem(f"git could not merge: {merged.stderr.strip()}. `make upgrade` needs git 2.38 or newer")
     tree, *conflicts = merged.stdout.rstrip("\0").split("\0")
@@ -54,23 +51,21 @@ def upgrade(upstream: str, ours: Sequence[str] = (), theirs: Sequence[str] = ())
     kept |= dict.fromkeys(ours, "HEAD") | dict.fromkeys(theirs, FETCHED)
     if left := sorted({*conflicts} - {*kept}):
         raise Problem("\n".join([*(_explained(path, base) for path in left), "Nothing was changed."]))
-    commit = _git(
-        "commit-tree", _with(tree, kept), "-p", "HEAD", "-p", FETCHED, "-m", f"Upgrade to {_version(FETCHED)}"
-    )
-    _git("merge", "--ff-only", "--quiet", commit)
+    commit = git("commit-tree", _with(tree, kept), "-p", "HEAD", "-p", FETCHED, "-m", f"Upgrade to {version(FETCHED)}")
+    git("merge", "--ff-only", "--quiet", commit)
     both = sorted(kept.keys() & _changed(base, FETCHED))
     return "\n".join([
         *(f"{path}: kept as it is here; upstream's changes: git diff {base[:9]} {FETCHED} -- {path}" for path in both),
-        f"Upgraded from {_version(base)} to {_version('HEAD')}. CHANGELOG.md says what to change in a config. "
+        f"Upgraded from {version(base)} to {version('HEAD')}. CHANGELOG.md says what to change in a config. "
         f"To go back: git reset --keep {before[:9]}",
     ])  # fmt: skip
 
 
 def _base() -> str:
     """The version of upstream that this fork was made of. Raises Problem."""
-    found = _run("merge-base", "HEAD", FETCHED)
-    tag = f"v{_version('HEAD')}"
-    if found.returncode and (found := _run("rev-parse", "--verify", "--quiet", f"{tag}^{{commit}}")).returncode:
+    found = run("merge-base", "HEAD", FETCHED)
+    tag = f"v{version('HEAD')}"
+    if found.returncode and (found := run("rev-parse", "--verify", "--quiet", f"{tag}^{{commit}}")).returncode:
         raise Problem(f"Expected a history in common with upstream, or its tag {tag}, got neither. Set UPSTREAM=URL")
     return found.stdout.strip()
 
@@ -79,48 +74,31 @@ def _with(tree: str, kept: dict[str, str]) -> str:
     """The tree with these files as they are in another commit, or without them where it has none."""
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
-        _git("read-tree", tree, env=env)
+        git("read-tree", tree, env=env)
         for path, commit in kept.items():
-            entry = _git("ls-tree", commit, "--", path)
+            entry = git("ls-tree", commit, "--", path)
             if entry:
                 mode, _, name = entry.split("\t")[0].split()
-                _git("update-index", "--add", "--cacheinfo", f"{mode},{name},{path}", env=env)
+                git("update-index", "--add", "--cacheinfo", f"{mode},{name},{path}", env=env)
             else:
-                _git("update-index", "--force-remove", path, env=env)
-        return _git("write-tree", env=env)
+                git("update-index", "--force-remove", path, env=env)
+        return git("write-tree", env=env)
 
 
 def _explained(path: str, base: str) -> str:
-    here, there = (_git("log", "-1", "--format=%h %s", f"{base}..{end}", "--", path) for end in ("HEAD", FETCHED))
+    here, there = (git("log", "-1", "--format=%h %s", f"{base}..{end}", "--", path) for end in ("HEAD", FETCHED))
     return (
         f"{path}: changed here ({here or 'in this copy'}) and upstream ({there}), and git can't merge the two. "
         f'Choose with make upgrade ARGS="--ours {path}" or --theirs; to have both, merge {FETCHED} by hand'
     )
 
 
-def _version(commit: str) -> str:
-    text = _git("show", f"{commit}:streamspace/__init__.py")
-    return text.partition('__version__ = "')[2].partition('"')[0]
-
-
 def _changed(base: str, commit: str) -> set[str]:
-    return {path for path in _git("diff", "--name-only", "--no-renames", "-z", base, commit).split("\0") if path}
+    return {path for path in git("diff", "--name-only", "--no-renames", "-z", base, commit).split("\0") if path}
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
-
-
-def _git(*arguments: str, env: dict[str, str] | None = None) -> str:
-    """What git prints. Raises Problem."""
-    done = _run(*arguments, env=env)
-    if done.returncode:
-        raise Problem(f"git {arguments[0]}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout.rstrip("\n")
-
-
-def _run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, env=env, check=False)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from streamspace.checks import description, device_fit, files, gguf_files, packa
 from streamspace.checks.findings import Finding, Severity
 from streamspace.checks.memory import oversized
 from streamspace.checks.weights import local_weights
+from streamspace.config import file as configfile
 from streamspace.config import paths
 from streamspace.config.types import Config
 from streamspace.hub import card, requirements, upload
@@ -26,7 +27,7 @@ def findings(config: Config, path: Path, hardware: str | None = None, lacking: S
 
 
 def _findings(config: Config, path: Path, hardware: str, lacking: Severity) -> Iterator[Finding]:
-    where = upload.config_path(path)
+    where = configfile.typed(path)
     yield from cards.from_config(config, where)
     yield from stale.findings(config, path, where)
     wanted = requirements.read()

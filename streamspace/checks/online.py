@@ -18,9 +18,10 @@ from streamspace.checks.device_fit import ready
 from streamspace.checks.findings import Finding
 from streamspace.checks.memory import DECIMAL, Need, fits, fits_disk, shown
 from streamspace.checks.weights import PARAMETERS, is_unpacked, loaded, stored
+from streamspace.config import file as configfile
 from streamspace.config.model import Adapter
 from streamspace.config.types import Config
-from streamspace.hub import card, requirements, upload
+from streamspace.hub import card, requirements
 from streamspace.hub.errors import hub_errors
 from streamspace.model import contents
 from streamspace.model.adapter import other_base
@@ -36,7 +37,7 @@ def findings(config: Config, path: Path, hardware: str | None = None, api: HfApi
     Raises DeployError without the Hub.
     """
     disable_progress_bars()
-    where = upload.config_path(path)
+    where = configfile.typed(path)
     asked = api or HfApi()
     found: list[Finding] = []
     hardware = hardware or config.card.hardware

@@ -78,7 +78,7 @@ def _parse(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise _error(f"{_show(path)}{where}", f"expected YAML, got {parsing.explained(error.problem or '')}") from None
+        raise _error(f"{typed(path)}{where}", f"expected YAML, got {parsing.explained(error.problem or '')}") from None
 
 
 def _written(path: Path) -> dict[str, str]:
@@ -88,11 +88,11 @@ def _written(path: Path) -> dict[str, str]:
 
 
 def _error(where: Path | str, *found: str) -> ConfigError:
-    shown = _show(where) if isinstance(where, Path) else where
+    shown = typed(where) if isinstance(where, Path) else where
     return ConfigError([clean(f"{shown}: {problem}") for problem in found])
 
 
-def _show(path: Path) -> str:
+def typed(path: Path) -> str:
     """A path as it is typed from the repository's root, where it lies in it."""
     inside = _inside(path)
     return str(inside) if inside else str(path)

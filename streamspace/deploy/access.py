@@ -10,11 +10,11 @@ from huggingface_hub import HfApi
 
 from streamspace.checks import online
 from streamspace.checks.findings import Finding
+from streamspace.config import file as configfile
 from streamspace.config.secrets import HUB
 from streamspace.config.types import Config
 from streamspace.deploy.plan import DesiredState
 from streamspace.deploy.state import Remote
-from streamspace.hub import upload
 
 OWN = "the Space keeps its secret HF_TOKEN, which can't be read, so the model was asked about with your token"
 
@@ -42,12 +42,12 @@ def _lacking(desired: DesiredState, before: Remote | None, config: Config, path:
     name, known = config.endpoint.secret if config.endpoint else None, _known(before)
     if name and name not in desired.secrets and known is not None and name not in known:
         problem = f"endpoint.secret: expected a secret {name!r} of the Space, with the server's key, found none"
-        yield Finding("error", upload.config_path(path), problem, f"Deploy with --secret {name}")
+        yield Finding("error", configfile.typed(path), problem, f"Deploy with --secret {name}")
 
 
 def _own(kept: bool, path: Path) -> Iterator[Finding]:
     if kept:
-        yield Finding("note", upload.config_path(path), OWN)
+        yield Finding("note", configfile.typed(path), OWN)
 
 
 def _known(before: Remote | None) -> frozenset[str] | None:

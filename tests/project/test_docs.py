@@ -25,6 +25,7 @@ from tests.standins.hub.server import Hub
 PACKAGE = ROOT / "streamspace"
 TEXT = (ROOT / "docs/deploying.md").read_text("utf-8")
 INSTALLS = "make setup\n"  # not run here, since it needs the network; test_workflows.py runs its rules
+GITHUB = re.compile(r"\.\./\.\./(?:codespaces|actions/workflows/(\w+\.yml)(?:/badge\.svg)?)")  # of any repository there
 UPGRADES = "make upgrade UPSTREAM=https://github.com/OWNER/TEMPLATE\n"  # test_upgrade.py runs its script
 
 
@@ -68,6 +69,12 @@ def test_the_page_names_hardware_that_there_is_with_the_memory_that_check_reckon
     assert f"weights above {LARGE_WEIGHTS_GIB} GiB" in TEXT
 
 
+def target(page: Path, link: str) -> Path:
+    """The file that a link leads to: of a page of GitHub about a workflow, the workflow."""
+    github = GITHUB.fullmatch(link) if page.parent == ROOT else None
+    return ROOT / ".github/workflows" / (github[1] or "") if github else page.parent / link.split("#")[0]
+
+
 def test_the_docs_link_to_and_name_files_that_there_are() -> None:
     missing = []
     for page in (
@@ -75,10 +82,11 @@ def test_the_docs_link_to_and_name_files_that_there_are() -> None:
         ROOT / "AGENTS.md",
         ROOT / "CONTRIBUTING.md",
         ROOT / "SECURITY.md",
+        ROOT / "examples/README.md",
         *(ROOT / "docs").rglob("*.md"),
     ):
         text = page.read_text("utf-8")
-        links = [page.parent / link.split("#")[0] for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)]
+        links = [target(page, link) for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)]
         names = re.findall(r"`((?:\w+/)+[\w.]+\.(?:py|js|css|yaml))`", text)
         missing += [str(link) for link in links if not link.exists()]
         missing += [name for name in names if not any((base / name).exists() for base in (ROOT, PACKAGE))]

@@ -11,12 +11,12 @@ import pytest
 
 from tests.running import ROOT
 
-SCRIPT = str(ROOT / "scripts/upgrade.py")
 FILES = {
     "streamspace/__init__.py": '"""The package."""\n\n__version__ = "0.1.0"\n',
     "streamspace/a.py": "one = 1\ntwo = 2\nthree = 3\nfour = 4\n",
     "config/default.yaml": "title: A\nwidth: 1\n",
     "config/cpu.yaml": "title: CPU\n",
+    "examples/private.yaml": "title: Private\n",
     "docs/page.md": "A page\n",
     "README.md": "# The template\n",
 }
@@ -48,12 +48,15 @@ class Repository:
         return (self.folder / path).read_text()
 
     def upgrade(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs the script there."""
-        self.git("config", "user.name", "a")
-        self.git("config", "user.email", "a@example.com")
-        return subprocess.run(
-            [sys.executable, SCRIPT, *arguments], cwd=self.folder, capture_output=True, text=True, check=False
-        )
+        """Runs what `make upgrade` runs there."""
+        return self.script("upgrade", *arguments)
+
+    def script(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs one of scripts/ there."""
+        for key, value in {"user.name": "a", "user.email": "a@example.com", "commit.gpgsign": "false"}.items():
+            self.git("config", key, value)
+        command = [sys.executable, str(ROOT / f"scripts/{name}.py"), *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -77,15 +80,17 @@ def fork(request: pytest.FixtureRequest, upstream: Repository, tmp_path: Path) -
         made.git("init", "--quiet", "--initial-branch=main")
         made.commit("Initial commit")
     own = {"config/mine.yaml": "title: Mine\n", "config/default.yaml": "title: Ours\nwidth: 1\n"}
+    own["examples/private.yaml"] = "title: Ours, too\n"
     made.commit("Our Space", **own, **{"config/cpu.yaml": None, "README.md": "# Our Space\n"})
     return made
 
 
 def advance(upstream: Repository) -> None:
-    """Three changes and a version."""
+    """Four changes and a version."""
     upstream.commit("Quicken", **{"streamspace/a.py": FILES["streamspace/a.py"].replace("two = 2", "two = 22")})
     upstream.commit("Widen", **{"config/default.yaml": "title: A\nwidth: 2\n", "config/cpu.yaml": "title: CPUs\n"})
     upstream.commit("Explain", **{"docs/page.md": "A better page\n", "README.md": "# A better template\n"})
+    upstream.commit("Add", **{"examples/private.yaml": "title: Hidden\n", "examples/one.yaml": "title: One\n"})
     upstream.commit("0.2.0", **{"streamspace/__init__.py": '"""The package."""\n\n__version__ = "0.2.0"\n'})
 
 
@@ -97,11 +102,15 @@ def test_three_changes_are_taken_over_and_what_the_fork_owns_stays(fork: Reposit
     assert fork.read("docs/page.md") == "A better page\n"
     assert fork.read("config/default.yaml") == "title: Ours\nwidth: 1\n"
     assert (fork.read("config/mine.yaml"), fork.read("README.md")) == ("title: Mine\n", "# Our Space\n")
+    assert (fork.read("examples/private.yaml"), fork.read("examples/one.yaml")) == (
+        "title: Ours, too\n",
+        "title: One\n",
+    )
     assert not (fork.folder / "config/cpu.yaml").exists()
     assert fork.git("status", "--porcelain") == ""
     *kept, last = done.stdout.splitlines()
     assert [line.partition(": kept as it is here; ")[0] for line in kept] == [
-        "README.md", "config/cpu.yaml", "config/default.yaml",
+        "README.md", "config/cpu.yaml", "config/default.yaml", "examples/private.yaml",
     ]  # fmt: skip
     assert last.startswith("Upgraded from 0.1.0 to 0.2.0. CHANGELOG.md says what to change in a config. To go back: ")
 

@@ -28,6 +28,11 @@ from tests.standins.hub.server import Hub
 FOLDER = ROOT / ".github/workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
 TOOLS = Path(sys.executable).parent
+TOKEN = re.compile(r"secrets\.|github\.token")
+RIGHTS = {  # beyond reading the repository
+    ("deploy.yml", "deploy"): {"contents": "read", "id-token": "write"},
+    ("release.yml", "draft"): {"contents": "write"},
+}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -46,7 +51,7 @@ class Step:
 
     @property
     def needs_a_secret(self) -> bool:
-        return "secrets." in str(self.settings.get("env", ""))
+        return bool(TOKEN.search(str(self.settings.get("env", ""))))
 
 
 def steps() -> Iterator[Step]:
@@ -79,8 +84,7 @@ def test_a_workflow_has_no_rights_that_a_job_does_not_ask_for(path: Path) -> Non
     workflow = read(path)
     assert workflow["permissions"] == {}
     for name, job in workflow["jobs"].items():
-        wanted = {"contents": "read", "id-token": "write"} if (path.name, name) == ("deploy.yml", "deploy") else None
-        assert job.get("permissions") in (wanted, {"contents": "read"}, None)
+        assert job.get("permissions") in (RIGHTS.get((path.name, name)), {"contents": "read"}, None)
         assert "timeout-minutes" in job or "uses" in job
     assert "pull_request_target" not in path.read_text("utf-8")
 
@@ -134,15 +138,15 @@ def test_a_pull_request_from_a_fork_gets_no_preview() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_token_reaches_only_the_step_that_uses_it_in_a_job_that_installs_nothing(path: Path) -> None:
     workflow = read(path)
-    assert "secrets." not in str(workflow.get("env"))
+    assert not TOKEN.search(str(workflow.get("env")))
     for job in workflow["jobs"].values():
-        assert "secrets." not in str({name: value for name, value in job.items() if name != "steps"})
+        assert not TOKEN.search(str({name: value for name, value in job.items() if name != "steps"}))
         steps = job.get("steps", [])
-        using = [step for step in steps if "secrets." in str(step)]
+        using = [step for step in steps if TOKEN.search(str(step))]
         for step in using:
-            assert step["run"].startswith("python -m streamspace ")
-            assert "secrets." not in str({name: value for name, value in step.items() if name != "env"})
-        if using or "id-token" in job.get("permissions", {}):
+            assert step["run"].startswith(("python -m streamspace ", "gh release "))
+            assert not TOKEN.search(str({name: value for name, value in step.items() if name != "env"}))
+        if using or "write" in job.get("permissions", {}).values():
             assert not [step for step in steps if re.match(r"make|uv|pip", step.get("run", ""))]
 
 
@@ -208,10 +212,10 @@ def test_a_step_without_secrets_runs_with_the_programs_replaced_by_ones_that_onl
     """The shell line and the Makefile's rules are real; what they start is not, since the tests themselves are in there."""
     notes, bin_ = tmp_path / "notes", here.folder / ".venv/bin"
     bin_.mkdir(parents=True)
-    for name in ("python", "uv", "ruff", "mypy", "zizmor", "check-jsonschema"):
+    for name in ("python", "python3", "uv", "ruff", "mypy", "zizmor", "check-jsonschema"):
         (bin_ / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {notes}\n')
         (bin_ / name).chmod(0o755)
-    done = shell(step.run, here.folder, str(bin_), UV_TORCH_BACKEND="cpu", VERSIONS="oldest")
+    done = shell(step.run, here.folder, str(bin_), UV_TORCH_BACKEND="cpu", VERSIONS="oldest", GITHUB_REF_NAME="v0.2.0")
     assert done.returncode == 0, done.stdout + done.stderr
     noted = notes.read_text() if notes.exists() else ""
     if step.run.startswith("echo"):
@@ -226,6 +230,8 @@ def test_a_step_without_secrets_runs_with_the_programs_replaced_by_ones_that_onl
     elif step.run in ("make locked", "make packages"):
         assert noted.splitlines()[-1].endswith("--no-deps --require-hashes -r requirements.lock")
         assert ("uv pip install --quiet --python .venv/bin/python torch==" in noted) == (step.run == "make locked")
+    elif "release.py" in step.run:
+        assert (noted, done.stdout) == ("python3 scripts/release.py v0.2.0 --notes\n", "")
     else:
         assert "uv pip install" in noted
         assert ("--resolution lowest-direct" in noted) == ("VERSIONS" in step.run)
