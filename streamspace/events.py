@@ -82,9 +82,13 @@ class Reclassified:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """Nothing new, but alive: sent about every 100 ms, so that a reader who has gone is noticed."""
+    """Nothing new, but alive: sent about every 100 ms, so that a reader who has gone is noticed.
+
+    `gpu_seconds` is what the reply asks ZeroGPU for, where it is about to.
+    """
 
     phase: Phase
+    gpu_seconds: int = 0
 
 
 @dataclass(frozen=True)

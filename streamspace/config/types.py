@@ -74,6 +74,7 @@ class Doors(Part):
 
     openai: bool = Field(True, description="OpenAI's API: `/v1/chat/completions`, `/v1/completions`, `/v1/models`.")
     mcp: bool = Field(True, description="MCP: a tool for agents, at `/mcp`.")
+    metrics: bool = Field(False, description="How replies go, for Prometheus, at `/metrics`; anyone may read it.")
 
 
 def _choice(value: object) -> object:

@@ -156,11 +156,10 @@ class _Reader:
             if choice.finish_reason:
                 self._reason = "length" if choice.finish_reason == "length" else "stop"
         if chunk.usage:  # the server's count; ours is one for each chunk with text
-            self._reply.tokens = chunk.usage.completion_tokens
-            self._reply.prompt_tokens = chunk.usage.prompt_tokens
+            self._reply.tokens = _count(chunk.usage.completion_tokens, self._reply.tokens)
+            self._reply.prompt_tokens = _count(chunk.usage.prompt_tokens)
             details = getattr(chunk.usage, "prompt_tokens_details", None)  # few servers tell
-            reused = details.get("cached_tokens") if isinstance(details, dict) else None
-            self._reply.reused_tokens = reused if isinstance(reused, int) else 0
+            self._reply.reused_tokens = _count(details.get("cached_tokens") if isinstance(details, dict) else None)
         return not self._reply.ended
 
     def end(self) -> None:
@@ -185,3 +184,8 @@ class _Reader:
         if text:
             self._kind = kind
             self._reply.add_text(text, kind)
+
+
+def _count(told: Any, otherwise: int = 0) -> int:
+    """A number of tokens that a server tells, which may tell anything."""
+    return told if isinstance(told, int) and told >= 0 else otherwise

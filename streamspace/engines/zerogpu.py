@@ -24,7 +24,7 @@ from streamspace.config.types import Config, Gpu
 from streamspace.engines.budget import MARGIN, Budget
 from streamspace.engines.engine import Events, RecentFailure
 from streamspace.errors import GpuError, ModelError, QuotaError, first_line, redacted_trace
-from streamspace.events import Failure, Finished, Request
+from streamspace.events import Failure, Finished, Heartbeat, Request
 from streamspace.i18n import LazyText, t
 
 log = logging.getLogger(__name__)
@@ -85,8 +85,9 @@ class ZeroGpuEngine:
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`. The model ends a little before the GPU's time does. Raises GpuError."""
-        most = request.sampling.max_new_tokens
-        request = replace(request, time_limit=self._budget.seconds(len(request.prompt), most) - MARGIN)
+        seconds = self._budget.seconds(len(request.prompt), request.sampling.max_new_tokens)
+        request = replace(request, time_limit=seconds - MARGIN)
+        yield Heartbeat("waiting", seconds)
         with _explained(), closing(self._call(request)) as events:
             for event in events:
                 if isinstance(event, Finished):

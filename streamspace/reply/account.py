@@ -1,4 +1,4 @@
-"""Keeps account of every reply, whatever the door: how it ended and what it took, as one line of the log.
+"""Keeps account of every reply, whatever the door: how it ended and what it took, for the log and for who listens.
 
 Who may have a reply, and when, is decided elsewhere; here its refusal is noted too.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 
 from streamspace.errors import BusyError, ClosingError, LimitError, QuotaError, RequestError, StreamspaceError
@@ -18,7 +18,7 @@ from streamspace.reply.request import Caller
 
 log = logging.getLogger(__name__)
 ENDS = {"stop": "done", "cancelled": "stopped"}  # others are called as the engine calls them: length, timeout
-OUTCOMES: dict[type[BaseException], str] = {  # the first that fits; without one it has failed
+ERRORS: dict[type[BaseException], str] = {  # the first that fits; without one it has failed
     ClosingError: "closing",
     LimitError: "limited",
     BusyError: "busy",
@@ -27,6 +27,7 @@ OUTCOMES: dict[type[BaseException], str] = {  # the first that fits; without one
     GeneratorExit: "stopped",  # by the visitor, or the client has gone: Gradio does the same at both
     asyncio.CancelledError: "stopped",
 }
+OUTCOMES = tuple(dict.fromkeys(("done", "length", "timeout", "stopped", *ERRORS.values(), "failed")))
 
 
 class Account:
@@ -40,6 +41,7 @@ class Account:
         self.waited = 0.0
         self.first: float | None = None
         self.took = 0.0
+        self.computed_from: float | None = None  # when the model was first seen to read the prompt, or to write
         self._began = time.monotonic()
 
     def note(self, progress: Progress) -> None:
@@ -48,6 +50,8 @@ class Account:
         self.now = progress
         if progress.tokens and self.first is None:
             self.first = self.took
+        if progress.phase in ("prefill", "decode") and self.computed_from is None:
+            self.computed_from = self.took
 
     def end(self, error: BaseException | None) -> None:
         """Notes how the reply ended; one whose last step was taken is complete, whatever comes after it."""
@@ -55,8 +59,23 @@ class Account:
         if self.now.end:
             self.outcome = ENDS.get(self.now.end.reason, self.now.end.reason)
         elif error:
-            self.outcome = next((told for kind, told in OUTCOMES.items() if isinstance(error, kind)), "failed")
+            self.outcome = next((told for kind, told in ERRORS.items() if isinstance(error, kind)), "failed")
             self.reason = _reason(error) if self.outcome != "stopped" else ""
+
+    @property
+    def speed(self) -> float | None:
+        """Tokens per second after the first, of a reply that came to an end of its own."""
+        end = self.now.end
+        writing = end.duration - end.time_to_first_token if end else 0.0
+        return (end.tokens - 1) / writing if end and end.tokens > 1 and writing > 0 else None
+
+    @property
+    def gpu_seconds(self) -> tuple[int, float]:
+        """What the reply asked ZeroGPU for, and what it used of that; nothing where it got no GPU."""
+        asked, end = self.now.gpu_seconds, self.now.end
+        if not asked or (end is None and self.computed_from is None):
+            return 0, 0.0
+        return asked, end.duration if end else self.took - (self.computed_from or 0.0)
 
     def _tick(self) -> None:
         """The time since the last step was spent in the queue, if the reply was there."""
@@ -66,11 +85,9 @@ class Account:
     def __str__(self) -> str:
         """The line of the log, in `key=value` pairs. No text of the visitor's or the model's is in it, and no address.
 
-        `speed` is in tokens per second after the first; a - is what isn't known.
+        A - is what isn't known.
         """
-        end = self.now.end
-        writing = end.duration - end.time_to_first_token if end else 0.0
-        speed = (end.tokens - 1) / writing if end and end.tokens > 1 and writing > 0 else None
+        end, speed = self.now.end, self.speed
         values = {
             "id": self.caller.id,
             "door": self.caller.door,
@@ -89,7 +106,10 @@ class Account:
 
 
 class Accounts:
-    """The accounts of all replies."""
+    """The accounts of all replies; each is told to all `listeners` when it is closed."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[Account], None]] = [lambda account: log.info("%s", account)]
 
     async def kept(self, caller: Caller, replies: Replies) -> Replies:
         """The steps of a reply as they are; its account is closed when it ends, however that is."""
@@ -118,7 +138,8 @@ class Accounts:
             raise
         finally:
             account.end(error)
-            log.info("%s", account)
+            for listener in self.listeners:
+                listener(account)
 
 
 def _reason(error: BaseException) -> str:

@@ -14,7 +14,8 @@ class Progress:
     """A reply so far: its parts, what the model is doing, and the end when it has come.
 
     `dropped_messages` and `dropped_images` count the oldest ones that didn't fit, `note` says how far the model is
-    while it loads, and `position` is the reply's in the queue: 0 runs, 1 is the next.
+    while it loads, and `position` is the reply's in the queue: 0 runs, 1 is the next. `gpu_seconds` is what it asks
+    ZeroGPU for.
     """
 
     parts: tuple[Part, ...] = ()
@@ -25,6 +26,7 @@ class Progress:
     end: Finished | None = None
     note: str = ""
     position: int = 0
+    gpu_seconds: int = 0
 
     @property
     def text(self) -> str:
@@ -48,5 +50,5 @@ def after(now: Progress, event: TextDelta | Reclassified | Heartbeat | Finished)
     if isinstance(event, Reclassified):
         return replace(now, parts=canonical.extended(now.parts, event))
     if isinstance(event, Heartbeat):
-        return replace(now, phase=event.phase)
+        return replace(now, phase=event.phase, gpu_seconds=event.gpu_seconds or now.gpu_seconds)
     return replace(now, tokens=event.tokens, end=event)

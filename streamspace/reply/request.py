@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from streamspace.events import Part
 from streamspace.sampling import SamplingParams
 
+Door = Literal["none", "page", "gradio", "openai", "mcp"]
 Values = Mapping[str, object]  # sampling parameters by name; one that is None or absent has the config's default
 
 
@@ -20,7 +22,7 @@ class Caller:
     the same share what has been read of their prompts; one without it shares nothing.
     """
 
-    door: str = "none"
+    door: Door = "none"
     key: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(12))
     shares: str = ""

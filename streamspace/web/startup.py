@@ -63,6 +63,10 @@ def _routes(loader: Loader) -> list[BaseRoute]:
     config = loader.config
     own = [*health.routes(loader), *assets.routes(), *pdf.routes(config)]
     doors = [*(openai.routes(loader) if config.doors.openai else []), *(mcp.routes(loader) if config.doors.mcp else [])]
+    if config.doors.metrics:
+        from streamspace.web import metrics  # and with it prometheus_client, which others don't need
+
+        doors += metrics.routes(loader)
     return [*own, *doors]
 
 

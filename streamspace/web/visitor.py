@@ -16,7 +16,7 @@ from starlette.types import Scope
 from streamspace import i18n
 from streamspace.config.limits import Limits
 from streamspace.config.types import Config
-from streamspace.reply.request import Caller
+from streamspace.reply.request import Caller, Door
 
 SALT = secrets.token_bytes(16)  # of this process: what its log says of a visitor can't be looked up in a table
 
@@ -33,7 +33,7 @@ def identity(request: gr.Request) -> str:
     return request.session_hash or ""
 
 
-def caller(door: str, request: gr.Request | Request | None, config: Config, shares: str = "") -> Caller:
+def caller(door: Door, request: gr.Request | Request | None, config: Config, shares: str = "") -> Caller:
     """Who asks through a door, for limits and the log: by the address, which is kept as a salted hash.
 
     Not by what a client may choose itself: Gradio's session, or X-IP-Token, whose claims only the Hub could verify.

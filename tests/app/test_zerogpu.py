@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from transformers import AutoModelForCausalLM
 from streamspace.events import Failure, Finished, Heartbeat, Request, TextDelta
 from streamspace.model.loading import Loaded
 from streamspace.sampling import SamplingParams
+from tests.app.test_metrics import series
 from tests.browser.visitor import Visitor as Page
 from tests.conftest import Probe
 from tests.reply.test_pipeline import CONFIG
@@ -55,7 +57,7 @@ def zero_probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory, zero_probe: Probe) -> Iterator[ZeroSpace]:
     folder = tmp_path_factory.mktemp("zero")
-    (folder / "space.yaml").write_text(yaml.safe_dump(changed({"gpu": GPU})))
+    (folder / "space.yaml").write_text(yaml.safe_dump(changed({"gpu": GPU, "doors.metrics": True})))
     env = {"SPACE_CONFIG": str(folder / "space.yaml"), "PYTHONPATH": str(ROOT), "PROBE": str(zero_probe.folder)}
     with (
         DeviceAPI() as api,
@@ -456,6 +458,24 @@ def test_the_page_shows_what_the_next_message_will_ask_for(space: ZeroSpace, bro
     told = "25 of 1,024 tokens · The next reply requests up to 3 s of your GPU quota"
     page.wait(lambda: page.text("#measure") == told)
     page.page.close()
+
+
+def test_the_gpu_seconds_that_replies_ask_for_and_use_are_counted(space: ZeroSpace) -> None:
+    def counted() -> tuple[float, float]:
+        with urllib.request.urlopen(f"{space.url}/metrics", timeout=10) as answer:
+            found = series(answer.read().decode())
+        return found["gpu_requested_seconds_total", ()], found["gpu_used_seconds_total", ()]
+
+    client = space.client(ADA, browser=True)
+    ask(client)  # a worker is there then
+    asked, used = counted()
+    ask(client)
+    assert counted()[0] - asked == 3
+    assert 0 < counted()[1] - used < 3
+    space.api.rules.visitors[ADA] = Visitor(runs_left=0)
+    before = counted()
+    refused(client)
+    assert counted() == before
 
 
 def test_what_crosses_the_process_boundary_is_small_and_holds_no_model() -> None:

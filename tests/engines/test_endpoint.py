@@ -90,6 +90,20 @@ def test_the_tokens_that_a_server_had_in_its_cache_are_told(server: ChatServer, 
     assert end.reused_tokens == reused
 
 
+@pytest.mark.parametrize("told", [None, -1, "7", 0.5, [7], {}])
+def test_counts_that_are_none_are_not_taken_from_a_server(server: ChatServer, told: Any) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.send(delta("Hello", finish="stop"))
+        details = {"cached_tokens": told}
+        counted = {"prompt_tokens": told, "completion_tokens": told, "prompt_tokens_details": details}
+        exchange.send({"choices": [], "usage": counted})
+
+    server.answers = [answer]
+    end = ask(engine(server))[-1]
+    assert isinstance(end, Finished)
+    assert (end.tokens, end.prompt_tokens, end.reused_tokens) == (1, 0, 0)
+
+
 def test_what_is_asked_is_what_these_servers_have_in_common(server: ChatServer) -> None:
     server.answers = [words("Hi")]
     ask(engine(server, key="k-1"))

@@ -15,7 +15,7 @@ from streamspace.engines import zerogpu
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Events
 from streamspace.errors import GpuError
-from streamspace.events import Event, Failure, Finished, Request, TextDelta
+from streamspace.events import Event, Failure, Finished, Heartbeat, Request, TextDelta
 from streamspace.sampling import SamplingParams
 from tests.reply.test_pipeline import CONFIG
 
@@ -83,7 +83,7 @@ def test_the_model_ends_a_second_before_the_gpus_time_does() -> None:
         asked.append(request)
         yield from events
 
-    assert stream(call) == events
+    assert stream(call) == [Heartbeat("waiting", 30), *events]
     assert (asked[0].time_limit, zerogpu.duration(asked[0])) == (29.0, 30)
 
 
