@@ -26,7 +26,7 @@ class Constraint(LogitsProcessor):
     """The mask of one reply: called before each of its tokens, when the reply has taken the one before.
 
     The model may think once first, by the form of its replies: the mask begins with the answer, and until then lets
-    pass what begins another part.
+    pass what begins another part. No end is let pass before the answer.
     """
 
     def __init__(self, schema: str, reply: Reply, tokenizer: Any, form: Form) -> None:
@@ -55,10 +55,12 @@ class Constraint(LogitsProcessor):
         self._thought |= self._reply.kind == "reasoning"
         self._masked = not self._reply.ended and (self._begun or self._reply.kind == "answer")
         if not self._masked:
+            if not self._reply.ended:
+                scores[:, self._ends] = -torch.inf  # the answer is still to come
             return scores
         if not self._begun and self._reply.answer:  # the end of a tag and the beginning of the answer were one token
             self._follow(self._vocabulary.tokenize_str(self._reply.answer))
-        allowed = self._allowed(scores.shape[-1])
+        allowed = self._allowed(scores.shape[-1], int(scores.argmax()))
         if self._matcher.is_error():
             self._reply.fail(t("error.schema"))
         elif self._matcher.is_stopped():
@@ -79,8 +81,11 @@ class Constraint(LogitsProcessor):
             self._reply.only_answer()
         self._matcher.consume_tokens(tokens)
 
-    def _allowed(self, width: int) -> torch.Tensor:
-        """Whether each token may come next, shape (`width`,); there may be more scores than tokens."""
+    def _allowed(self, width: int, likeliest: int) -> torch.Tensor:
+        """Whether each token may come next, shape (`width`,); there may be more scores than tokens.
+
+        Another part is begun only where the model would do that: other tokens being forbidden doesn't make it think.
+        """
         self._matcher.unsafe_compute_mask_ptr(self._bits.data_ptr(), self._bits.numel() * self._bits.element_size())
         bits = (self._bits.unsqueeze(1) >> torch.arange(32, dtype=torch.int32)) & 1
         allowed = torch.zeros(width, dtype=torch.bool)
@@ -88,6 +93,6 @@ class Constraint(LogitsProcessor):
         allowed[:known] = bits.flatten()[:known].bool()
         allowed[[each for each in self._no_text if each < width]] = False
         allowed[self._ends] = self._matcher.is_accepting()
-        if not self._begun:
-            allowed[[id_ for id_, thoughts in self._openings.items() if not (thoughts and self._thought)]] = True
+        if not self._begun and likeliest in self._openings:
+            allowed[likeliest] = not (self._thought and self._openings[likeliest])
         return allowed

@@ -18,8 +18,8 @@ from streamspace.foreign import clean
 from streamspace.trial import Endless, limit, outcome
 
 CPU_SECONDS = 2  # of a trial; most schemas take milliseconds
-# A small model may like blanks so much that it never ends; a schema's own options don't count.
 LIMITS = LLParserLimits(max_lexer_states=20_000, verbose_errors=False)  # 2 kB a state; an error would quote the reply
+# A small model may like blanks so much that it never ends; a schema's own options don't count.
 OPTIONS: Any = {"whitespace_pattern": r"[ \n\t]{1,40}", "lenient": False, "coerce_one_of": False}
 
 
@@ -82,7 +82,7 @@ def _grammar(schema: str) -> str:
 def _main() -> None:
     """The process of a trial: prints what is wrong with a schema."""
     limit(CPU_SECONDS)
-    wrong, told = LLMatcher.validate_grammar_with_warnings(_grammar(sys.stdin.read()))
+    wrong, told = LLMatcher.validate_grammar_with_warnings(_grammar(sys.stdin.read()), limits=LIMITS)
     print(json.dumps(clean(told[0])[:300] if wrong else ""))  # noqa: T201
 
 

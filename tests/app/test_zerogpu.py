@@ -544,6 +544,15 @@ def test_a_reply_by_openais_api_is_paid_from_the_callers_own_quota(space: ZeroSp
     assert len(space.api.asked("/schedule")) == 4  # the client doesn't try again
 
 
+def test_an_answer_by_a_schema_is_written_in_the_worker(space: ZeroSpace) -> None:
+    schema = {"type": "object", "properties": {"n": {"enum": [7]}}, "required": ["n"], "additionalProperties": False}
+    form: Any = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    with openai.OpenAI(base_url=f"{space.url}/v1", api_key="none", default_headers={"x-ip-token": ADA}) as client:
+        asked: list[Any] = [{"role": "user", "content": "Which number?"}]
+        reply = client.chat.completions.create(model="tiny", messages=asked, response_format=form)
+    assert json.loads(reply.choices[0].message.content or "") == {"n": 7}
+
+
 def test_a_warm_worker_reads_the_new_tokens_of_a_turn_and_a_new_worker_all(space: ZeroSpace) -> None:
     client = openai.OpenAI(base_url=f"{space.url}/v1", api_key="none", default_headers={"x-ip-token": ADA})
     messages: list[Any] = [{"role": "user", "content": "What is ZeroGPU?"}]

@@ -221,6 +221,16 @@ def test_a_model_thinks_freely_and_then_follows_the_schema(name: str, tiny: Any)
     assert events[-1].reason == "stop"
 
 
+def test_a_model_that_wants_neither_to_think_nor_to_answer_answers(tiny: Any) -> None:
+    for written in ("", "<think>\n"):
+        torch.manual_seed(3)
+        model = AutoModelForCausalLM.from_config(shapes.config("llama", 2048), dtype=torch.float32).eval()
+        model.generation_config.pad_token_id, model.generation_config.eos_token_id = 3, 2
+        with Scripted(model, tiny.tokenizer, f"{written}<|im_end|>", then="</think>"):
+            events = write(GenerateEngine(model, tiny.tokenizer), constrained(tiny, {"enum": [7]}, temperature=0))
+        assert [e.text for e in events if isinstance(e, TextDelta) and e.kind == "answer"] == ["7"]
+
+
 HOSTILE: dict[str, tuple[Schema, str]] = {
     "patterns that exclude one another": (
         {"allOf": [one("string", pattern=f".*{chr(97 + n)}.{{{n + 5}}}") for n in range(20)]},
