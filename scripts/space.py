@@ -46,7 +46,8 @@ def main() -> int:
         config = configfile.read(path)
         python = _environment(config)
         app = _files(config, path)
-        with _running(python, app, upload.config_path(path)) as address:
+        secrets = {name: os.environ[name] for name, _ in config.needed().values() if name in os.environ}
+        with _running(python, app, upload.config_path(path), secrets) as address:
             print(f"RUNNING   {_ask(address, config)}")
     except StreamspaceError as error:
         print(error, file=sys.stderr)
@@ -93,8 +94,8 @@ def _files(config: Config, path: Path) -> Path:
 
 
 @contextmanager
-def _running(python: Path, app: Path, config: str) -> Iterator[str]:
-    """The address of the app, started in the folder `app` with the variables that the Hub sets."""
+def _running(python: Path, app: Path, config: str, secrets: dict[str, str]) -> Iterator[str]:
+    """The address of the app, started in the folder `app` with the variables and secrets that the Hub sets."""
     home, port = app.parent / "home", _free_port()
     home.mkdir()
     settings = {
@@ -102,6 +103,7 @@ def _running(python: Path, app: Path, config: str) -> Iterator[str]:
         "PYTHONUNBUFFERED": "1", "SYSTEM": "spaces", "SPACE_ID": "owner/name", "SPACE_AUTHOR_NAME": "owner",
         "SPACE_HOST": "owner-name.hf.space", "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port),
         "GRADIO_NUM_PORTS": "1", "GRADIO_ALLOW_FLAGGING": "never", "SPACE_CONFIG": config, WITHOUT_SSR: "false",
+        **secrets,
     }  # fmt: skip
     user = _other_user(python, app.parent)
     log = FOLDER / "run.log"
@@ -147,7 +149,9 @@ def _other_user(python: Path, folder: Path) -> int | None:
 
 def _ask(address: str, config: Config) -> str:
     """The reply to one question, as a visitor's program gets it. Raises StreamspaceError with why there is none."""
-    client = Client(address, verbose=False, analytics_enabled=False)
+    key = os.environ.get(config.access.key or "", "").strip()
+    headers = {"Authorization": f"Bearer {key}"} if key else None
+    client = Client(address, verbose=False, analytics_enabled=False, headers=headers)
     question, name = ("Once upon a time", "/complete") if config.task == "completion" else ("Hello!", "/chat")
     job = client.submit(question, api_name=name)
     updates = list(job)

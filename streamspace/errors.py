@@ -6,6 +6,7 @@ StreamspaceError
 ├── DeviceError             the machine has not what the config asks for
 ├── ModelError              the model can't be loaded or used
 ├── RequestError            the visitor's message or parameters
+│   ├── AccessError         a client without the Space's key
 │   └── BusyError           nothing is wrong with them: the same request may succeed later
 │       ├── LimitError      when this visitor has asked for less
 │       └── ClosingError    on the server that takes this one's place
@@ -71,6 +72,10 @@ class ModelError(StreamspaceError):
 
 class RequestError(StreamspaceError):
     """A message, a history or a parameter that is refused before the model is asked."""
+
+
+class AccessError(RequestError):
+    """A client has sent no key, or another than the Space's."""
 
 
 class BusyError(RequestError):

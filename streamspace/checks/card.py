@@ -26,9 +26,9 @@ def from_config(config: Config, where: str) -> Iterator[Finding]:
     if config.card.sleep_minutes and config.card.hardware in FREE:
         problem = f"card.sleep_minutes: expected null on {config.card.hardware}, which sleeps by the Hub's own rule"
         yield Finding("warning", where, f"{problem}, got {config.card.sleep_minutes}")
-    if config.endpoint and config.endpoint.secret:
-        problem = f"endpoint.secret: the Space needs a secret {config.endpoint.secret!r} with the server's key"
-        yield Finding("note", where, problem, f"Deploy with --secret {config.endpoint.secret}")
+    for key, (name, holds) in config.needed().items():
+        problem = f"{key}: the Space needs a secret {name!r} with {holds}"
+        yield Finding("note", where, problem, f"Deploy with --secret {name}")
     if re.search(r"[0-9A-Za-z]", config.card.emoji):
         yield Finding("error", where, f"card.emoji: expected one emoji, got {config.card.emoji!r}")
 

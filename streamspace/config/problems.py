@@ -53,8 +53,8 @@ def _rule_key(detail: ErrorDetails) -> tuple[str, ...]:
 
 
 def _say_below(key: str, value: Any) -> str:
-    """A value for a message, unless it may be a server's key, given in a wrong place."""
-    if key.startswith("endpoint") and isinstance(value, str) and not secrets.NAME.fullmatch(value):
+    """A value for a message, unless it may be a key, given in a wrong place."""
+    if key.startswith(("endpoint", "access")) and isinstance(value, str) and not secrets.ours(value):
         return "something that isn't repeated here, since it may hold a key"
     return say(value)
 

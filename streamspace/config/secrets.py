@@ -15,6 +15,7 @@ from streamspace.errors import ConfigError
 HUB = "HF_TOKEN"
 # A prefix of its own, so that no config sends what the environment holds for something else: AWS_SECRET_ACCESS_KEY.
 NAME = re.compile(r"HF_TOKEN|ENDPOINT_[A-Z0-9_]{1,60}")
+KEY = re.compile(r"ACCESS_[A-Z0-9_]{1,60}")  # is sent to us: a client that has it must know nothing else by it
 HUB_HOST = "huggingface.co"  # and its subdomains; on hf.space and endpoints.huggingface.cloud anybody has servers
 
 
@@ -36,6 +37,19 @@ def value(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
     else:
         return text or None
     raise ConfigError([f"{name}: expected a key alone, got {problem}. Set this secret again"])
+
+
+def required(key: str, name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The value of a secret that a config's key names. Raises ConfigError where there is none."""
+    if found := value(name, environ):
+        return found
+    problem = f"{key}: expected a secret {name!r} in the environment, found none"
+    raise ConfigError([f"{problem}. Deploy with --secret {name}; on your computer: export {name}=..."])
+
+
+def ours(name: str) -> bool:
+    """Whether the app reads this secret, and holds it to its rule."""
+    return bool(NAME.fullmatch(name) or KEY.fullmatch(name))
 
 
 def check(names: set[str], environ: Mapping[str, str] = os.environ) -> None:

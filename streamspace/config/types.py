@@ -1,7 +1,7 @@
 """The types of a config file: every key, its default, its bounds and its meaning. `file` reads one from disk.
 
-The keys of `model`, `sampling`, `limits` and `endpoint` are in modules of their own. The JSON Schema for editors and
-the table in docs/configuration.md are generated from the descriptions.
+The keys of `model`, `sampling`, `access`, `limits` and `endpoint` are in modules of their own. The JSON Schema for
+editors and the table in docs/configuration.md are generated from the descriptions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from streamspace.config.access import Access
 from streamspace.config.base import Part, Text, broken
 from streamspace.config.engines import KINDS, EngineName
 from streamspace.config.limits import Limits
@@ -74,7 +75,9 @@ class Doors(Part):
 
     openai: bool = Field(True, description="OpenAI's API: `/v1/chat/completions`, `/v1/completions`, `/v1/models`.")
     mcp: bool = Field(True, description="MCP: a tool for agents, at `/mcp`.")
-    metrics: bool = Field(False, description="How replies go, for Prometheus, at `/metrics`; anyone may read it.")
+    metrics: bool = Field(
+        False, description="How replies go, for Prometheus, at `/metrics`; without `access.key` anyone can read it."
+    )
 
 
 def _choice(value: object) -> object:
@@ -140,8 +143,14 @@ class Config(Part):
     thinking: Thinking = Field(Thinking(), description=Thinking.__doc__)
     sampling: SamplingLimits = Field(SamplingLimits(), description=SamplingLimits.__doc__)
     doors: Doors = Field(Doors(), description=Doors.__doc__)
+    access: Access = Field(Access(), description=Access.__doc__)
     limits: Limits = Field(Limits(), description=Limits.__doc__)
     gpu: Gpu = Field(Gpu(), description=Gpu.__doc__)
+
+    def needed(self) -> dict[str, tuple[str, str]]:
+        """The secrets that a Space needs: by the key that names one, its name and what it holds."""
+        found = {"endpoint.secret": (self.endpoint.secret, "the server's key")} if self.endpoint else {}
+        return found | ({"access.key": (self.access.key, "the key that clients send")} if self.access.key else {})
 
     @model_validator(mode="after")
     def _an_endpoint_is_given_where_it_is_asked_for(self) -> Self:

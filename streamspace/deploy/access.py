@@ -38,11 +38,12 @@ def _token(desired: DesiredState, before: Remote | None, environ: Mapping[str, s
 
 
 def _lacking(desired: DesiredState, before: Remote | None, config: Config, path: Path) -> Iterator[Finding]:
-    """A finding for the secret of a server, where the Space has none and gets none."""
-    name, known = config.endpoint.secret if config.endpoint else None, _known(before)
-    if name and name not in desired.secrets and known is not None and name not in known:
-        problem = f"endpoint.secret: expected a secret {name!r} of the Space, with the server's key, found none"
-        yield Finding("error", configfile.typed(path), problem, f"Deploy with --secret {name}")
+    """A finding for each secret that the Space needs and neither has nor gets."""
+    known = _known(before)
+    for key, (name, holds) in config.needed().items():
+        if name not in desired.secrets and known is not None and name not in known:
+            problem = f"{key}: expected a secret {name!r} of the Space, with {holds}, found none"
+            yield Finding("error", configfile.typed(path), problem, f"Deploy with --secret {name}")
 
 
 def _own(kept: bool, path: Path) -> Iterator[Finding]:

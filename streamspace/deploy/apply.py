@@ -12,7 +12,7 @@ from streamspace.config.types import Config
 from streamspace.deploy import smoke, watch
 from streamspace.deploy.excerpt import relevant
 from streamspace.deploy.hub import Space
-from streamspace.deploy.plan import AWAKE, Plan
+from streamspace.deploy.plan import AWAKE, DesiredState, Plan
 from streamspace.deploy.rollback import go_back
 from streamspace.deploy.state import Remote
 from streamspace.errors import DeployError, UsageError
@@ -42,7 +42,13 @@ def secret_values(plan: Plan, environ: Mapping[str, str] = os.environ) -> dict[s
 
 def _value(name: str, text: str) -> str:
     """What the app will read is held to its rule here already; another secret may be anything."""
-    return secrets.value(name, {name: text}) or "" if secrets.NAME.fullmatch(name) else text
+    return secrets.value(name, {name: text}) or "" if secrets.ours(name) else text
+
+
+def key(desired: DesiredState, config: Config, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The key by which the Space answers, where its config asks for one and the environment has it."""
+    name = config.access.key
+    return secrets.value(name, {name: environ.get(desired.secrets.get(name, name), "")}) if name else None
 
 
 def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: Say, timeout: float) -> Live:
@@ -60,7 +66,7 @@ def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: 
     except DeployError as error:
         raise DeployError(f"{error}\n{_go_back(space, before, sha, undo, say, timeout)}") from error
     try:
-        return verify(space, sha, config, say, timeout)
+        return verify(space, sha, config, say, timeout, key(plan.desired, config))
     except smoke.Busy as error:
         raise DeployError(
             f"{space.name} has {sha[:7]}, but could not be asked: {error}. It stays; ask it by hand: {space.page}"
@@ -70,13 +76,13 @@ def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: 
         raise DeployError(f"{error}\n{_go_back(space, before, sha, undo, say, timeout)}") from error
 
 
-def verify(space: Space, sha: str, config: Config, say: Say, timeout: float) -> Live:
+def verify(space: Space, sha: str, config: Config, say: Say, timeout: float, key: str | None) -> Live:
     """Waits until `sha` runs, and streams one reply from it. Raises DeployError."""
     runtime = watch.until_live(space, sha, say, timeout)
     if runtime.stage == "PAUSED":
         raise smoke.Busy("it is paused; restart it in its settings")
     address = space.address()
-    return Live(sha, address, smoke.ask(address, config, say))
+    return Live(sha, address, smoke.ask(address, config, say, key))
 
 
 def _settings(

@@ -44,7 +44,7 @@ def deploy(options: argparse.Namespace, say: Say) -> int:
         say("dry run: nothing was done")
         return 0
     if steps.empty and before:
-        return _unchanged(space, before.sha, config, say, options.timeout)
+        return _unchanged(space, before.sha, config, say, options.timeout, apply.key(desired, config))
     live = apply.apply(space, steps, before, config, say, options.timeout)
     tuning.tune(live.answer, config, path, desired.hardware, options.tune, say)
     _report(live, space, say)
@@ -147,7 +147,7 @@ def _model_files(space: Space, config: Config) -> list[str]:
     return list(filter_repo_objects(found, allow_patterns=WANTED, ignore_patterns=UNWANTED))
 
 
-def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float) -> int:
+def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float, key: str | None) -> int:
     """Handles an empty plan: the Space may still be building after an interrupted deploy, or be broken."""
     runtime = space.runtime()
     if runtime.stage in FAILED:
@@ -155,7 +155,7 @@ def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float)
         raise DeployError(f"{space.name} has these files already, and is at {runtime.stage}. Fix them and deploy again")
     if runtime.stage in ON_THE_WAY:
         say("unchanged, and still being built; waiting until it runs")
-        _report(apply.verify(space, sha, config, say, timeout), space, say)
+        _report(apply.verify(space, sha, config, say, timeout, key), space, say)
         return 0
     say(f"unchanged: nothing to do. {space.name} is at {runtime.stage}: {space.address()}")
     return 0

@@ -49,21 +49,25 @@ class Answer:
 
 
 class Busy(DeployError):
-    """The Space runs, but has no GPU quota or queue capacity for this request, which is not a failure."""
+    """The Space runs, but has no GPU quota or queue capacity for this request, or another key: it has not failed."""
 
 
-def ask(address: str, config: Config, say: Callable[[str], None]) -> Answer:
-    """The reply of the app at `address`. Raises DeployError if there is none, Busy if there is no capacity."""
+def ask(address: str, config: Config, say: Callable[[str], None], key: str | None = None) -> Answer:
+    """The reply of the app at `address`. Raises DeployError if there is none, Busy if it can't be asked now.
+
+    `key` is the Space's, where its config has one.
+    """
+    headers = _headers(key)
     name, words = ("chat", "message") if config.task != "completion" else ("complete", "prompt")
     body = {words: QUESTION, "max_new_tokens": _asked(config)}
     url = f"{address}/gradio_api/call/v2/{name}"
     try:
-        offered = _patiently(lambda: get_session().get(f"{address}/gradio_api/info", headers=_headers()), say)
+        offered = _patiently(lambda: get_session().get(f"{address}/gradio_api/info", headers=headers), say)
         if f"/{name}" not in offered["named_endpoints"]:
             raise DeployError("The app runs, but could not load its model; its page and its log say why")
         started = time.monotonic()
-        event = _patiently(lambda: get_session().post(url, json=body, headers=_headers(), timeout=READ_TIMEOUT), say)
-        return _read(f"{url}/{event['event_id']}", started, _asked(config))
+        event = _patiently(lambda: get_session().post(url, json=body, headers=headers, timeout=READ_TIMEOUT), say)
+        return _read(f"{url}/{event['event_id']}", started, _asked(config), headers)
     except httpx2.HTTPError as error:
         raise DeployError(f"{address} doesn't answer: {type(error).__name__} {error}".rstrip()) from error
     except (ValueError, KeyError, IndexError) as error:
@@ -83,6 +87,8 @@ def _patiently(request: Callable[[], httpx2.Response], say: Callable[[str], None
         status, answer = _once(request)
         if status == 200 and answer is not None:
             return answer.json()
+        if status == 401:
+            raise Busy("status 401. If the config has access.key, export the Space's key under the name that it gives")
         if status not in NOT_YET:
             raise DeployError(f"The app runs, but refuses a message: status {status}")
         if time.monotonic() > until:
@@ -100,9 +106,9 @@ def _once(request: Callable[[], httpx2.Response]) -> tuple[int, httpx2.Response 
         return 503, None
 
 
-def _read(url: str, started: float, asked: int) -> Answer:
+def _read(url: str, started: float, asked: int, headers: dict[str, str]) -> Answer:
     text, first, updates = "", 0.0, 0
-    with get_session().stream("GET", url, headers=_headers(), timeout=READ_TIMEOUT) as response:
+    with get_session().stream("GET", url, headers=headers, timeout=READ_TIMEOUT) as response:
         for event, data in _events(response.iter_lines()):
             if event == "error":
                 raise _refusal(data)
@@ -132,7 +138,7 @@ def _refusal(data: Any) -> DeployError:
     return Busy(str(said)) if busy else DeployError(f"The app could not answer: {said}")
 
 
-def _headers() -> dict[str, str]:
-    """Authentication: required by private Spaces, and ZeroGPU charges the user's quota."""
-    token = get_token()
-    return {"X-HF-Authorization": f"Bearer {token}"} if token else {}
+def _headers(key: str | None) -> dict[str, str]:
+    """Authentication: by private Spaces, and ZeroGPU charges the user's quota; and by the app itself."""
+    found = {"X-HF-Authorization": get_token(), "Authorization": key}
+    return {name: f"Bearer {value}" for name, value in found.items() if value}

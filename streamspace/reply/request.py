@@ -10,7 +10,7 @@ from typing import Literal
 from streamspace.events import Part
 from streamspace.sampling import SamplingParams
 
-Door = Literal["none", "page", "gradio", "openai", "mcp"]
+Door = Literal["none", "page", "gradio", "openai", "mcp", "metrics"]
 Values = Mapping[str, object]  # sampling parameters by name; one that is None or absent has the config's default
 
 

@@ -14,7 +14,7 @@ from streamspace.reply.loader import Loader
 from streamspace.reply.progress import Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 from streamspace.sampling import PARAMETERS, Parameter
-from streamspace.web import visitor
+from streamspace.web import access
 
 Texts = AsyncGenerator[str, None]
 Endpoint = Callable[..., Texts]
@@ -73,7 +73,7 @@ def _endpoint(
     async def endpoint(*values: object, **named: object) -> Texts:
         given = signature.bind(*values, **named).arguments
         sampling = {name: given.pop(name) for name in (*SAMPLING, *APPENDED) if name in given}
-        caller = visitor.caller("gradio", given.pop("request"), loader.config)
+        caller = access.admit("gradio", given.pop("request"), loader)
         async with aclosing(_texts(start({**given, "sampling": sampling, "caller": caller}))) as texts:
             async for text in texts:
                 yield text

@@ -10,12 +10,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from streamspace.errors import AccessError
 from streamspace.reply.account import OUTCOMES, Account
 from streamspace.reply.loader import Loader
 from streamspace.reply.request import Door
+from streamspace.web import access
 
 DOORS = typing.get_args(Door)
 WAITS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # seconds
@@ -29,6 +31,10 @@ def routes(loader: Loader) -> list[Route]:
     loader.accounts.listeners.append(Metrics(registry).count)
 
     async def metrics(request: Request) -> Response:
+        try:
+            access.admit("metrics", request, loader)
+        except AccessError as error:
+            return PlainTextResponse(f"{error}\n", 401, access.HEADERS)
         headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
         return Response(generate_latest(registry), headers=headers)
 

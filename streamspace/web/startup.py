@@ -17,6 +17,7 @@ from streamspace.errors import StreamspaceError
 from streamspace.prompt.images import MOST_MEGABYTES
 from streamspace.reply.loader import Loader
 from streamspace.web import connections, health
+from streamspace.web.access import Keyed
 from streamspace.web.door import Door
 from streamspace.web.ending import Ending
 from streamspace.web.mcp import routes as mcp
@@ -34,7 +35,9 @@ def read_config() -> Config:
     logging.getLogger("streamspace").setLevel(logging.INFO)
     try:
         config = configfile.read(configfile.chosen())
-        secrets.check({config.endpoint.secret} if config.endpoint else set())
+        secrets.check({name for name, _ in config.needed().values()})
+        if config.access.key:
+            secrets.required("access.key", config.access.key)
         return config
     except StreamspaceError as error:
         raise _leave(error) from None
@@ -74,6 +77,7 @@ def _launch(page: gr.Blocks, loader: Loader) -> None:
     middleware = [
         Middleware(RedactingMiddleware),
         Middleware(Door, config=loader.config),
+        Middleware(Keyed, loader=loader),
         Middleware(Shell, head=head.head(loader.config)),
     ]
     config, port = loader.config, os.environ.get("GRADIO_SERVER_PORT")

@@ -487,6 +487,13 @@ def test_an_endpoint_says_which_secret_it_needs() -> None:
     ]
 
 
+def test_a_key_says_which_secret_it_needs() -> None:
+    assert said(cards.from_config(config(access={"key": "ACCESS_KEY"}), "a.yaml")) == [
+        "note: a.yaml: access.key: the Space needs a secret 'ACCESS_KEY' with the key that clients send. Deploy with "
+        "--secret ACCESS_KEY"
+    ]
+
+
 def test_an_upload_beyond_what_a_space_holds_is_named(tmp_path: Path) -> None:
     for name, size in (("large", 2_300_000_000), ("huge", 51_000_000_000)):
         with (tmp_path / name).open("wb") as file:

@@ -30,9 +30,10 @@ def server() -> Iterator[ChatServer]:
     yield from serve()
 
 
-def problems(tmp_path: Path, endpoint: Any) -> list[str]:
+def problems(tmp_path: Path, endpoint: Any, more: dict[str, Any] | None = None) -> list[str]:
     path = tmp_path / "my.yaml"
-    path.write_text(yaml.safe_dump(changed({"endpoint": endpoint, "model.id": "owner/model"})), "utf-8")
+    changes = {"endpoint": endpoint, "model.id": "owner/model", **(more or {})}
+    path.write_text(yaml.safe_dump(changed(changes)), "utf-8")
     try:
         configfile.read(path)
     except ConfigError as error:
@@ -92,6 +93,28 @@ def test_an_address_with_a_key_in_it_is_refused_and_not_repeated(tmp_path: Path,
 @pytest.mark.parametrize("endpoint", [KEY, {"timeout": KEY}, {"key": KEY}, {"secret": [KEY]}, {"secret": {KEY: 1}}])
 def test_a_key_in_any_other_place_is_not_repeated_either(tmp_path: Path, endpoint: Any) -> None:
     found = problems(tmp_path, endpoint)
+    assert len(found) == 1
+    assert KEY not in found[0]
+
+
+@pytest.mark.parametrize("name", ["ACCESS_KEY", "ACCESS_KEY_2"])
+def test_the_key_of_a_space_has_a_name_of_its_own(tmp_path: Path, name: str) -> None:
+    assert problems(tmp_path, None, {"access": {"key": name}}) == []
+    assert problems(tmp_path, {"secret": name}) == [f"endpoint.secret: expected {NAMES}, got {name!r}"]
+
+
+@pytest.mark.parametrize(
+    "name", ["HF_TOKEN", "ENDPOINT_KEY", "AWS_SECRET_ACCESS_KEY", "access_key", KEY, "", "ACCESS_"]
+)
+def test_no_other_secret_becomes_the_key_of_a_space(tmp_path: Path, name: str) -> None:
+    got = repr(name) if secrets.ours(name) else UNSAID
+    expected = "a secret's name that begins with ACCESS_, such as ACCESS_KEY"
+    assert problems(tmp_path, None, {"access": {"key": name}}) == [f"access.key: expected {expected}, got {got}"]
+
+
+@pytest.mark.parametrize("access", [KEY, {"token": KEY}, {"key": [KEY]}, {"key": {KEY: 1}}])
+def test_a_key_in_a_wrong_place_under_access_is_not_repeated(tmp_path: Path, access: Any) -> None:
+    found = problems(tmp_path, None, {"access": access})
     assert len(found) == 1
     assert KEY not in found[0]
 

@@ -72,6 +72,50 @@ def test_a_servers_secret_is_asked_for_by_name(here: Checkout, hub: Hub, live: R
     assert here.run(*TINY, "--dry-run").code == 0
 
 
+LOCKED = """        if self.headers["Authorization"] != f"Bearer {os.environ['ACCESS_KEY']}":
+            self.send_error(401)
+            return
+        self.send(b'{"event_id": "1"}')"""
+
+
+@pytest.fixture
+def keyed(here: Checkout) -> Checkout:
+    """A checkout whose config has a key, and whose app asks for it."""
+    here.change("config/tiny.yaml", "access: {key: null}", "access: {key: ACCESS_KEY}")
+    here.change("app.py", """        self.send(b'{"event_id": "1"}')""", LOCKED)
+    return here
+
+
+def test_the_key_of_a_space_is_asked_for_by_name_set_and_used_to_ask_for_a_reply(
+    keyed: Checkout, hub: Hub, live: Repo
+) -> None:
+    said = keyed.run(*TINY, "--dry-run")
+    assert said.code == 2
+    assert (
+        "config/tiny.yaml: access.key: expected a secret 'ACCESS_KEY' of the Space, with the key that clients send, found "
+        "none. Deploy with --secret ACCESS_KEY\n"
+    ) in said.out
+    said = deployed(keyed, "--secret", "ACCESS_KEY=MINE", env={"MINE": "sk-4711\n"})
+    assert "  set secret ACCESS_KEY (value from the environment)\n" in said.out
+    assert live.secrets == {"ACCESS_KEY": "sk-4711"}
+    assert "owner/demo runs " in said.out
+    assert "sk-4711" not in said.out
+
+
+def test_a_space_whose_key_is_not_at_hand_is_deployed_and_not_taken_back(keyed: Checkout, hub: Hub, live: Repo) -> None:
+    live.secrets["ACCESS_KEY"] = "sk-4711"
+    for env in ({}, {"ACCESS_KEY": ""}, {"ACCESS_KEY": "sk-other"}):
+        keyed.write("config/notes.yaml", f"# {env}\n")
+        said = keyed.run(*TINY, env=env)
+        assert said.code == 1
+        assert said.err == (
+            f"owner/demo has {live.head.sha[:7]}, but could not be asked: status 401. If the config has access.key, export "
+            f"the Space's key under the name that it gives. It stays; ask it by hand: {hub.url}/spaces/owner/demo\n"
+        )
+    keyed.change("config/tiny.yaml", "title: Streamspace", "title: Renamed")
+    assert "owner/demo runs " in deployed(keyed, env={"ACCESS_KEY": "sk-4711"}).out
+
+
 def test_costs_sleep_and_visibility_are_in_the_plan(here: Checkout, hub: Hub) -> None:
     here.change("config/tiny.yaml", "hardware: cpu-basic", "hardware: cpu-upgrade")
     here.change("config/tiny.yaml", "sleep_minutes: null", "sleep_minutes: 30")

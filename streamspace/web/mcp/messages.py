@@ -31,9 +31,14 @@ class Refused(RequestError):
 
     def __init__(self, text: str, code: int = types.INVALID_REQUEST, request: types.RequestId | None = None) -> None:
         super().__init__(text)
-        self.response = JSONResponse(
-            {"jsonrpc": "2.0", "id": request, "error": {"code": code, "message": text}}, 400 if request is None else 200
-        )
+        self.response = error(text, 400 if request is None else 200, code, request)
+
+
+def error(
+    text: str, status: int, code: int = types.INVALID_REQUEST, request: types.RequestId | None = None
+) -> JSONResponse:
+    """An error of JSON-RPC."""
+    return JSONResponse({"jsonrpc": "2.0", "id": request, "error": {"code": code, "message": text}}, status)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import streamspace
+from streamspace.errors import AccessError
 from streamspace.reply.loader import Loader
-from streamspace.web import visitor
+from streamspace.web import access, visitor
 from streamspace.web.mcp import messages
 from streamspace.web.mcp.messages import Refused
 from streamspace.web.mcp.tool import Tool, refusal
@@ -57,6 +58,13 @@ class Mcp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
         request = Request(scope, receive)
+        try:
+            access.admit("mcp", request, self._loader)
+        except AccessError as error:
+            refused = messages.error(str(error), 401)
+            refused.headers.update(access.HEADERS)
+            await refused(scope, receive, send)
+            return
         if request.method != "POST":
             await PlainTextResponse(WORDS, 405, {"Allow": "POST"})(scope, receive, send)
             return

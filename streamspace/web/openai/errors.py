@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from streamspace.errors import (
+    AccessError,
     BusyError,
     ClosingError,
     GenerationError,
@@ -18,6 +19,7 @@ from streamspace.errors import (
     told,
 )
 from streamspace.reply.loader import RETRY_DELAY
+from streamspace.web import access
 
 PATHS = ("/v1", "/gradio_api/v1")
 PATIENCE = 60  # seconds that OpenAI's clients wait at most for another try
@@ -40,6 +42,7 @@ UNKNOWN_MODEL = Answer(404, INVALID, "model_not_found")
 CLOSING = Answer(503, SERVER, "server_shutting_down", wait=30)
 LOADING = Answer(503, SERVER, "model_loading", wait=5)
 ANSWERS: dict[type[Exception], Answer] = {  # the first that fits
+    AccessError: Answer(401, INVALID, "invalid_api_key"),
     RequestError: BAD,
     QuotaError: Answer(429, "insufficient_quota", "insufficient_quota"),
     GpuError: Answer(503, SERVER, wait=5),
@@ -86,6 +89,7 @@ def response(error: Exception) -> JSONResponse:
     """The answer to a request that failed before any of its reply was sent."""
     told, content = explain(error)
     headers = {"Retry-After": str(told.wait)} if told.wait else {}
+    headers |= access.HEADERS if told.status == 401 else {}
     if told.code == "insufficient_quota" or (told.wait or 0) > PATIENCE:
         headers["x-should-retry"] = "false"  # OpenAI's clients try each 429 again
     return JSONResponse(content, told.status, headers)

@@ -22,7 +22,7 @@ from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Replies
 from streamspace.reply.request import Caller
 from streamspace.repository import called
-from streamspace.web import visitor
+from streamspace.web import access
 from streamspace.web.openai import asked, errors, formats, images, schema
 from streamspace.web.openai.answer import Answer
 from streamspace.web.openai.errors import Refused
@@ -102,8 +102,8 @@ class OpenAI:
         A client that goes while ZeroGPU looks for a card is noticed after that: `spaces` asks Gradio's queue only.
         """
         LocalContext.request.set(request)  # type: ignore[arg-type]  # where `spaces` looks for the visitor
-        caller = visitor.caller("openai", request, self._loader.config)
         try:
+            caller = access.admit("openai", request, self._loader)
             with self._refusals(caller):
                 _check_type(request)
                 body = schema.read(kind, await request.body(), self._bounds)
