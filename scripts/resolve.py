@@ -67,12 +67,12 @@ def _wanted() -> Iterator[Wanted]:
 
 
 def _resolve(wanted: Wanted) -> subprocess.CompletedProcess[str]:
-    """uv's answer. Wheels only: building from source can be slow, or need tools that the Hub lacks."""
+    """uv's answer, for Debian 11 and newer. Wheels only: to build can be slow, or need tools that the Hub lacks."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as more:
         more.write("\n".join(wanted.added))
         more.flush()
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--only-binary", ":all:"]
-        command += ["--python-version", wanted.python, "--python-platform", "x86_64-manylinux_2_28"]
+        command += ["--python-version", wanted.python, "--python-platform", "x86_64-manylinux_2_31"]
         # The Hub takes torch from the ordinary index, whatever backend the Makefile chooses for this machine.
         env = {name: value for name, value in os.environ.items() if name != "UV_TORCH_BACKEND"}
         return subprocess.run([*command, str(wanted.file), more.name], capture_output=True, text=True, env=env)

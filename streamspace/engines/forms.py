@@ -110,7 +110,9 @@ def of(tokenizer: Any) -> Form:
 def openings(form: Form) -> dict[str, bool]:
     """The tokens that may begin what comes before an answer, or the answer; whether each begins reasoning alone."""
     fields = (form.template or {}).get("fields", {}).items()
-    found = [(FIELDS.get(name), tag) for name, field in fields for tag in _listed(field.get("open"))]
+    found: list[tuple[str | None, str]] = [
+        (FIELDS.get(name), tag) for name, field in fields for tag in _listed(field.get("open"))
+    ]
     found += [(row.kind, row.opening.replace(MARK, "")) for row in form.tags]
     first = [(kind, token[0]) for kind, tag in found if kind != "tool_call" and (token := TOKEN.match(tag))]
     return {token: all(kind == "reasoning" for kind, same in first if same == token) for _, token in first}

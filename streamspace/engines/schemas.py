@@ -64,7 +64,8 @@ def _hide(model: dict[str, Any], tokens: Mapping[str, int]) -> None:
     if "merges" in model:
         pairs = [each.split(" ") if isinstance(each, str) else each for each in model["merges"]]
         model["merges"] = [pair for pair in pairs if not names.keys() & {*pair, "".join(pair)}]
-    model["unk_token"] = names.get(model.get("unk_token"), model.get("unk_token"))
+    unknown = model.get("unk_token")
+    model["unk_token"] = names.get(unknown, unknown) if unknown else None
 
 
 def _unreadable(tokenizer: Any) -> str:
