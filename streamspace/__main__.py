@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    # Importing takes seconds, in which Ctrl-C would print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
 import functools
@@ -154,4 +160,6 @@ RUN: dict[str, options.Run] = {"check": check, "generate": generate, "card": sho
 RUN |= {name: functools.partial(_on_the_hub, name) for name in ("deploy", "status", "logs", "rollback", "remove")}
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # `main` says what to do next
     sys.exit(main())
