@@ -488,7 +488,7 @@ def test_an_endpoint_says_which_secret_it_needs() -> None:
 
 
 def test_a_key_says_which_secret_it_needs() -> None:
-    assert said(cards.from_config(config(access={"key": "ACCESS_KEY"}), "a.yaml")) == [
+    assert said(cards.from_config(config(access={"key": "ACCESS_KEY"}), "a.yaml", "cpu-basic")) == [
         "note: a.yaml: access.key: the Space needs a secret 'ACCESS_KEY' with the key that clients send. Deploy with "
         "--secret ACCESS_KEY"
     ]
