@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    # Importing takes seconds, in which Ctrl-C would print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
 import functools
@@ -25,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     130 and 141 are those of a shell for an interrupt and for a reader who has gone.
     """
-    parsed = options.parser(RUN).parse_args(arguments)
     try:
+        parsed = options.parser(RUN).parse_args(arguments)
         repository.require()
         secrets.check(set())
         code: int = parsed.run(parsed)
@@ -121,14 +127,15 @@ def new(asked: argparse.Namespace) -> int:
     from streamspace.new import command  # the Hub's client is imported only where it is needed
 
     path = command.new(asked, say)
+    if asked.deploy:  # which checks it first
+        command_line = ["deploy", asked.deploy, "--config", path.stem, *(f"--secret={each}" for each in asked.secret)]
+        say(f"next: python -m streamspace {' '.join(command_line)}")
+        return main(command_line)
     found = _about(str(path), True, "error")
     for finding in (each for each in found if each.severity != "note"):
         say(finding, sys.stderr if finding.severity == "error" else None)
     if findings.errors(found):
         return 2
-    secret = [f"--secret={each}" for each in asked.secret]
-    if asked.deploy:
-        return main(["deploy", asked.deploy, "--config", path.stem, *secret])
     needs = " --secret HF_TOKEN" if any("secret HF_TOKEN" in each.problem for each in found) else ""
     deploying = f"python -m streamspace deploy OWNER/NAME --config {path.stem}{needs}"
     say(f"next: make run CONFIG=config/{path.name}, or {deploying}")
@@ -153,4 +160,6 @@ RUN: dict[str, options.Run] = {"check": check, "generate": generate, "card": sho
 RUN |= {name: functools.partial(_on_the_hub, name) for name in ("deploy", "status", "logs", "rollback", "remove")}
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # `main` says what to do next
     sys.exit(main())

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import streamspace
+from streamspace.errors import UsageError
 
 Run: TypeAlias = Callable[[argparse.Namespace], int]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+PAGE = re.compile(r"^https?://(?:www\.)?huggingface\.co/spaces/|/$")
+UPPER = r"[A-Z][A-Z0-9_]*"  # anything else is not printed: it may be the value, passed by mistake
+
+
+def space(text: str) -> str:
+    """OWNER/NAME, also of the address of a Space's page. Raises UsageError."""
+    name = PAGE.sub("", text.strip())
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise UsageError(f"expected a Space as OWNER/NAME, got {text!r}")
+    return name
+
+
+def secret(text: str) -> str:
+    """NAME or NAME=VARIABLE. Raises UsageError."""
+    if not re.fullmatch(rf"{UPPER}(={UPPER})?", text):
+        raise UsageError("--secret: expected NAME or NAME=VARIABLE, an environment variable with the value")
+    return text
 
 
 def parser(run: Mapping[str, Run]) -> argparse.ArgumentParser:
@@ -48,8 +68,8 @@ def _add_new(commands: Commands, run: Run) -> None:
         "--hardware", metavar="NAME", help="where it has to fit (default: ZeroGPU first, then the smallest)"
     )
     making.add_argument("--force", action="store_true", help="replace the file if there is one")
-    making.add_argument("--deploy", metavar="OWNER/SPACE", help="deploy it to this Space afterwards")
-    making.add_argument("--secret", action="append", default=[], metavar="NAME[=VARIABLE]", help="passed on to deploy")
+    making.add_argument("--deploy", type=space, metavar="OWNER/SPACE", help="deploy it to this Space afterwards")
+    _add_secret(making.add_argument, "passed on to deploy")
     making.set_defaults(run=run)
 
 
@@ -63,7 +83,7 @@ def _add_hub_commands(commands: Commands, run: Mapping[str, Run]) -> None:
     }
     added = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
     for name, command in added.items():
-        command.add_argument("space", metavar="OWNER/NAME", help="the Space")
+        command.add_argument("space", type=space, metavar="OWNER/NAME", help="the Space, or the address of its page")
         command.set_defaults(run=run[name])
     for name in ("deploy", "rollback"):
         added[name].add_argument(
@@ -84,10 +104,13 @@ def _add_deploy_options(add: Callable[..., object]) -> None:
     add("--config", metavar="CONFIG", help="a path or a name in config/ (default: $SPACE_CONFIG, else default)")
     add("--hardware", metavar="NAME", help="override the config's card.hardware")
     add("--private", action="store_true", help="make the Space private")
-    secret = "set a secret to the value of the environment variable of that name, or of VARIABLE; repeatable"  # noqa: S105
-    add("--secret", action="append", default=[], metavar="NAME[=VARIABLE]", help=secret)
+    _add_secret(add, "set a secret to the value of the environment variable of that name, or of VARIABLE; repeatable")
     add("--replace-secrets", action="store_true", help="also set secrets that are already set")
     add("--variable", action="append", default=[], metavar="NAME=VALUE", help="set a public variable; repeatable")
     add("--tune", action="store_true", help="write the measured speed into the config, for the next deploy")
     add("--anyway", action="store_true", help="deploy although the checks found errors")
     add("--dry-run", action="store_true", help="print the plan without applying it")
+
+
+def _add_secret(add: Callable[..., object], text: str) -> None:
+    add("--secret", type=secret, action="append", default=[], metavar="NAME[=VARIABLE]", help=text)

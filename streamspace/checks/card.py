@@ -16,15 +16,16 @@ REFERENCE = "https://huggingface.co/docs/hub/spaces-config-reference"
 REQUIRED = ["title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "app_file"]
 
 
-def from_config(config: Config, where: str) -> Iterator[Finding]:
-    """Checks of the config's `card` that the types don't cover."""
-    if config.card.hardware not in HARDWARE:
-        near = difflib.get_close_matches(config.card.hardware, HARDWARE, n=1)
+def from_config(config: Config, where: str, hardware: str) -> Iterator[Finding]:
+    """Checks of the config's `card` that the types don't cover; a deploy may ask for other hardware than the card's."""
+    if hardware not in HARDWARE:
+        near = difflib.get_close_matches(hardware, HARDWARE, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        problem = f"card.hardware: expected hardware that the Hub rents, got {config.card.hardware!r}{hint}"
+        key = "card.hardware" if hardware == config.card.hardware else "--hardware"
+        problem = f"{key}: expected hardware that the Hub rents, got {hardware!r}{hint}"
         yield Finding("error", where, problem, f"One of: {', '.join(HARDWARE)}")
-    if config.card.sleep_minutes and config.card.hardware in FREE:
-        problem = f"card.sleep_minutes: expected null on {config.card.hardware}, which sleeps by the Hub's own rule"
+    if config.card.sleep_minutes and hardware in FREE:
+        problem = f"card.sleep_minutes: expected null on {hardware}, which sleeps by the Hub's own rule"
         yield Finding("warning", where, f"{problem}, got {config.card.sleep_minutes}")
     for key, (name, holds) in config.needed().items():
         problem = f"{key}: the Space needs a secret {name!r} with {holds}"

@@ -28,7 +28,7 @@ def findings(config: Config, path: Path, hardware: str | None = None, lacking: S
 
 def _findings(config: Config, path: Path, hardware: str, lacking: Severity) -> Iterator[Finding]:
     where = configfile.typed(path)
-    yield from cards.from_config(config, where)
+    yield from cards.from_config(config, where, hardware)
     yield from stale.findings(config, path, where)
     wanted = requirements.read()
     yield from packages.pins(hardware, wanted)

@@ -92,6 +92,7 @@ WORDS = (  # PyYAML's, in part, and what they come from
      "quotes"),
     (r"block end.*, but found '<scalar>'", "text after the end of a value: does it need quotes?"),
     (r"expected <block end>|expected '<document start>'", "an indentation that no line above has"),
+    (r"but found another document", "a second document: a config file is one, with nothing after a line ---"),
     (r"could not find expected ':'", "a line without a colon after its key"),
     (r"unexpected end of stream|while scanning a quoted scalar", "a quote that isn't closed"),
     (r"expected ',' or '[\]}]'", "a list or mapping in brackets that isn't closed, or lacks a comma"),

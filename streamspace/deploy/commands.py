@@ -23,7 +23,6 @@ from streamspace.model.files import UNWANTED, WANTED
 
 Say = Callable[[str], None]
 NAME = r"[A-Za-z_]\w*"
-UPPER = r"[A-Z][A-Z0-9_]*"  # anything else is not printed: it may be the value, passed by mistake
 
 
 def deploy(options: argparse.Namespace, say: Say) -> int:
@@ -131,10 +130,7 @@ def _variables(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _secrets(texts: Sequence[str]) -> dict[str, str]:
-    """NAME or NAME=VARIABLE as a mapping from secrets to environment variables. Raises UsageError."""
-    for text in texts:
-        if not re.fullmatch(rf"{UPPER}(={UPPER})?", text):
-            raise UsageError("--secret: expected NAME or NAME=VARIABLE, an environment variable with the value")
+    """NAME or NAME=VARIABLE as a mapping from secrets to environment variables."""
     return {name: source or name for name, _, source in (text.partition("=") for text in texts)}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi
@@ -16,7 +15,7 @@ from huggingface_hub.utils import disable_progress_bars
 from streamspace.deploy.excerpt import headline
 from streamspace.deploy.plan import KEPT, Plan
 from streamspace.deploy.state import Commit, Remote, Runtime
-from streamspace.errors import DeployError, UsageError
+from streamspace.errors import DeployError
 from streamspace.hub.errors import hub_errors, permitted
 from streamspace.hub.upload import File
 
@@ -27,8 +26,6 @@ class Space:
     """The Space `owner/name`, through huggingface_hub."""
 
     def __init__(self, name: str, api: HfApi | None = None) -> None:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-            raise UsageError(f"expected a Space as OWNER/NAME, got {name!r}")
         self.name = name
         self.api = api or HfApi()
         disable_progress_bars()

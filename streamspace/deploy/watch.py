@@ -19,6 +19,8 @@ LEAST, MOST = 0.5, 5.0  # seconds between polls; builds take minutes, starts tak
 class Watched(Protocol):
     """The part of Space that this module uses."""
 
+    name: str
+
     def runtime(self) -> Runtime:
         """The Space's current runtime."""
 
@@ -58,6 +60,6 @@ def until_live(
         if waited > timeout:
             raise DeployError(
                 f"The Space is still at {stage} after {timeout:.0f} s. Wait longer with --timeout, or read the log: "
-                "python -m streamspace logs --build"
+                f"python -m streamspace logs {space.name}{' --build' if 'BUILDING' in stage else ''}"
             )
         sleep(min(MOST, LEAST + waited / 20))

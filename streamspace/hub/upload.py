@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
@@ -63,8 +64,11 @@ def files(config: Config, path: Path, model_files: Sequence[str] = (), space: st
 
 
 def left_out(config: Config, path: Path) -> dict[str, str]:
-    """The files of the allow-list that are not uploaded, and why."""
-    return {name: reason for name, reason in _entries(config) if reason and name != config_path(path)}
+    """The files of the allow-list that are not uploaded, and why. No untracked config of another Space is missed."""
+    return {
+        name: reason for name, reason in _entries(config)
+        if reason and name != config_path(path) and not (reason == UNTRACKED and fnmatch(name, "config/*.yaml"))
+    }  # fmt: skip
 
 
 def config_path(path: Path) -> str:

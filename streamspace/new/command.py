@@ -72,8 +72,8 @@ def _path(name: str, force: bool) -> Path:
     path = configfile.FOLDER / f"{name.removesuffix('.yaml')}.yaml"
     if path.exists() and not force:
         raise UsageError(
-            f"config/{path.name}: expected no such file, found one. Write another with --name NAME, or replace it with "
-            "--force"
+            f"config/{path.name}: expected no such file, found one. Deploy it as it is (deploy OWNER/NAME --config "
+            f"{path.stem}), write another with --name NAME, or replace it with --force"
         )
     return path
 

@@ -81,7 +81,7 @@ def test_the_hub_adds_its_own_requirements_and_zerogpu_its_own_versions_of_two()
 
 
 def test_hardware_that_is_not_rented_is_an_error_with_the_nearest_name() -> None:
-    (found,) = cards.from_config(config(card__hardware="zero-gpu"), "config/tiny.yaml")
+    (found,) = cards.from_config(config(card__hardware="zero-gpu"), "config/tiny.yaml", "zero-gpu")
     assert str(found).startswith(
         "config/tiny.yaml: card.hardware: expected hardware that the Hub rents, got 'zero-gpu'; did you mean "
         "'zero-a10g'? One of: cpu-basic, "
@@ -89,7 +89,7 @@ def test_hardware_that_is_not_rented_is_an_error_with_the_nearest_name() -> None
 
 
 def test_letters_are_no_emoji() -> None:
-    assert said(cards.from_config(config(card__emoji=":rocket:"), "a.yaml")) == [
+    assert said(cards.from_config(config(card__emoji=":rocket:"), "a.yaml", "cpu-basic")) == [
         "a.yaml: card.emoji: expected one emoji, got ':rocket:'"
     ]
 
@@ -481,14 +481,14 @@ def test_the_card_command_prints_and_writes(tmp_path: Path) -> None:
 
 
 def test_an_endpoint_says_which_secret_it_needs() -> None:
-    assert said(cards.from_config(config(endpoint={}), "a.yaml")) == [
+    assert said(cards.from_config(config(endpoint={}), "a.yaml", "cpu-basic")) == [
         "note: a.yaml: endpoint.secret: the Space needs a secret 'ENDPOINT_KEY' with the server's key. Deploy with --secret "
         "ENDPOINT_KEY"
     ]
 
 
 def test_a_key_says_which_secret_it_needs() -> None:
-    assert said(cards.from_config(config(access={"key": "ACCESS_KEY"}), "a.yaml")) == [
+    assert said(cards.from_config(config(access={"key": "ACCESS_KEY"}), "a.yaml", "cpu-basic")) == [
         "note: a.yaml: access.key: the Space needs a secret 'ACCESS_KEY' with the key that clients send. Deploy with "
         "--secret ACCESS_KEY"
     ]

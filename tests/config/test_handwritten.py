@@ -26,6 +26,7 @@ CASES = [
     ("  id: Qwen/Qwen3-4B-Instruct-2507", "  id: it's: mine", "a colon that begins no value: the line is indented wrongly, or its text needs quotes"),
     ("  id: Qwen/Qwen3-4B-Instruct-2507", "  id: 'mine", None),
     ("tags: [streaming, text-generation]", "tags: [streaming, text-generation", "a list or mapping in brackets that isn't closed, or lacks a comma"),
+    ("gpu:", "---\ngpu:", "a second document: a config file is one, with nothing after a line ---"),
     ("  id: Qwen/Qwen3-4B-Instruct-2507", "  id: @mine", "a character that begins no value: put quotes around it"),
 ]  # fmt: skip
 VALUES = [

@@ -43,10 +43,27 @@ def test_a_variable_that_looks_like_a_secret_is_refused_unread(here: Checkout) -
     )  # fmt: skip
 
 
+def test_a_space_can_be_named_by_the_address_of_its_page(here: Checkout, live: Repo) -> None:
+    assert here.run("status", "https://huggingface.co/spaces/owner/demo/").out.startswith("owner/demo: RUNNING")
+
+
+def test_hardware_that_the_command_asks_for_is_checked_as_the_cards_is(here: Checkout) -> None:
+    said = here.run(*TINY, "--hardware", "cpu-uprade")
+    assert (said.code, said.err) == (2, "")
+    assert said.out.startswith(
+        "config/tiny.yaml: --hardware: expected hardware that the Hub rents, got 'cpu-uprade'; did you mean 'cpu-upgrade'? "
+        "One of: cpu-basic, "
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["status", "demo"], "expected a Space as OWNER/NAME, got 'demo'"),
+        (
+            ["logs", "https://huggingface.co/a/b/c"],
+            "expected a Space as OWNER/NAME, got 'https://huggingface.co/a/b/c'",
+        ),
         ([*TINY, "--secret", "1="], "--secret: expected NAME or NAME=VARIABLE, an environment variable with the value"),
         ([*TINY, "--variable", "KEY"], "--variable: expected NAME=VALUE, got 'KEY'"),
         (

@@ -161,7 +161,7 @@ class Scripted:
     """A Space that goes through states, and stays at the last."""
 
     def __init__(self, *states: Runtime) -> None:
-        self.states = list(states)
+        self.states, self.name = list(states), "owner/demo"
 
     def runtime(self) -> Runtime:
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
@@ -193,8 +193,11 @@ def test_waiting_too_long_says_where_to_look() -> None:
         watch.until_live(space, PUSHED, lambda _: None, 0, sleep=lambda _: None)
     assert str(caught.value) == (
         "The Space is still at BUILDING after 0 s. Wait longer with --timeout, or read the log: "
-        "python -m streamspace logs --build"
+        "python -m streamspace logs owner/demo --build"
     )
+    space = Scripted(Runtime("APP_STARTING", PUSHED, None, ""))
+    with pytest.raises(DeployError, match=r"logs owner/demo$"):
+        watch.until_live(space, PUSHED, lambda _: None, 0, sleep=lambda _: None)
 
 
 def test_the_last_tracebacks_error_comes_first_and_then_its_calls() -> None:

@@ -69,10 +69,42 @@ def test_a_file_that_is_there_is_replaced_only_by_force(here: Checkout, hub: Hub
     add(hub, QWEN)
     here.write("config/mine.yaml", "mine")
     assert refused(here, QWEN, "--name", "mine") == (
-        "config/mine.yaml: expected no such file, found one. Write another with --name NAME, or replace it with --force\n"
+        "config/mine.yaml: expected no such file, found one. Deploy it as it is (deploy OWNER/NAME --config mine), write "
+        "another with --name NAME, or replace it with --force\n"
     )
     assert here.run("new", QWEN, "--name", "mine", "--force").code == 0
     assert "id: Qwen/Qwen3-8B" in (here.folder / "config/mine.yaml").read_text("utf-8")
+
+
+def test_it_deploys_what_it_wrote_and_says_by_which_command(here: Checkout, hub: Hub) -> None:
+    add(hub, "Qwen/Qwen3-30B-A3B")
+    said = here.run(
+        "new", "Qwen/Qwen3-30B-A3B", "--name", "moe", "--deploy", "https://huggingface.co/spaces/owner/moe/"
+    )
+    assert (said.code, said.err) == (0, "")
+    assert "\nnext: python -m streamspace deploy owner/moe --config moe\n" in said.out
+    assert said.out.count("this Space takes xlarge") == 1  # one check, that of the deploy
+    assert "\nowner/moe runs " in said.out
+    assert (
+        here.run("deploy", "owner/moe", "--config", "moe").out.splitlines()[-1].startswith("unchanged: nothing to do")
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--deploy", "demo"], "expected a Space as OWNER/NAME, got 'demo'"),
+        (
+            ["--deploy", "owner/demo", "--secret", "hf_value"],
+            "--secret: expected NAME or NAME=VARIABLE, an environment variable with the value",
+        ),
+    ],
+)
+def test_what_a_deploy_would_refuse_is_refused_before_anything_is_written(
+    here: Checkout, hub: Hub, more: list[str], said: str
+) -> None:
+    add(hub, QWEN)
+    assert refused(here, QWEN, *more) == f"{said}\n"
 
 
 @pytest.mark.parametrize(

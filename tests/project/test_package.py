@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,3 +101,19 @@ def test_an_editable_install_works_on_the_repository_in_the_current_folder(tmp_p
 
 def test_a_checkout_is_read_from_every_folder(tmp_path: Path) -> None:
     assert run(ROOT, tmp_path, "card", "tiny").returncode == 0
+
+
+def test_ctrl_c_while_the_command_is_still_being_imported_prints_nothing() -> None:
+    code = """if True:
+        import os, runpy, signal, sys
+        class Interrupt:
+            def find_spec(self, name, *_):
+                if name == "pydantic":
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Interrupt())
+        runpy.run_module("streamspace", run_name="__main__", alter_sys=True)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
