@@ -84,7 +84,7 @@ def _main() -> None:
     """The process of a trial: prints what is wrong with a schema."""
     limit(CPU_SECONDS)
     wrong, told = LLMatcher.validate_grammar_with_warnings(_grammar(sys.stdin.read()), limits=LIMITS)
-    print(json.dumps(clean(told[0])[:300] if wrong else ""))  # noqa: T201
+    print(json.dumps(" ".join(clean(told[0]).split())[:300] if wrong else ""))  # noqa: T201
 
 
 if __name__ == "__main__":
