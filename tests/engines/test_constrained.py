@@ -110,7 +110,6 @@ def followed(events: list[Event], schema: Schema) -> Any:
 @settings(max_examples=12, deadline=None)
 @given(schema=bounded, seed=st.integers(0, 2**31))
 def test_each_sample_follows_its_schema(engine: Any, tiny: Any, schema: Schema, seed: int) -> None:
-    assert schemas.problem(json.dumps(schema), tiny.tokenizer) == ""
     followed(write(engine, constrained(tiny, schema, seed)), schema)
 
 
