@@ -91,7 +91,7 @@ class Recorder(Loader):
     """Keeps the requests that reach it, and replies with nothing."""
 
     def __init__(self) -> None:
-        self.config = CONFIG
+        super().__init__(CONFIG, lambda config, _: pytest.fail("nothing is loaded"))
         self.requests: list[ChatRequest | CompletionRequest] = []
 
     async def _nothing(self, request: ChatRequest | CompletionRequest) -> Any:

@@ -35,7 +35,7 @@ BREAKING = {
     "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n": "2:8: expected YAML, got the alias *a, where the value itself is expected",
     "a: b\nc: \0\n": "2:4: expected YAML, got the character U+0000",
     "a: \x1b[31m\n": "1:4: expected YAML, got the character U+001B",
-    "a: 1\n---\nb: 2\n": "2:1: expected YAML, got but found another document",
+    "a: 1\n---\nb: 2\n": "2:1: expected YAML, got a second document: a config file is one, with nothing after a line ---",
     "a: " + "x" * 200_000: " expected at most 200 kB, got 200 kB",
 }  # fmt: skip
 

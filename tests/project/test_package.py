@@ -106,6 +106,7 @@ def test_a_checkout_is_read_from_every_folder(tmp_path: Path) -> None:
 def test_ctrl_c_while_the_command_is_still_being_imported_prints_nothing() -> None:
     code = """if True:
         import os, runpy, signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background program ignores it
         class Interrupt:
             def find_spec(self, name, *_):
                 if name == "pydantic":
