@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from streamspace.engines import forms, schemas
+from streamspace.engines import forms
 from streamspace.engines.forms import Form
 from streamspace.engines.reply import Reply
 from streamspace.i18n import t
@@ -30,13 +30,17 @@ class Constraint(LogitsProcessor):
     """
 
     def __init__(self, schema: str, reply: Reply, tokenizer: Any, form: Form) -> None:
+        from streamspace.engines import schemas  # here: few replies follow one
+
         self._reply = reply
         self._matcher = schemas.matcher(schema, tokenizer)
         self._vocabulary = schemas.vocabulary(tokenizer)
         self._bits = torch.zeros((self._vocabulary.vocab_size + 31) // 32, dtype=torch.int32)
         self._ends = list(reply.end_tokens)
         added = {token.content: id_ for id_, token in tokenizer.added_tokens_decoder.items()}
-        self._no_text = [*added.values(), *self._vocabulary.eos_tokens]
+        self._text = torch.ones(self._bits.numel() * 32, dtype=torch.bool)  # of each token: whether it may be in a text
+        self._text[[id_ for id_ in (*added.values(), *self._vocabulary.eos_tokens) if id_ < len(self._text)]] = False
+        self._places = torch.arange(32, dtype=torch.int32)
         self._openings = {added[token]: thoughts for token, thoughts in forms.openings(form).items() if token in added}
         self._masked = False  # whether the last token was chosen under the mask
         self._begun = False
@@ -60,7 +64,7 @@ class Constraint(LogitsProcessor):
             return scores
         if not self._begun and self._reply.answer:  # the end of a tag and the beginning of the answer were one token
             self._follow(self._vocabulary.tokenize_str(self._reply.answer))
-        allowed = self._allowed(scores.shape[-1], int(scores.argmax()))
+        allowed = self._allowed(scores)
         if self._matcher.is_error():
             self._reply.fail(t("error.schema"))
         elif self._matcher.is_stopped():
@@ -81,18 +85,17 @@ class Constraint(LogitsProcessor):
             self._reply.only_answer()
         self._matcher.consume_tokens(tokens)
 
-    def _allowed(self, width: int, likeliest: int) -> torch.Tensor:
-        """Whether each token may come next, shape (`width`,); there may be more scores than tokens.
+    def _allowed(self, scores: torch.Tensor) -> torch.Tensor:
+        """Whether each token may come next, shape (vocabulary,); there may be more scores than tokens.
 
         Another part is begun only where the model would do that: other tokens being forbidden doesn't make it think.
         """
         self._matcher.unsafe_compute_mask_ptr(self._bits.data_ptr(), self._bits.numel() * self._bits.element_size())
-        bits = (self._bits.unsqueeze(1) >> torch.arange(32, dtype=torch.int32)) & 1
-        allowed = torch.zeros(width, dtype=torch.bool)
-        known = min(width, bits.numel())
-        allowed[:known] = bits.flatten()[:known].bool()
-        allowed[[each for each in self._no_text if each < width]] = False
+        bits = ((self._bits.unsqueeze(1) >> self._places) & 1).flatten().bool() & self._text
+        allowed = torch.zeros(scores.shape[-1], dtype=torch.bool)
+        known = min(len(allowed), len(bits))
+        allowed[:known] = bits[:known]
         allowed[self._ends] = self._matcher.is_accepting()
-        if not self._begun and likeliest in self._openings:
+        if not self._begun and (likeliest := int(scores.argmax())) in self._openings:
             allowed[likeliest] = not (self._thought and self._openings[likeliest])
         return allowed

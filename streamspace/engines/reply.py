@@ -40,11 +40,10 @@ class Reply:
         self.tokens = 0
         self.prompt_tokens = len(request.prompt)
         self.reused_tokens = 0
-        self.answer = ""
-        """What there is of the answer, without what is held back."""
+        self.end_tokens = end_tokens
+        self._answer: list[str] = []
         self._stop = stop
         self._decoder = decoder
-        self.end_tokens = end_tokens
         self._parser = parser
         self._stop_strings = StopStrings(request.sampling.stop)
         self._queue: queue.Queue[Event | None] = queue.Queue(bound)
@@ -56,6 +55,11 @@ class Reply:
     def begun(self) -> bool:
         """Whether the first token has come."""
         return self._first > 0
+
+    @property
+    def answer(self) -> str:
+        """What there is of the answer, without what is held back."""
+        return "".join(self._answer)
 
     @property
     def kind(self) -> str | None:
@@ -166,7 +170,7 @@ class Reply:
 
     def _put_text(self, text: str) -> None:
         if text:
-            self.answer += text
+            self._answer.append(text)
             self._put(TextDelta(text, self.tokens))
 
     def _finish(self, reason: Reason) -> None:
