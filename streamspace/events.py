@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamspace.sampling import SamplingParams
+from streamspace.tools import Call, Tools
 
 Reason = Literal["stop", "length", "cancelled", "timeout"]
 Phase = Literal["loading", "waiting", "prefill", "decode"]
@@ -22,11 +23,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a conversation, for an engine that has the chat template elsewhere."""
+    """One message of a conversation, for an engine that has the chat template elsewhere.
 
-    role: Literal["system", "user", "assistant"]
+    `calls` are those that the model asked for, or the one whose result a message of the role "tool" is.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
     reasoning_content: str = ""
+    calls: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Request:
     `prompt` holds the token ids, or `messages` the conversation, as the engine takes it. With `continues` the reply has
     begun in them and goes on from there. `begins` is the kind of part that it begins or goes on with; with None it is
     raw text, and isn't taken apart. `thinking` is what a server with the chat template is told of it, if anything.
+    `tools` is what it may call, for a server that shows them to the model itself.
     `time_limit` is how long the model may write before it ends with the reason "timeout"; None is no limit.
     `tensors` is what the model takes beside the prompt: nothing in a conversation of text.
     Replies to one `visitor` may share what the model has read, which shows in their speed; one without shares nothing.
@@ -64,6 +70,7 @@ class Request:
     thinking: str = ""
     tensors: tuple[Tensor, ...] = ()
     visitor: str = ""
+    tools: Tools | None = None
 
 
 @dataclass(frozen=True)

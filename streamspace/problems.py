@@ -5,6 +5,7 @@ The values are checked by pydantic's schemas; where a problem is reported, and h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -61,13 +62,13 @@ def say(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else repr(value)[:60]
 
 
-def path(location: tuple[int | str, ...]) -> str:
-    """As `messages[0].content`: pydantic has the kind of each message and part in it as well."""
-    written, after_index = "", False
-    for name in location:
+def path(location: tuple[int | str, ...], kinds: Sequence[str] = ()) -> str:
+    """As `messages[0].content`: pydantic has the kind of each entry in it as well, for lists of these names."""
+    written, of_kinds = "", False
+    for before, name in zip((None, *location), location, strict=False):
         if isinstance(name, int):
             written += f"[{name}]"
-        elif not after_index:
+            of_kinds = before in kinds
+        elif not (of_kinds and isinstance(before, int)):
             written += f".{name}" if written else name
-        after_index = isinstance(name, int)
     return written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -148,6 +149,7 @@ class _Reader:
         self._reply = reply
         self._reason: Reason | None = None
         self._kind = kind  # of the last text, where the server tells
+        self._calls: dict[int, dict[str, str]] = {}  # as far as they have come, by their place in the reply
 
     def take(self, chunk: Any) -> bool:
         """Takes one chunk of the stream; False when a stop string has come, and the rest is of no interest."""
@@ -166,17 +168,23 @@ class _Reader:
         """The stream is over. Raises EOFError when it broke off."""
         if self._reason is None:
             raise EOFError("the connection ended before the reply did")
+        if self._calls:
+            self._reply.add_text(json.dumps(list(self._calls.values()), ensure_ascii=False), "tool_call")
         self._reply.finish(self._reason)
 
     def _add(self, delta: Any) -> None:
         reasoning = getattr(delta, "reasoning_content", None) or delta.reasoning
-        self._reply.tokens += bool(reasoning or delta.content)
+        self._reply.tokens += bool(reasoning or delta.content or delta.tool_calls)
         if reasoning:
             self._part("reasoning", reasoning)
         if delta.content and self._kind:
             self._part("answer", delta.content)
         elif delta.content:
             self._reply.add_text(delta.content)
+        for piece in delta.tool_calls or ():
+            call = self._calls.setdefault(piece.index, {"name": "", "arguments": ""})
+            call["name"] += piece.function.name or ""
+            call["arguments"] += piece.function.arguments or ""
 
     def _part(self, kind: Kind, text: str) -> None:
         """Adds to a part of the reply; space at its beginning is the template's."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from streamspace.events import Request
+from streamspace.events import Message, Request
 from streamspace.sampling import ANY_OBJECT, PARAMETERS
+from streamspace.tools import Tools
 
 
 def payload(request: Request, model: str) -> dict[str, Any]:
@@ -19,15 +20,34 @@ def payload(request: Request, model: str) -> dict[str, Any]:
     if request.thinking:
         extra |= _thinking(request.thinking)
     return {
-        "messages": [{name: value for name, value in vars(each).items() if value} for each in request.messages],
+        "messages": [message(each) for each in request.messages],
         "model": model,
         **{each.endpoint: value for each, value in values if each.endpoint},
         "seed": sampling.seed,
         "stop": list(sampling.stop[:4]) or None,  # most servers take four; `StopStrings` sees to them all
         "stream_options": {"include_usage": True},
-        "response_format": _format(sampling.grammar),
+        **(_offer(request.tools) if request.tools else {"response_format": _format(sampling.grammar)}),
         "extra_body": extra or None,
     }
+
+
+def message(told: Message) -> dict[str, Any]:
+    """A message as these servers take it."""
+    named = {"role": told.role, "content": told.content}
+    named |= {"reasoning_content": told.reasoning_content} if told.reasoning_content else {}
+    if told.role == "tool":
+        return {**named, "tool_call_id": told.calls[0].id}
+    calls = [
+        {"type": "function", "id": each.id, "function": {"name": each.name, "arguments": each.arguments}}
+        for each in told.calls
+    ]
+    return {**named, "tool_calls": calls} if calls else named
+
+
+def _offer(tools: Tools) -> dict[str, Any]:
+    choice: Any = "required" if tools.required else "auto"
+    choice = {"type": "function", "function": {"name": tools.only}} if tools.only else choice
+    return {"tools": tools.listed, "tool_choice": choice}
 
 
 def _format(grammar: str) -> dict[str, Any] | None:

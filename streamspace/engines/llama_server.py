@@ -21,12 +21,13 @@ from typing import Any
 
 from streamspace import gguf
 from streamspace.config.types import Config
-from streamspace.engines import canonical
+from streamspace.engines import canonical, endpoint_payload
 from streamspace.engines.engine import GgufFile
 from streamspace.errors import GenerationError, ModelError, first_line
 from streamspace.events import Kind, Message, Part, Request
 from streamspace.i18n import t
 from streamspace.repository import ROOT
+from streamspace.tools import Tools, everywhere
 
 log = logging.getLogger(__name__)
 SILENT = 0  # the log's level: llama.cpp would log parts of replies, and says its errors in its answers
@@ -64,9 +65,9 @@ class LlamaServer:
         self.address: str = self._server.listening_address
         log.info("Model %s: %s, context window %d tokens", config.model.id, file.name, self.window)
 
-    def count(self, messages: Sequence[Message]) -> int:
+    def count(self, messages: Sequence[Message], tools: Tools | None = None) -> int:
         """The tokens of a prompt of these messages. Raises GenerationError."""
-        content = {"messages": [self._message(each) for each in messages]}
+        content = {"messages": [self._message(each) for each in messages], **self._offered(tools)}
         return int(self._ask("/v1/chat/completions/input_tokens", content)["input_tokens"])
 
     def render(self, variables: Mapping[str, object]) -> str:
@@ -86,7 +87,7 @@ class LlamaServer:
         messages = [self._message(each) for each in request.messages]
         if request.continues:
             messages[-1] = self._begun(request.messages[-1], request.begins)
-        return {**payload, "messages": messages, "extra_body": extra}
+        return {**payload, "messages": messages, **self._offered(request.tools), "extra_body": extra}
 
     def close(self) -> None:
         """Ends the server; replies that are being written fail."""
@@ -102,8 +103,15 @@ class LlamaServer:
         except urllib.error.HTTPError as error:
             raise GenerationError(t("error.server_refused", status=error.code)) from error
 
-    def _message(self, message: Message) -> dict[str, str]:
-        return {"role": message.role, "content": self._plain(message.reasoning_content + message.content)}
+    def _message(self, message: Message) -> dict[str, Any]:
+        told = endpoint_payload.message(message)
+        if not message.calls:
+            told = {"role": message.role, "content": message.reasoning_content + message.content}
+        plain: dict[str, Any] = everywhere(told, self._plain)
+        return plain
+
+    def _offered(self, tools: Tools | None) -> dict[str, Any]:
+        return {"tools": everywhere(tools.listed, self._plain)} if tools else {}
 
     def _begun(self, message: Message, begins: Kind | None) -> dict[str, str]:
         """A reply to go on from. llama.cpp puts thoughts between the template's tags as they are."""

@@ -4,51 +4,23 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from streamspace.engines import forms
 from streamspace.engines.canonical import of_kind
-from streamspace.errors import RequestError
-from streamspace.events import Kind, Message, Part, Request, Tensor
+from streamspace.errors import RequestError, first_line
+from streamspace.events import Kind, Part, Tensor
 from streamspace.i18n import t
 from streamspace.model.template_trial import limited
 from streamspace.model.thinking import Choice, Thinking, find
+from streamspace.prompt.calling import TemplateCalling
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
-from streamspace.sampling import SamplingParams
+from streamspace.prompt.prompt import Prompt
+from streamspace.tools import Tools, everywhere
 from streamspace.trial import Endless
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """Token ids ready for the model, or the messages for one that has its tokenizer elsewhere.
-
-    `dropped_messages` counts the oldest messages that were left out to fit. `begins`, `continues` and `thinking` are
-    the request's. `tensors` are the images' pixels; `dropped_images` counts the images that were left out.
-    """
-
-    ids: tuple[int, ...]
-    dropped_messages: int = 0
-    begins: Kind | None = None
-    continues: bool = False
-    messages: tuple[Message, ...] = ()
-    thinking: str = ""
-    tensors: tuple[Tensor, ...] = ()
-    dropped_images: int = 0
-
-    def request(self, sampling: SamplingParams) -> Request:
-        """What the engine is asked."""
-        return Request(
-            prompt=self.ids,
-            sampling=sampling,
-            continues=self.continues,
-            begins=self.begins,
-            messages=self.messages,
-            thinking=self.thinking,
-            tensors=self.tensors,
-        )
 
 
 class PromptBuilder:
@@ -60,6 +32,9 @@ class PromptBuilder:
         self._most = most_tokens
         self._control = ControlTokens(tokenizer)
         self._form = forms.of(tokenizer)
+        self.calling = TemplateCalling(
+            tokenizer, self._form, lambda messages, **also: self._render(messages, Choice(also))
+        )
         has_template = bool(tokenizer.chat_template)
         self._folds_system = has_template and not self._knows_system()
         self.thinking = find(str(tokenizer.chat_template), self._probe, thinking) if has_template else Thinking()
@@ -77,15 +52,23 @@ class PromptBuilder:
         return Prompt(ids)
 
     def chat(
-        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: object = None, begun: Sequence[Part] = ()
+        self,
+        system: str,
+        turns: Sequence[Turn],
+        new_tokens: int,
+        thinking: object = None,
+        begun: Sequence[Part] = (),
+        tools: Tools | None = None,
     ) -> Prompt:
-        """A conversation that ends with the user's turn, and the reply as far as it has `begun` where it is to go on.
+        """A conversation, with the reply as far as it has `begun` where it is to go on; `tools` is what it may call.
 
         The oldest turns are left out until the rest fits into the context window beside `new_tokens`. Raises
-        RequestError when the last turn alone is too long, or for a choice of thinking that the model hasn't.
+        RequestError when the last question alone is too long, or for a choice of thinking that the model hasn't.
         """
         budget = self._budget(new_tokens)
         choice = self.thinking.choices.get(self.thinking.choose(thinking), Choice())
+        if tools:
+            choice = replace(choice, variables={**choice.variables, "tools": everywhere(tools.listed, self._safe)})
         later = [index for index, turn in enumerate(turns) if turn.role == "user"][1:]
 
         def encode(start: int) -> Prompt:
@@ -141,11 +124,14 @@ class PromptBuilder:
 
     def _messages(self, system: str, turns: Sequence[Turn]) -> list[dict[str, Any]]:
         if not system.strip():
-            return [self._message(turn.role, turn.text, len(turn.images)) for turn in turns]
+            return [self._turn(turn) for turn in turns]
         if self._folds_system:
             first = replace(turns[0], text=f"{system}\n\n{turns[0].text}")
             return self._messages("", [first, *turns[1:]])
         return [self._message("system", system), *self._messages("", turns)]
+
+    def _turn(self, turn: Turn) -> dict[str, Any]:
+        return self._message(turn.role, turn.text, len(turn.images)) | everywhere(turn.of_calls(), self._safe)
 
     def _message(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
         """A message in the form that the chat template reads."""
@@ -159,18 +145,15 @@ class PromptBuilder:
         self, messages: list[dict[str, Any]], choice: Choice | None = None, continued: bool | str = False
     ) -> str:
         """The conversation as the template has it; `continued` names what of the last message is left open."""
-        render = partial(
-            self._tokenizer.apply_chat_template,
-            messages,
-            tokenize=False,
-            add_generation_prompt=not continued,
-            continue_final_message=continued,
-            **(choice.variables if choice else {}),
-        )
+        how: dict[str, Any] = {"add_generation_prompt": not continued, "continue_final_message": continued}
+        how |= choice.variables if choice else {}
+        render = partial(self._tokenizer.apply_chat_template, messages, tokenize=False, **how)
         try:
             rendered: str = limited(render)
         except Endless:
             raise RequestError(t("error.template_endless")) from None
+        except Exception as error:  # a template raises what it likes
+            raise RequestError(t("error.template_refused", reason=first_line(error)[:200])) from None
         return rendered
 
     def _probe(self, choice: Choice) -> str:

@@ -9,28 +9,47 @@ from typing import Any, Literal, cast
 from streamspace.engines import canonical
 from streamspace.errors import RequestError
 from streamspace.i18n import LazyText, t
+from streamspace.tools import Call
 
-Role = Literal["user", "assistant"]
+Role = Literal["user", "assistant", "tool"]
 
 
 @dataclass(frozen=True)
 class Turn:
     """One message of a conversation; `text` holds no thoughts when the model wrote it.
 
-    `images` are the paths that the client gave, until `images` has read them into pictures.
+    `images` are the paths that the client gave, until `images` has read them into pictures. `calls` are those that the
+    model asked for in this turn, with its thoughts before them as `reasoning`, or the one whose result it is.
     """
 
     role: Role
     text: str
     images: tuple[Any, ...] = ()
+    calls: tuple[Call, ...] = ()
+    reasoning: str = ""
+
+    @property
+    def length(self) -> int:
+        """Its characters."""
+        return len(self.text) + len(self.reasoning) + sum(len(call.arguments) for call in self.calls)
+
+    def of_calls(self) -> dict[str, Any]:
+        """What a message has besides its text, as chat templates and servers read it."""
+        if self.role == "tool":
+            return {"tool_call_id": self.calls[0].id, "name": self.calls[0].name}
+        if not self.calls:
+            return {}
+        thoughts = {"reasoning_content": self.reasoning} if self.reasoning else {}
+        return {"tool_calls": [call.as_message() for call in self.calls], **thoughts}
 
 
-def read(history: Any, message: str, most: int, files: Any = None) -> list[Turn]:
+def read(history: Any, message: str | Turn, most: int, files: Any = None) -> list[Turn]:
     """The last `most` messages of `history`, then `message`: alternating turns, the first and the last the user's.
 
-    `files` are the images that come with `message`, as Gradio describes uploaded files. Raises RequestError for an
-    entry that isn't a message, or whose role is neither user nor assistant: the history comes from the client, which
-    could otherwise slip a system message past the Space's own.
+    A Turn among them is taken as it is: only a door can make one. `files` are the images that come with `message`, as
+    Gradio describes uploaded files. Raises RequestError for an entry that isn't a message, or whose role is neither
+    user nor assistant: the history comes from the client, which could otherwise slip a system message past the Space's
+    own.
     """
     history = [] if history is None else history
     if not isinstance(history, Sequence) or isinstance(history, str):
@@ -39,7 +58,20 @@ def read(history: Any, message: str, most: int, files: Any = None) -> list[Turn]
     for index, entry in enumerate(history):
         if turn := _turn(entry, f"history[{index}]"):
             turns.append(turn)
-    return _alternating([*turns[-most:], Turn("user", message, _paths(files))])
+    last = message if isinstance(message, Turn) else Turn("user", message, _paths(files))
+    return _alternating([*turns[-most:], last])
+
+
+def recent(turns: list[Turn], most: int) -> tuple[list[Turn], int]:
+    """The newest turns, of `most` characters, and how many others; the last question is there however long it is."""
+    start = max(index for index, turn in enumerate(turns) if turn.role == "user")
+    left = most - sum(turn.length for turn in turns[start:])
+    for index in range(start - 1, -1, -1):
+        left -= turns[index].length
+        if left < 0:
+            break
+        start = index if turns[index].role == "user" else start
+    return turns[start:], start
 
 
 def _paths(files: Any) -> tuple[str, ...]:
@@ -52,6 +84,8 @@ def _paths(files: Any) -> tuple[str, ...]:
 
 def _turn(entry: Any, where: str) -> Turn | None:
     """The turn that an entry holds, if any."""
+    if isinstance(entry, Turn):
+        return entry
     if not isinstance(entry, Mapping):
         raise RequestError(t("error.entry", where=where, found=_kind(entry)))
     role = entry.get("role")
@@ -95,7 +129,7 @@ def _alternating(turns: list[Turn]) -> list[Turn]:
     """
     joined: list[Turn] = []
     for turn in turns:
-        if joined and joined[-1].role == turn.role:
+        if joined and joined[-1].role == turn.role and not joined[-1].calls + turn.calls:
             texts = [text for text in (joined[-1].text, turn.text) if text]
             joined[-1] = Turn(turn.role, "\n\n".join(texts), joined[-1].images + turn.images)
         elif joined or turn.role == "user":

@@ -12,13 +12,14 @@ from PIL import Image
 
 from streamspace.engines.tensors import pack
 from streamspace.errors import ModelError, RequestError, first_line, redacted_trace
-from streamspace.events import Part, Tensor
+from streamspace.events import Tensor
 from streamspace.i18n import t
 from streamspace.model.thinking import Choice
-from streamspace.prompt.builder import Prompt, PromptBuilder
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.images import Images
+from streamspace.prompt.prompt import Prompt
 
 log = logging.getLogger(__name__)
 IDS = ("input_ids", "attention_mask")  # what the engine has from the prompt itself
@@ -47,12 +48,10 @@ class ImagePromptBuilder(PromptBuilder):
         named = [getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")]
         self._control = ControlTokens(self._tokenizer, [token for token in named if isinstance(token, str)])
 
-    def chat(
-        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: object = None, begun: Sequence[Part] = ()
-    ) -> Prompt:
+    def chat(self, system: str, turns: Sequence[Turn], *asked: Any, **named: Any) -> Prompt:
         """See `PromptBuilder.chat`. Raises RequestError also for an image that can't be read."""
         seen, dropped_images = self._images.read(turns)
-        return replace(super().chat(system, seen, new_tokens, thinking, begun), dropped_images=dropped_images)
+        return replace(super().chat(system, seen, *asked, **named), dropped_images=dropped_images)
 
     def check_processor(self, model: str) -> None:
         """Encodes a small image. Raises ModelError when template and processor don't work together."""

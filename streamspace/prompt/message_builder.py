@@ -10,11 +10,13 @@ from streamspace.errors import RequestError
 from streamspace.events import Message, Part
 from streamspace.i18n import t
 from streamspace.model.thinking import Choice, Thinking
-from streamspace.prompt.builder import Prompt
+from streamspace.prompt.calling import Calling
 from streamspace.prompt.conversation import Turn
+from streamspace.prompt.prompt import Prompt
+from streamspace.tools import Tools
 
 CHARACTERS = 4  # per token, about: where the tokenizer is elsewhere, the server counts for itself
-Count = Callable[[Sequence[Message]], int]
+Count = Callable[[Sequence[Message], Tools | None], int]
 
 
 class MessageBuilder:
@@ -31,6 +33,7 @@ class MessageBuilder:
         count: Count | None = None,
         window: int = 0,
     ) -> None:
+        self.calling = Calling()
         self._most = most_tokens
         self._count = count
         self._window = window
@@ -45,35 +48,44 @@ class MessageBuilder:
         raise RequestError(t("error.conversations_only"))
 
     def chat(
-        self, system: str, turns: Sequence[Turn], new_tokens: int, thinking: object = None, begun: Sequence[Part] = ()
+        self,
+        system: str,
+        turns: Sequence[Turn],
+        new_tokens: int,
+        thinking: object = None,
+        begun: Sequence[Part] = (),
+        tools: Tools | None = None,
     ) -> Prompt:
-        """A conversation that ends with the user's turn, and the reply as far as it has `begun` where it is to go on.
+        """A conversation, with the reply as far as it has `begun` where it is to go on; `tools` is what it may call.
 
         The oldest turns are left out while the rest is longer than `most_tokens`, by the server's count or an estimate.
-        Raises RequestError when the last turn alone is too long by the server's count.
+        Raises RequestError when the last question alone is too long by the server's count.
         """
 
         def messages(start: int) -> list[Message]:
             before = [Message("system", system)] if system.strip() else []
             after = [_begun(begun)] if begun else []
-            return [*before, *(Message(turn.role, turn.text) for turn in turns[start:]), *after]
+            said = (Message(turn.role, turn.text, turn.reasoning, turn.calls) for turn in turns[start:])
+            return [*before, *said, *after]
 
-        start = self._start(turns, messages, new_tokens)
+        start = self._start(turns, lambda start: (messages(start), tools), new_tokens)
         begins = begun[-1].kind if begun else "answer"
         choice = self.thinking.choose(thinking)
-        return Prompt((), start, begins, bool(begun), tuple(messages(start)), choice)
+        return Prompt((), start, begins, bool(begun), tuple(messages(start)), choice, tools=tools)
 
-    def _start(self, turns: Sequence[Turn], messages: Callable[[int], list[Message]], new_tokens: int) -> int:
-        """The first turn from which on the messages fit."""
+    def _start(
+        self, turns: Sequence[Turn], asked: Callable[[int], tuple[list[Message], Tools | None]], new_tokens: int
+    ) -> int:
+        """The first turn from which on what is asked fits."""
         starts = [index for index, turn in enumerate(turns) if turn.role == "user"]
         if not self._count:
             most = self._most * CHARACTERS
-            fits = (sum(len(turn.text) for turn in turns[start:]) <= most for start in starts)
+            fits = (sum(turn.length for turn in turns[start:]) <= most for start in starts)
             return next((start for start, fit in zip(starts, fits, strict=True) if fit), starts[-1])
         room, count = min(self._most, self._window - new_tokens), self._count
-        first = bisect.bisect_left(starts, True, key=lambda start: count(messages(start)) <= room)
+        first = bisect.bisect_left(starts, True, key=lambda start: count(*asked(start)) <= room)
         if first == len(starts):
-            raise RequestError(t("error.too_many_tokens", tokens=count(messages(starts[-1])), room=max(room, 0)))
+            raise RequestError(t("error.too_many_tokens", tokens=count(*asked(starts[-1])), room=max(room, 0)))
         return starts[first]
 
 

@@ -16,9 +16,10 @@ from streamspace.events import Failure, Part, Request
 from streamspace.i18n import t
 from streamspace.model.context import Fit
 from streamspace.prompt import conversation
-from streamspace.prompt.builder import Prompt, PromptBuilder
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.prompt.prompt import Prompt
 from streamspace.reply import parameters
 from streamspace.reply.bridge import bridge, update_interval
 from streamspace.reply.measure import Measure
@@ -138,13 +139,11 @@ class Pipeline:
     def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Build:
         """Builds the prompt of a request that is checked. Raises RequestError; not for an empty, `unsent` message."""
         sampling = self._sampling(request.sampling)
-        given = request.message or "" if unsent else request.message
-        message = self._message(given, unsent or bool(request.images), request.file_characters)
-        turns, dropped = self._recent(self._turns(request, message), request.begun)
+        turns, dropped = self._recent(self._turns(request, self._asked(request, unsent)), request.begun)
         system, most = self._system(request.system_prompt), sampling.max_new_tokens
 
         def build() -> Job:
-            prompt = self.builder.chat(system, turns, most, request.thinking, request.begun)
+            prompt = self.builder.chat(system, turns, most, request.thinking, request.begun, request.tools)
             return replace(prompt, dropped_messages=prompt.dropped_messages + dropped), sampling
 
         return build
@@ -159,14 +158,7 @@ class Pipeline:
         most, length = self.config.limits.prompt_tokens * CHARACTERS, sum(len(part.text) for part in begun)
         if length > most:
             raise RequestError(t("error.too_many_characters", characters=length, most=most))
-        start = len(turns) - 1
-        left = most - length - len(turns[start].text)
-        for index in range(start - 1, -1, -1):
-            left -= len(turns[index].text)
-            if left < 0:
-                break
-            start = index if turns[index].role == "user" else start
-        return turns[start:], start
+        return conversation.recent(turns, most - length)
 
     def _sampling(self, asked: Values | SamplingParams) -> SamplingParams:
         """Within the config's bounds, and within what fits the model: a reply is rather shorter than refused."""
@@ -174,7 +166,15 @@ class Pipeline:
         most = self.fit.max if self.fit else sampling.max_new_tokens
         return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, most))
 
-    def _turns(self, request: ChatRequest, message: str) -> list[Turn]:
+    def _asked(self, request: ChatRequest, unsent: bool) -> str | Turn:
+        """What is to be replied to."""
+        if isinstance(request.message, Turn):
+            may_be_empty = request.message.role == "tool" or bool(request.message.images)
+            return replace(request.message, text=self._message(request.message.text, may_be_empty))
+        given = request.message or "" if unsent else request.message
+        return self._message(given, unsent or bool(request.images), request.file_characters)
+
+    def _turns(self, request: ChatRequest, message: str | Turn) -> list[Turn]:
         turns = conversation.read(request.history, message, self.config.limits.turns, request.images)
         if self.config.task != "image-chat" and any(turn.images for turn in turns):
             raise RequestError(t("error.image_text_only"))

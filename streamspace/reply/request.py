@@ -9,6 +9,7 @@ from typing import Literal
 
 from streamspace.events import Part
 from streamspace.sampling import SamplingParams
+from streamspace.tools import Tools
 
 Door = Literal["none", "page", "gradio", "openai", "mcp", "metrics"]
 Values = Mapping[str, object]  # sampling parameters by name; one that is None or absent has the config's default
@@ -35,7 +36,8 @@ class ChatRequest:
     `begun` is the reply so far, to continue from; `thinking` a choice by its name, or true or false. `images` are
     uploaded files that come with the message, as Gradio describes them; a `system_prompt` of None is the config's. An
     `object` can be anything: clients send it. `sampling` is what a client asks for, or what its own door has chosen
-    within the config's bounds. `file_characters` of the message are the text of files that come with it.
+    within the config's bounds. `file_characters` of the message are the text of files that come with it. A door may put
+    Turns into both, such as results of calls; `tools` is what the reply may call.
     """
 
     message: object
@@ -47,6 +49,7 @@ class ChatRequest:
     sampling: Values | SamplingParams = field(default_factory=dict)
     file_characters: int = 0
     caller: Caller = field(default_factory=Caller)
+    tools: Tools | None = None
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,39 @@ def test_an_answer_follows_the_clients_schema(app: App) -> None:
     assert written.finish_reason == "length" or json.loads(written.message.content)
 
 
+WEATHER: Any = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather of a place.",
+        "parameters": {"type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"]},
+    },
+}
+
+
+def test_a_call_that_has_to_be_comes_and_its_result_goes_back(app: App) -> None:
+    asked = user("What is the weather in Paris?")
+    with client(app) as found:
+        said: Any = [
+            found.chat.completions.create(model="tiny", messages=asked, tools=[WEATHER], tool_choice=choice).choices[0]
+            for choice in ("required", {"type": "function", "function": {"name": "weather"}})
+        ]
+        with found.chat.completions.stream(
+            model="tiny", messages=asked, tools=[WEATHER], tool_choice="required"
+        ) as stream:
+            said.append(stream.get_final_completion().choices[0])
+        free = found.chat.completions.create(model="tiny", messages=user("What is ZeroGPU?"), tools=[WEATHER])
+        call = said[0].message.tool_calls[0]
+        results: Any = [said[0].message, {"role": "tool", "tool_call_id": call.id, "content": "It rains."}]
+        told = found.chat.completions.create(model="tiny", messages=[*asked, *results], tools=[WEATHER]).choices[0]
+    for each in said:
+        assert each.finish_reason == "tool_calls"
+        assert [one.function.name for one in each.message.tool_calls] == ["weather"]
+        assert json.loads(each.message.tool_calls[0].function.arguments)["city"] in ("Paris", "Rome")
+    assert free.choices[0].message.content
+    assert (told.finish_reason in ("stop", "length"), bool(told.message.content)) == (True, True)
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_leaves_stops_the_model(app: App, probe: Probe, stream: bool) -> None:
     async with openai.AsyncOpenAI(base_url=f"{app.url}/v1", api_key="none", max_retries=0) as found:

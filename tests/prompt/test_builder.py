@@ -12,8 +12,9 @@ from transformers import AddedToken
 from streamspace.errors import ModelError, RequestError
 from streamspace.events import Part
 from streamspace.model.templates import check_template
-from streamspace.prompt.builder import Prompt, PromptBuilder
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
+from streamspace.prompt.prompt import Prompt
 
 ALTERNATING = (
     "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"

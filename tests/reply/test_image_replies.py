@@ -17,10 +17,11 @@ from streamspace.engines.generate import GenerateEngine
 from streamspace.errors import RequestError
 from streamspace.events import Event, Finished, Heartbeat, Part, TextDelta
 from streamspace.model.loading import Loaded
-from streamspace.prompt.builder import Prompt, PromptBuilder
+from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import Images
+from streamspace.prompt.prompt import Prompt
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress
 from streamspace.reply.request import ChatRequest

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from streamspace.events import Part
-from streamspace.reply.progress import Progress, Replies
 from streamspace.web.openai import errors
 from streamspace.web.openai.forms import Envelope, Texts
+from streamspace.web.openai.steps import Step, Steps
 
 SILENCE = 5.0  # seconds without a word, after which proxies might give up
 WAITING = b": waiting\n\n"
@@ -27,12 +27,10 @@ HEADERS = [
 
 
 class Answer:
-    """The answer to one request: its `replies` after what had `begun`, in an `envelope`. An ASGI application."""
+    """The answer to one request: a reply's `steps` after what had `begun`, in an `envelope`. An ASGI application."""
 
-    def __init__(
-        self, replies: Replies, envelope: Envelope, begun: tuple[Part, ...], streams: bool, counts: bool
-    ) -> None:
-        self._replies = replies
+    def __init__(self, steps: Steps, envelope: Envelope, begun: tuple[Part, ...], streams: bool, counts: bool) -> None:
+        self._steps = steps
         self._envelope = envelope
         self._begun = Texts.of(begun)
         self._streams = streams
@@ -46,18 +44,18 @@ class Answer:
                 pass
             tasks.cancel_scope.cancel()
 
-        async with anyio.create_task_group() as tasks, aclosing(self._replies):
+        async with anyio.create_task_group() as tasks, aclosing(self._steps):
             tasks.start_soon(until_gone)
             await (self._stream if self._streams else self._whole)(scope, receive, send)
             tasks.cancel_scope.cancel()
 
     async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
-        now = Progress()
+        now = Step(None, None)
         try:
-            async for progress in self._replies:
-                now = progress
+            async for step in self._steps:
+                now = step
             assert now.end
-            response = JSONResponse(self._envelope.whole(Texts.of(now.parts).after(self._begun), now.end))
+            response = JSONResponse(self._envelope.whole((now.texts or Texts()).after(self._begun), now.end))
         except Exception as error:
             response = errors.response(error)
         await response(scope, receive, send)
@@ -93,15 +91,15 @@ class Answer:
     async def _parts(self) -> AsyncGenerator[bytes, None]:
         """An event for each piece of text and for the end; empty ones while there is none."""
         envelope, form, sent, opened = self._envelope, self._envelope.form, self._begun, False
-        async for progress in self._replies:
-            now, end = Texts.of(progress.parts) if progress.parts else sent, progress.end
+        async for step in self._steps:
+            now, end = step.texts or sent, step.end
             new, sent = now.after(sent), now
             if form.opening and not opened and (new != Texts() or end):
                 opened = True
                 yield self._piece(envelope.piece(form.opening))
             yield self._piece(envelope.piece(form.delta(new))) if new != Texts() else b""
             if end:
-                yield self._piece(envelope.piece(form.closing, end))
+                yield self._piece(envelope.last(now, end))
                 if self._counts:
                     yield _event(envelope.figures(end))
                 yield b"data: [DONE]\n\n"

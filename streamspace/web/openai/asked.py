@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from streamspace.config.ranges import SamplingLimits
 from streamspace.engines import canonical
 from streamspace.events import Part
 from streamspace.model.thinking import EFFORTS, LEVELS, SWITCHES, Thinking
+from streamspace.problems import say
+from streamspace.prompt.conversation import Turn
 from streamspace.reply import parameters
 from streamspace.reply.request import Caller, ChatRequest, CompletionRequest
 from streamspace.sampling import SamplingParams
+from streamspace.tools import Call
 from streamspace.web.openai import errors, images
 from streamspace.web.openai.errors import Refused
-from streamspace.web.openai.messages import Image, Instructions, Question, Reply, Text
+from streamspace.web.openai.messages import Image, Instructions, Question, Reply, Result, Text
 from streamspace.web.openai.schema import Body, Chat, Completion
 
 MINIMAL = {"minimal": "low"}  # levels of OpenAI's that no chat template has
@@ -29,22 +31,22 @@ def chat(body: Chat, bounds: SamplingLimits, thinking: Thinking, folder: Path | 
     system: str | None = "\n\n".join(_text(message) for message in told) if told else None
     if not said:  # instructions alone: there are templates that take no conversation without a question
         said, system = [Question(role="user", content=[Text(type="text", text=system or "")])], ""
-    so_far = begun(body)
-    said = said[:-1] if isinstance(said[-1], Reply) else said
-    if not said or not isinstance(said[-1], Question):
+    said = said[:-1] if isinstance(said[-1], Reply) and not said[-1].tool_calls else said
+    if not said or isinstance(said[-1], Reply):
         raise Refused(
-            "messages: expected a message of the user's at the end, or before a reply to go on with", "messages"
+            "messages: expected a message of the user's or a call's result at the end, or before a reply to go on with",
+            "messages",
         )
-    *earlier, last = said
+    *earlier, last = _turns(said, folder)
     return ChatRequest(
-        _text(last),
-        [{"role": each.role, "content": [*_files(each, folder), {"text": _text(each)}]} for each in earlier],
+        last,
+        earlier,
         system,
         _wish(body, thinking),
-        so_far,
-        [each["file"] for each in _files(last, folder)],
-        _sampling(body, bounds),
+        begun(body),
+        sampling=_sampling(body, bounds),
         caller=_sharing(body, caller),
+        tools=body.offered,
     )
 
 
@@ -65,7 +67,8 @@ def begun(body: Chat) -> tuple[Part, ...]:
 def _sampling(body: Body, bounds: SamplingLimits) -> SamplingParams:
     most = getattr(body, "max_completion_tokens", None) or body.max_tokens
     chosen = parameters.choose(bounds, {**dict(body), "max_new_tokens": most})
-    grammar = body.response_format if isinstance(body, Chat) else ""
+    tools = body.offered if isinstance(body, Chat) else None
+    grammar = tools.grammar if tools else body.response_format if isinstance(body, Chat) else ""
     return replace(chosen, stop=(*chosen.stop, *(body.stop or ())), grammar=grammar)
 
 
@@ -74,13 +77,38 @@ def _sharing(body: Body, caller: Caller) -> Caller:
     return replace(caller, shares=f"openai {caller.key} {body.prompt_cache_key}") if body.prompt_cache_key else caller
 
 
-def _text(message: Instructions | Question | Reply) -> str:
+def _turns(said: Sequence[Question | Reply | Result], folder: Path | None) -> list[Turn]:
+    """The conversation, in which calls have ids of our own: there are templates that take only nine digits."""
+    turns: list[Turn] = []
+    calls: dict[str, Call] = {}
+    for message in said:
+        text = _text(message)
+        if isinstance(message, Question):
+            turns.append(Turn("user", text, _images(message, folder)))
+        elif isinstance(message, Result):
+            if message.tool_call_id not in calls:
+                name = "messages.tool_call_id"
+                raise Refused(f"{name}: expected the id of a call before it, got {say(message.tool_call_id)}", name)
+            turns.append(Turn("tool", text, calls=(calls[message.tool_call_id],)))
+        else:
+            number = sum(len(turn.calls) for turn in turns)
+            named = {
+                call.id: Call(call.function.name, call.function.arguments, f"{number + index:09d}")
+                for index, call in enumerate(message.tool_calls or ())
+            }
+            calls |= named
+            answer = canonical.of_kind(canonical.read(text), "answer")
+            thoughts = message.reasoning_content or "" if named else ""
+            turns.append(Turn("assistant", answer, (), (*named.values(),), thoughts))
+    return [turn for turn in turns if turn.role != "assistant" or turn.length]
+
+
+def _text(message: Instructions | Question | Reply | Result) -> str:
     return "\n".join(part.text for part in message.content or () if isinstance(part, Text))
 
 
-def _files(message: Question | Reply, folder: Path | None) -> list[dict[str, Any]]:
-    found = [part.image_url.url for part in message.content or () if isinstance(part, Image)]
-    return [{"file": {"path": images.save(url, folder)}} for url in found]
+def _images(message: Question, folder: Path | None) -> tuple[str, ...]:
+    return tuple(images.save(part.image_url.url, folder) for part in message.content if isinstance(part, Image))
 
 
 def _wish(body: Chat, thinking: Thinking) -> bool | str | None:

@@ -41,16 +41,22 @@ def _schema(described: object) -> str:
     schema, where = described.get("schema"), ".json_schema.schema"
     if not isinstance(schema, dict):
         raise _wrong(where, "a JSON schema", say(schema))
-    for depth, each in _nested(schema):
-        if depth > DEPTH:
-            raise _wrong(where, f"at most {DEPTH} levels", "more")
-        reference = each.get("$ref") if isinstance(each, dict) else None
-        if isinstance(reference, str) and not reference.startswith("#"):  # nobody's server is asked to fetch one
-            raise _wrong(where, "each $ref to begin with '#'", say(reference))
+    for problem in problems(schema):
+        raise _wrong(where, *problem)
     text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     if len(text) > MOST:
         raise _wrong(where, f"at most {MOST} characters", str(len(text)))
     return text
+
+
+def problems(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a schema before anything reads it: what was expected, and what is there."""
+    for depth, each in _nested(schema):
+        if depth > DEPTH:
+            yield f"at most {DEPTH} levels", "more"
+        reference = each.get("$ref") if isinstance(each, dict) else None
+        if isinstance(reference, str) and not reference.startswith("#"):  # nobody's server is asked to fetch one
+            yield "each $ref to begin with '#'", say(reference)
 
 
 def _nested(value: Any) -> Iterator[tuple[int, Any]]:

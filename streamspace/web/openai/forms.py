@@ -9,16 +9,18 @@ from typing import Any
 
 from streamspace.engines import canonical
 from streamspace.events import Finished, Part
+from streamspace.tools import Call
 
 REASONS = {"stop": "stop", "length": "length", "timeout": "length", "cancelled": "length"}
 
 
 @dataclass(frozen=True)
 class Texts:
-    """A reply's text: its thoughts, and all else."""
+    """A reply's text: its thoughts, the calls it consists of, and all else."""
 
     reasoning: str = ""
     content: str = ""
+    calls: tuple[Call, ...] = ()
 
     @classmethod
     def of(cls, parts: tuple[Part, ...]) -> Texts:
@@ -29,8 +31,8 @@ class Texts:
     def after(self, earlier: Texts) -> Texts:
         """What has come since; what was sent as the answer before it turned out to be a thought isn't sent again."""
         if not self.content.startswith(earlier.content):
-            return Texts("", self.content)
-        return Texts(self.reasoning[len(earlier.reasoning) :], self.content[len(earlier.content) :])
+            return Texts("", self.content, self.calls)
+        return Texts(self.reasoning[len(earlier.reasoning) :], self.content[len(earlier.content) :], self.calls)
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,23 @@ class Form:
 
 
 def _delta(texts: Texts) -> Mapping[str, Any]:
-    named = {"reasoning_content": texts.reasoning, "content": texts.content}
-    return {"delta": {name: text for name, text in named.items() if text}}
+    listed = [{"index": index, **each} for index, each in enumerate(_calls(texts))]
+    named = {"reasoning_content": texts.reasoning, "content": texts.content, "tool_calls": listed}
+    return {"delta": {name: value for name, value in named.items() if value}}
 
 
 def _message(texts: Texts) -> Mapping[str, Any]:
-    thoughts = {"reasoning_content": texts.reasoning} if texts.reasoning else {}
-    return {"message": {"role": "assistant", "content": texts.content, "refusal": None, **thoughts}}
+    others: dict[str, Any] = {"reasoning_content": texts.reasoning} if texts.reasoning else {}
+    others |= {"tool_calls": _calls(texts)} if texts.calls else {}
+    content = texts.content or (None if texts.calls else "")
+    return {"message": {"role": "assistant", "content": content, "refusal": None, **others}}
+
+
+def _calls(texts: Texts) -> list[dict[str, Any]]:
+    return [
+        {"id": each.id, "type": "function", "function": {"name": each.name, "arguments": each.arguments}}
+        for each in texts.calls
+    ]
 
 
 def _text(texts: Texts) -> Mapping[str, Any]:
@@ -83,29 +95,38 @@ class Envelope:
 
     def whole(self, texts: Texts, end: Finished) -> dict[str, Any]:
         """The reply as one object."""
-        return self._object(self.form.whole, [_choice(self.form.message(texts), end)]) | {"usage": usage(end)}
+        return self._object(self.form.whole, [_choice(self.form.message(texts), _reason(texts, end))]) | _usage(end)
 
-    def piece(self, part: Mapping[str, Any], end: Finished | None = None) -> dict[str, Any]:
-        """A piece of the reply; the last has its `end`."""
-        return self._object(self.form.piece, [_choice(part, end)])
+    def piece(self, part: Mapping[str, Any]) -> dict[str, Any]:
+        """A piece of the reply."""
+        return self._object(self.form.piece, [_choice(part)])
+
+    def last(self, texts: Texts, end: Finished) -> dict[str, Any]:
+        """The piece that says why a reply of these texts has ended."""
+        return self._object(self.form.piece, [_choice(self.form.closing, _reason(texts, end))])
 
     def figures(self, end: Finished) -> dict[str, Any]:
         """The piece with the figures alone."""
-        return self._object(self.form.piece, []) | {"usage": usage(end)}
+        return self._object(self.form.piece, []) | _usage(end)
 
     def _object(self, kind: str, choices: list[Any]) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
 
 
-def usage(end: Finished) -> dict[str, Any]:
+def _usage(end: Finished) -> dict[str, Any]:
     """The tokens of the prompt, of those in a cache, and of the reply."""
-    return {
+    counted = {
         "prompt_tokens": end.prompt_tokens,
         "prompt_tokens_details": {"cached_tokens": end.reused_tokens},
         "completion_tokens": end.tokens,
         "total_tokens": end.prompt_tokens + end.tokens,
     }
+    return {"usage": counted}
 
 
-def _choice(part: Mapping[str, Any], end: Finished | None) -> dict[str, Any]:
-    return {"index": 0, **part, "logprobs": None, "finish_reason": REASONS[end.reason] if end else None}
+def _reason(texts: Texts, end: Finished) -> str:
+    return "tool_calls" if texts.calls else REASONS[end.reason]
+
+
+def _choice(part: Mapping[str, Any], reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, **part, "logprobs": None, "finish_reason": reason}

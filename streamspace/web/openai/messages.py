@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from streamspace.problems import say
 from streamspace.web.openai import errors
@@ -78,16 +79,51 @@ class Question(Known):
     content: Parts
 
 
+class Called(Known):
+    """The function of a call, with its arguments as JSON."""
+
+    name: str
+    arguments: str
+
+    @field_validator("arguments")
+    @classmethod
+    def _object(cls, value: str) -> str:
+        try:
+            is_object = isinstance(json.loads(value or "{}"), dict)
+        except (ValueError, RecursionError):
+            is_object = False
+        if not is_object:
+            raise PydanticCustomError("rule", "not one", {"expected": "a JSON object"})
+        return value or "{}"
+
+
+class Asked(Known):
+    """A call that the model asked for."""
+
+    type: Literal["function"] = "function"
+    id: str
+    function: Called
+
+
 class Reply(Known):
-    """A reply of the model's. As the last message, it is gone on with."""
+    """A reply of the model's. As the last message, it is gone on with, unless it asked for calls."""
 
     role: Literal["assistant"]
     content: Texts | None = None
     reasoning_content: str | None = None
-    neutral: ClassVar[Neutral] = {"tool_calls": ([],), "function_call": ()}
+    tool_calls: list[Asked] | None = None
+    neutral: ClassVar[Neutral] = {"function_call": ()}
 
 
-Message = Annotated[Instructions | Question | Reply, Field(discriminator="role")]
+class Result(Known):
+    """What a call came to."""
+
+    role: Literal["tool"]
+    content: Texts
+    tool_call_id: str
+
+
+Message = Annotated[Instructions | Question | Reply | Result, Field(discriminator="role")]
 
 
 def _same(value: object, other: object) -> bool:

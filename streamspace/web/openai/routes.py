@@ -17,17 +17,18 @@ from starlette.types import ASGIApp
 from streamspace.errors import ClosingError, ModelError, RequestError
 from streamspace.i18n import t
 from streamspace.prompt.builder import PromptBuilder
+from streamspace.prompt.calling import Calling
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
-from streamspace.reply.progress import Replies
 from streamspace.reply.request import Caller
 from streamspace.repository import called
 from streamspace.web import access
-from streamspace.web.openai import asked, errors, formats, images, schema
+from streamspace.web.openai import asked, errors, formats, functions, images, schema
 from streamspace.web.openai.answer import Answer
 from streamspace.web.openai.errors import Refused
 from streamspace.web.openai.forms import CONTINUATION, CONVERSATION, Envelope, Form
 from streamspace.web.openai.schema import Chat, Completion
+from streamspace.web.openai.steps import Read, Steps, plain, reading, steps
 
 Handler = Callable[[Request], Any]
 T = TypeVar("T", Chat, Completion)
@@ -95,7 +96,7 @@ class OpenAI:
         return JSONResponse(self._described())
 
     async def _answer(
-        self, request: Request, kind: type[T], form: Form, start: Callable[[T, Caller], Replies]
+        self, request: Request, kind: type[T], form: Form, start: Callable[[T, Caller], Steps]
     ) -> ASGIApp:
         """The reply to a request, or why there is none. On ZeroGPU it is paid from the quota of who sends the request.
 
@@ -114,37 +115,47 @@ class OpenAI:
         envelope = Envelope(form, self._name, f"{form.prefix}{caller.id}")
         return Answer(start(body, caller), envelope, begun, bool(body.stream), body.counts)
 
-    async def _chat(self, body: Chat, caller: Caller) -> Replies:
+    async def _chat(self, body: Chat, caller: Caller) -> Steps:
         """The reply, step by step. Raises RequestError, and all that a reply raises."""
         with images.folder(self._loader.config) as folder:
             with self._refusals(caller):
-                pipeline = self._loaded("chat", "image-chat")
-                if body.response_format and isinstance(pipeline.builder, PromptBuilder):
-                    await self._check_format(body, pipeline.builder)
-                thinking = pipeline.builder.thinking
-                request = await asyncio.to_thread(asked.chat, body, self._bounds, thinking, folder, caller)
-            async with aclosing(self._loader.chat(request)) as replies:
-                async for progress in replies:
-                    yield progress
+                builder = self._loaded("chat", "image-chat").builder
+                if isinstance(builder, PromptBuilder):
+                    await self._check_format(body, builder)
+                request = await asyncio.to_thread(asked.chat, body, self._bounds, builder.thinking, folder, caller)
+            read = _reading(body, builder.calling, caller)
+            async with aclosing(steps(self._loader.chat(request), read)) as told:
+                async for step in told:
+                    yield step
 
     async def _check_format(self, body: Chat, builder: PromptBuilder) -> None:
-        """Raises Refused where replies can't follow the schema. One is tried at a time: it takes a processor."""
-        if asked.begun(body):
-            text = f"{formats.NAME}: expected none beside a reply to go on with"
-            raise Refused(text, formats.NAME, errors.UNSUPPORTED)
-        async with self._trying:
-            problem = await asyncio.to_thread(builder.schema_problem, body.response_format)
-        if problem:
-            raise Refused(f"{formats.NAME}.json_schema.schema: {problem}", formats.NAME)
+        """Raises Refused where replies can't have the form that is asked for.
 
-    async def _complete(self, body: Completion, caller: Caller) -> Replies:
+        One schema is tried at a time: it takes a processor.
+        """
+        name, schema, tools = f"{formats.NAME}.json_schema.schema", body.response_format, body.offered
+        if tools:
+            if problem := await asyncio.to_thread(builder.calling.problem, tools):
+                raise Refused(f"{functions.NAME}: {problem}", functions.NAME, errors.UNSUPPORTED)
+            name, schema = functions.NAME, tools.grammar
+        if not schema:
+            return
+        parameter = name.partition(".")[0]
+        if asked.begun(body):
+            raise Refused(f"{parameter}: expected none beside a reply to go on with", parameter, errors.UNSUPPORTED)
+        async with self._trying:
+            problem = await asyncio.to_thread(builder.schema_problem, schema)
+        if problem:
+            raise Refused(f"{name}: {problem}", parameter)
+
+    async def _complete(self, body: Completion, caller: Caller) -> Steps:
         """See `_chat`."""
         with self._refusals(caller):
             self._loaded("completion")
             request = asked.completion(body, self._bounds, caller)
-        async with aclosing(self._loader.complete(request)) as replies:
-            async for progress in replies:
-                yield progress
+        async with aclosing(steps(self._loader.complete(request))) as told:
+            async for step in told:
+                yield step
 
     def _loaded(self, *tasks: str) -> Pipeline:
         """The loaded model. Raises RequestError where it has another task or is being loaded, or ModelError."""
@@ -171,6 +182,11 @@ class OpenAI:
     def _described(self) -> dict[str, Any]:
         owner = self._name.split("/")[0] if "/" in self._name else "streamspace"
         return {"id": self._name, "object": "model", "created": self._since, "owned_by": owner}
+
+
+def _reading(body: Chat, calling: Calling, caller: Caller) -> Read:
+    most = 1 if body.parallel_tool_calls is False else None
+    return reading(body.offered, calling, f"call_{caller.id}", most) if body.offered else plain
 
 
 def _check_type(request: Request) -> None:

@@ -5,7 +5,8 @@ Unknown keys are ignored, as clients expect. One that would change the answer, a
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -15,13 +16,15 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 
 from streamspace.config.ranges import SamplingLimits
 from streamspace.problems import expected, path, say
 from streamspace.reply import parameters
-from streamspace.web.openai import formats
+from streamspace.tools import Tools
+from streamspace.web.openai import errors, formats, functions
 from streamspace.web.openai.errors import Refused
 from streamspace.web.openai.messages import Known, Message, Neutral
 
@@ -95,10 +98,11 @@ class Chat(Body):
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     response_format: Annotated[str, BeforeValidator(formats.read)] = ""
+    tools: Annotated[tuple[dict[str, Any], ...], BeforeValidator(functions.read)] = ()
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
     neutral: ClassVar[Neutral] = {
         **Body.neutral,
-        "tools": ([],),
-        "tool_choice": ("none", "auto"),
         "functions": ([],),
         "function_call": ("none", "auto"),
         "logprobs": (False,),
@@ -107,6 +111,18 @@ class Chat(Body):
         "audio": (),
         "web_search_options": (),
     }
+
+    @cached_property
+    def offered(self) -> Tools | None:
+        """What the reply may call."""
+        return functions.offered(self.tools, self.tool_choice)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.offered and self.response_format:
+            name = formats.NAME
+            raise Refused(f"{name}: expected none beside tools", name, errors.UNSUPPORTED)
+        return self
 
 
 class Completion(Body):
@@ -125,7 +141,7 @@ def read(kind: type[T], body: bytes, bounds: SamplingLimits) -> T:
 
 
 def _refused(detail: ErrorDetails) -> Refused:
-    where = path(detail["loc"])
+    where = path(detail["loc"], ("messages", "content"))  # whose entries are told apart by a key
     if detail["type"] == "json_invalid":
         return Refused(f"The body isn't JSON: {detail['ctx']['error']}")
     if detail["type"] == "value_error":  # a rule of ours, which says it all

@@ -24,8 +24,8 @@ from streamspace.engines.pieces import Piece
 from streamspace.errors import ModelError
 from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Reclassified, Request, TextDelta
 from streamspace.prompt import conversation
-from streamspace.prompt.builder import Prompt
 from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.prompt.prompt import Prompt
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.web.page.page import build_page
