@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -17,11 +16,12 @@ from streamspace.config.server import Endpoint
 from streamspace.config.types import Config
 from streamspace.engines import endpoint_client, endpoint_errors, parts
 from streamspace.engines.endpoint_payload import payload
+from streamspace.engines.endpoint_reader import Reader
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.forms import Form
 from streamspace.engines.reply import CANCELLED, Reply
 from streamspace.engines.slots import Slots
-from streamspace.events import Kind, Reason, Request
+from streamspace.events import Request
 from streamspace.i18n import t
 
 log = logging.getLogger(__name__)
@@ -133,67 +133,12 @@ class EndpointEngine:
         at: dict[str, Any] = {"base_url": url} if url else {"provider": provider}
         async with AsyncInferenceClient(**at, token=self._key or NO_KEY, timeout=self._settings.timeout) as client:
             asked = self._dialect(reply.request, payload(reply.request, self._model))
+            if url and (form := asked.get("response_format")):
+                asked["response_format"] = endpoint_client.Verbatim(form)
             chunks = await client.chat_completion(**asked, stream=True)
             begun = reply.request.begins if self._separates and reply.request.continues else None
-            reader = _Reader(reply, begun)
+            reader = Reader(reply, begun)
             async for chunk in chunks:
                 if not reader.take(chunk):
                     return
         reader.end()
-
-
-class _Reader:
-    """Reads one stream of chunks into a reply, whose reasoning some servers leave in the text."""
-
-    def __init__(self, reply: Reply, kind: Kind | None = None) -> None:
-        self._reply = reply
-        self._reason: Reason | None = None
-        self._kind = kind  # of the last text, where the server tells
-        self._calls: dict[int, dict[str, str]] = {}  # as far as they have come, by their place in the reply
-
-    def take(self, chunk: Any) -> bool:
-        """Takes one chunk of the stream; False when a stop string has come, and the rest is of no interest."""
-        for choice in chunk.choices or []:
-            self._add(choice.delta)
-            if choice.finish_reason:
-                self._reason = "length" if choice.finish_reason == "length" else "stop"
-        if chunk.usage:  # the server's count; ours is one for each chunk with text
-            self._reply.tokens = _count(chunk.usage.completion_tokens, self._reply.tokens)
-            self._reply.prompt_tokens = _count(chunk.usage.prompt_tokens)
-            details = getattr(chunk.usage, "prompt_tokens_details", None)  # few servers tell
-            self._reply.reused_tokens = _count(details.get("cached_tokens") if isinstance(details, dict) else None)
-        return not self._reply.ended
-
-    def end(self) -> None:
-        """The stream is over. Raises EOFError when it broke off."""
-        if self._reason is None:
-            raise EOFError("the connection ended before the reply did")
-        if self._calls:
-            self._reply.add_text(json.dumps(list(self._calls.values()), ensure_ascii=False), "tool_call")
-        self._reply.finish(self._reason)
-
-    def _add(self, delta: Any) -> None:
-        reasoning = getattr(delta, "reasoning_content", None) or delta.reasoning
-        self._reply.tokens += bool(reasoning or delta.content or delta.tool_calls)
-        if reasoning:
-            self._part("reasoning", reasoning)
-        if delta.content and self._kind:
-            self._part("answer", delta.content)
-        elif delta.content:
-            self._reply.add_text(delta.content)
-        for piece in delta.tool_calls or ():
-            call = self._calls.setdefault(piece.index, {"name": "", "arguments": ""})
-            call["name"] += piece.function.name or ""
-            call["arguments"] += piece.function.arguments or ""
-
-    def _part(self, kind: Kind, text: str) -> None:
-        """Adds to a part of the reply; space at its beginning is the template's."""
-        text = text if kind == self._kind else text.lstrip()
-        if text:
-            self._kind = kind
-            self._reply.add_text(text, kind)
-
-
-def _count(told: Any, otherwise: int = 0) -> int:
-    """A number of tokens that a server tells, which may tell anything."""
-    return told if isinstance(told, int) and told >= 0 else otherwise

@@ -13,6 +13,14 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
+class Verbatim(dict[str, Any]):
+    """A `response_format` for a server's address: huggingface_hub would bring it into a form that only TGI had."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Nothing, by which it isn't known for what it is."""
+        return default
+
+
 def client() -> httpx2.AsyncClient:
     """As huggingface_hub makes its own, but HF_HUB_OFFLINE, which is set after a preload, leaves this machine open."""
 

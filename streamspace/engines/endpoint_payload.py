@@ -26,7 +26,7 @@ def payload(request: Request, model: str) -> dict[str, Any]:
         "seed": sampling.seed,
         "stop": list(sampling.stop[:4]) or None,  # most servers take four; `StopStrings` sees to them all
         "stream_options": {"include_usage": True},
-        **(_offer(request.tools) if request.tools else {"response_format": _format(sampling.grammar)}),
+        **(_offer(request.tools) if request.tools else {"response_format": form(sampling.grammar)}),
         "extra_body": extra or None,
     }
 
@@ -50,7 +50,8 @@ def _offer(tools: Tools) -> dict[str, Any]:
     return {"tools": tools.listed, "tool_choice": choice}
 
 
-def _format(grammar: str) -> dict[str, Any] | None:
+def form(grammar: str) -> dict[str, Any] | None:
+    """What a server is told of the form that an answer has to have."""
     if not grammar or grammar == ANY_OBJECT:
         return {"type": "json_object"} if grammar else None
     described = {"name": "answer", "schema": json.loads(grammar), "strict": True}

@@ -76,7 +76,10 @@ class LlamaServer:
         return str(self._ask("/apply-template", content)["prompt"])
 
     def adapted(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
-        """A payload as llama.cpp takes it: all parameters of sampling by its names, and a begun thought apart."""
+        """A payload as llama.cpp takes it: all parameters of sampling by its names, and a begun thought apart.
+
+        A call that has to be is asked for as JSON: llama.cpp can't hold all templates' models to their own form.
+        """
         sampling, extra = request.sampling, payload["extra_body"] or {}
         extra = {name: value for name, value in extra.items() if name != "repetition_penalty"}
         if request.thinking in self.thinking:
@@ -85,6 +88,8 @@ class LlamaServer:
         if isinstance(request, Placed):
             extra |= {"id_slot": request.place, "cache_prompt": request.is_own}
         messages = [self._message(each) for each in request.messages]
+        if request.tools and request.tools.required:
+            payload |= {"tool_choice": "none", "response_format": endpoint_payload.form(request.tools.grammar)}
         if request.continues:
             messages[-1] = self._begun(request.messages[-1], request.begins)
         return {**payload, "messages": messages, **self._offered(request.tools), "extra_body": extra}

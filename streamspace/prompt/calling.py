@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
-from streamspace.engines import calls, forms, parts
+from streamspace.engines import calls, canonical, forms, parts
 from streamspace.engines.canonical import extended, of_kind
 from streamspace.engines.decode import Decoder
 from streamspace.engines.forms import Form
@@ -36,8 +36,9 @@ class Calling:
 
     def read(self, reply: Sequence[Part], tools: Tools) -> tuple[Call, ...]:
         """The calls that a whole reply consists of, besides what it says before them."""
-        marked = of_kind(reply, "tool_call")
-        return self._read(marked, tools) if marked else calls.read_answer(of_kind(reply, "answer"), tools)
+        answer = of_kind(reply, "answer")
+        marked = of_kind(reply, "tool_call") or of_kind(canonical.read(answer), "tool_call")
+        return self._read(marked, tools) if marked else calls.read_answer(answer, tools)
 
     def _read(self, marked: str, tools: Tools) -> tuple[Call, ...]:
         return calls.listed(marked)

@@ -18,12 +18,13 @@ import pytest
 from gradio_client import Client
 
 from streamspace.config.server import Endpoint
-from streamspace.engines import endpoint
+from streamspace.engines import calls, endpoint
 from streamspace.engines.endpoint import EndpointEngine
 from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Request, TextDelta
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
-from streamspace.sampling import SamplingParams
+from streamspace.sampling import ANY_OBJECT, SamplingParams
+from streamspace.tools import Call
 from tests.running import ROOT, App, clean, free_port
 from tests.standins.chat_server import (
     ChatServer,
@@ -140,6 +141,37 @@ def test_thoughts_in_a_field_of_their_own_are_told_apart(server: ChatServer, fie
     assert [(event.kind, event.text) for event in events] == [
         ("reasoning", "Hm"), ("reasoning", ", well"), ("answer", "42"),
     ]  # fmt: skip
+
+
+def test_the_form_of_an_answer_reaches_a_server_as_openai_has_it(server: ChatServer) -> None:
+    server.answers = [words("{}")]
+    ask(engine(server), sampling(grammar='{"type":"object","title":"A"}'))
+    ask(engine(server), sampling(grammar=ANY_OBJECT))
+    described = {"name": "answer", "schema": {"type": "object", "title": "A"}, "strict": True}
+    assert [each["response_format"] for each in server.asked] == [
+        {"type": "json_schema", "json_schema": described},
+        {"type": "json_object"},
+    ]
+
+
+def test_calls_come_in_pieces_and_are_told_whole(server: ChatServer) -> None:
+    def piece(index: int, **function: str) -> dict[str, Any]:
+        return delta(tool_calls=[{"index": index, "id": "x", "type": "function", "function": function}])
+
+    def answer(exchange: Exchange) -> None:
+        exchange.send(delta("Let me see."))
+        for told in (piece(0, name="look", arguments=""), piece(0, arguments='{"a": '), piece(0, arguments='"b"}')):
+            exchange.send(told)
+        exchange.send(piece(1, name="wait", arguments="{}"))
+        exchange.send(delta(finish="tool_calls"))
+
+    server.answers = [answer]
+    events = ask(engine(server))
+    told = "".join(event.text for event in events if isinstance(event, TextDelta) and event.kind == "tool_call")
+    assert calls.listed(told) == (Call("look", '{"a": "b"}'), Call("wait"))
+    assert text(events).startswith("Let me see.")
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "stop"
 
 
 def test_thoughts_that_a_server_leaves_in_the_text_are_told_apart(server: ChatServer) -> None:
