@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from streamspace.sampling import SamplingParams
 from streamspace.tools import Call, Tools
 
 Reason = Literal["stop", "length", "cancelled", "timeout"]
 Phase = Literal["loading", "waiting", "prefill", "decode"]
+LEAST = -9999.0  # a logarithm of a probability of nothing: JSON has no infinity
 Kind = Literal["reasoning", "answer", "tool_call"]
 
 
@@ -73,13 +74,31 @@ class Request:
     tools: Tools | None = None
 
 
+class Likelihood(NamedTuple):
+    """A token as bytes, which may be a part of a character, and the logarithm of its probability."""
+
+    token: bytes
+    logarithm: float
+
+
+class Scored(NamedTuple):
+    """A token of an answer, and the likeliest ones in its place."""
+
+    own: Likelihood
+    likeliest: tuple[Likelihood, ...] = ()
+
+
 @dataclass(frozen=True)
 class TextDelta:
-    """Text to append to the parts of its kind, and how many tokens the reply has so far."""
+    """Text to append to the parts of its kind, and how many tokens the reply has so far.
+
+    `scored` are the answer's tokens since the last one, for a request that asks for them.
+    """
 
     text: str
     tokens: int
     kind: Kind = "answer"
+    scored: tuple[Scored, ...] = ()
 
 
 @dataclass(frozen=True)

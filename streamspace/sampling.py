@@ -68,6 +68,8 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     grammar: str = ""
     """A JSON schema, as JSON, that the answer must follow; "" is any text."""
+    likeliest: int | None = None
+    """How many of the likeliest tokens are told in the place of each; None doesn't tell how likely any was."""
 
     @property
     def is_greedy(self) -> bool:

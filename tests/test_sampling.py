@@ -15,7 +15,7 @@ from transformers import LogitsProcessorList
 from streamspace import i18n
 from streamspace.config.types import Config
 from streamspace.engines.endpoint_payload import payload
-from streamspace.engines.generate import generation_config
+from streamspace.engines.preparation import generation_config
 from streamspace.engines.sampler import RequestSampler
 from streamspace.events import Message, Request
 from streamspace.reply import parameters

@@ -13,7 +13,8 @@ import torch
 from transformers import ContinuousBatchingConfig
 
 from streamspace.engines import transformers_internals as internals
-from streamspace.engines.reply import Reply, explain
+from streamspace.engines.explained import explain
+from streamspace.engines.reply import Reply
 from streamspace.engines.sampler import RequestSampler
 from streamspace.errors import redacted_trace
 

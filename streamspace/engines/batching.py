@@ -12,13 +12,15 @@ from typing import Any
 import torch
 
 from streamspace.config.types import Config
-from streamspace.engines import constrained, forms
+from streamspace.engines import forms
 from streamspace.engines import transformers_internals as internals
 from streamspace.engines.batch import Batch, Member
 from streamspace.engines.compatibility import GREEDY, incompatibility, takes_positions
 from streamspace.engines.engine import Events, Incompatible, LoadedModel, RecentFailure
-from streamspace.engines.generate import GenerateEngine, new_reply
-from streamspace.engines.reply import CANCELLED, explain
+from streamspace.engines.explained import explain
+from streamspace.engines.generate import GenerateEngine
+from streamspace.engines.preparation import new_reply, processors
+from streamspace.engines.reply import CANCELLED
 from streamspace.engines.sampler import RequestSampler
 from streamspace.engines.slots import Slots
 from streamspace.errors import redacted_trace
@@ -99,8 +101,8 @@ class BatchingEngine:
 
     def _member(self, request: Request, stop: threading.Event) -> Member:
         reply = new_reply(request, stop, self._model, self._tokenizer, self._form)
-        processors = constrained.processors(reply, self._tokenizer, self._form)
-        return Member(f"reply-{next(self._ids)}", reply, RequestSampler.of(request, self._model, processors))
+        others = processors(reply, self._tokenizer, self._form)
+        return Member(f"reply-{next(self._ids)}", reply, RequestSampler.of(request, self._model, others))
 
     def _written(self, member: Member, stop: threading.Event) -> Generator[Event, None, bool]:
         """Yields the reply's events; False when no batch could write it."""

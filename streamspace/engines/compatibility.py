@@ -11,7 +11,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from streamspace.engines.engine import Engine
-from streamspace.engines.reply import without_introduction
+from streamspace.engines.explained import without_introduction
 from streamspace.errors import first_line
 from streamspace.events import Event, Failure, Request, TextDelta
 from streamspace.sampling import SamplingParams

@@ -8,18 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import LogitsProcessor
 
 from streamspace.engines import forms
 from streamspace.engines.forms import Form
 from streamspace.engines.reply import Reply
 from streamspace.i18n import t
-
-
-def processors(reply: Reply, tokenizer: Any, form: Form) -> LogitsProcessorList:
-    """What has to be done to the scores of a reply's tokens, beside its sampling."""
-    schema = reply.request.sampling.grammar
-    return LogitsProcessorList([Constraint(schema, reply, tokenizer, form)] if schema else [])
 
 
 class Constraint(LogitsProcessor):

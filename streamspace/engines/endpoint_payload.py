@@ -27,6 +27,7 @@ def payload(request: Request, model: str) -> dict[str, Any]:
         "stop": list(sampling.stop[:4]) or None,  # most servers take four; `StopStrings` sees to them all
         "stream_options": {"include_usage": True},
         **(_offer(request.tools) if request.tools else {"response_format": form(sampling.grammar)}),
+        **({} if sampling.likeliest is None else {"logprobs": True, "top_logprobs": sampling.likeliest or None}),
         "extra_body": extra or None,
     }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from streamspace.engines.reply import Reply
-from streamspace.events import Kind, Reason
+from streamspace.events import LEAST, Kind, Likelihood, Reason, Scored
 
 
 class Reader:
@@ -21,6 +22,9 @@ class Reader:
     def take(self, chunk: Any) -> bool:
         """Takes one chunk of the stream; False when a stop string has come, and the rest is of no interest."""
         for choice in chunk.choices or []:
+            if choice.logprobs and choice.delta.content:
+                with suppress(AttributeError, TypeError, ValueError):  # it may tell anything
+                    self._reply.note([*map(_scored, choice.logprobs.content)])
             self._add(choice.delta)
             if choice.finish_reason:
                 self._reason = "length" if choice.finish_reason == "length" else "stop"
@@ -59,6 +63,15 @@ class Reader:
         if text:
             self._kind = kind
             self._reply.add_text(text, kind)
+
+
+def _scored(told: Any) -> Scored:
+    return Scored(_likelihood(told), (*map(_likelihood, told.top_logprobs or ()),))
+
+
+def _likelihood(told: Any) -> Likelihood:
+    own = getattr(told, "bytes", None)  # not all servers tell
+    return Likelihood(bytes(own) if own else told.token.encode("utf-8", "replace"), max(told.logprob, LEAST))
 
 
 def _count(told: Any, otherwise: int = 0) -> int:

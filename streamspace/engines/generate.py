@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 from contextlib import suppress
@@ -10,21 +9,20 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
 from streamspace.config.types import Config
-from streamspace.engines import constrained, forms, parts
-from streamspace.engines.decode import Decoder
+from streamspace.engines import forms
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
-from streamspace.engines.forms import Form
+from streamspace.engines.explained import explain, without_introduction
 from streamspace.engines.kept import MEGABYTE, KeptCaches, Reading
-from streamspace.engines.reply import CANCELLED, Reply, explain, without_introduction
+from streamspace.engines.preparation import generation_config, new_reply, processors
+from streamspace.engines.reply import CANCELLED, Reply
 from streamspace.engines.slots import Slot, Slots
 from streamspace.engines.tensors import unpack
 from streamspace.errors import ModelError, redacted_trace
 from streamspace.events import Failure, Request
-from streamspace.sampling import PARAMETERS, SamplingParams
+from streamspace.sampling import SamplingParams
 
 log = logging.getLogger(__name__)
 FIRST = SamplingParams(max_new_tokens=2, temperature=0, seed=0)
@@ -129,42 +127,13 @@ class GenerateEngine:
                 attention_mask=torch.ones_like(prompt),
                 **{each.name: unpack(each, self._model.device) for each in request.tensors},
                 **({"past_key_values": reading.cache} if reading else {}),
-                logits_processor=constrained.processors(reply, self._tokenizer, self._form),
+                logits_processor=processors(reply, self._tokenizer, self._form),
                 generation_config=generation_config(self._model.generation_config, request.sampling),
                 streamer=streamer,
             )
         self._recent_failure.clear()
         if reading:
             self._kept.keep(request.visitor, request.prompt, streamer.tokens, reading)
-
-
-def new_reply(request: Request, stop: threading.Event, model: Any, tokenizer: Any, form: Form, bound: int = 0) -> Reply:
-    """A reply of the model's tokens, taken apart as the request wants it."""
-    before = request.prompt if request.continues else ()
-    if request.begins is None:
-        return Reply(request, stop, Decoder(tokenizer, before), end_tokens(model), bound=bound)
-    prompt = tokenizer.decode(request.prompt) if form.template else ""
-    reader = parts.parser(form, request.begins, request.continues, prompt)
-    return Reply(request, stop, Decoder(tokenizer, before, form.special), end_tokens(model), reader, bound)
-
-
-def end_tokens(model: Any) -> frozenset[int]:
-    """The ids of the tokens that end a reply; a model may have several."""
-    found = model.generation_config.eos_token_id
-    return frozenset([found] if isinstance(found, int) else found or [])
-
-
-def generation_config(base: GenerationConfig, sampling: SamplingParams) -> GenerationConfig:
-    """The model's generation config with the request's sampling; at temperature 0 the sampling keys are left out."""
-    config = copy.deepcopy(base)
-    config.max_length = None
-    config.do_sample = not sampling.is_greedy
-    config.typical_p = None
-    for each in PARAMETERS:
-        value = getattr(sampling, each.name)
-        applies = (each.greedy or config.do_sample) and (each.always or value != each.neutral)
-        setattr(config, each.name, value if applies else None)
-    return config
 
 
 class _Ended(Exception):

@@ -5,16 +5,28 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from streamspace.engines.decode import Decoder, StopStrings
 from streamspace.engines.engine import HEARTBEAT
 from streamspace.engines.parts import Parser
 from streamspace.engines.pieces import Piece
-from streamspace.errors import first_line
-from streamspace.events import Event, Failure, Finished, Heartbeat, Kind, Part, Reason, Reclassified, Request, TextDelta
-from streamspace.i18n import LazyText, t
+from streamspace.events import (
+    Event,
+    Failure,
+    Finished,
+    Heartbeat,
+    Kind,
+    Part,
+    Reason,
+    Reclassified,
+    Request,
+    Scored,
+    TextDelta,
+)
+from streamspace.i18n import LazyText
 
+ANSWER = ("answer", None)  # the kinds of what is, or may be, the answer
 CANCELLED = Finished("cancelled", 0, 0.0, 0.0)  # of a reply that was stopped before it had begun
 
 
@@ -22,8 +34,8 @@ class Reply:
     """A reply decides when it is complete; `ended` then says so to what computes it.
 
     With a `decoder` it takes tokens, of which `end_tokens` end it; without, text. A `parser` takes the text apart; stop
-    strings end only an answer. `bound` is how many events may wait for the reader: what computes it then waits as well,
-    until `stop` is set. 0 is no bound.
+    strings end only an answer. `score`, if there is one, tells how likely the last token was. `bound` is how many
+    events may wait for the reader: what computes it then waits as well, until `stop` is set. 0 is no bound.
     """
 
     def __init__(
@@ -45,6 +57,8 @@ class Reply:
         self._stop = stop
         self._decoder = decoder
         self._parser = parser
+        self.score: Callable[[int], Scored] | None = None
+        self._scored: tuple[Scored, ...] = ()  # of the answer, whose text isn't out yet
         self._stop_strings = StopStrings(request.sampling.stop)
         self._queue: queue.Queue[Event | None] = queue.Queue(bound)
         self._started = time.monotonic()
@@ -82,10 +96,16 @@ class Reply:
             self.finish("stop")
             return
         self.tokens += 1
+        if self.score:
+            self.note([self.score(token)])
         self._take_apart(self._decoder.push(token))
         reason = self._cut() or ("length" if self.tokens == self.request.sampling.max_new_tokens else None)
         if reason and not self.ended:
             self.finish(reason)
+
+    def note(self, scored: Iterable[Scored]) -> None:
+        """How likely the tokens of the text were that comes next, if that is of the answer."""
+        self._scored += (*scored,) if self.kind in ANSWER else ()
 
     def add_text(self, text: str, kind: Kind | None = None) -> None:
         """The next text: of this kind, or one that is still to be taken apart."""
@@ -148,6 +168,8 @@ class Reply:
 
     def _take_apart(self, text: str) -> None:
         self._add(self._parser.push(text) if self._parser else [Part("answer", text)])
+        if self.kind not in ANSWER:
+            self._scored = ()  # it was a tag
 
     def _add(self, pieces: list[Piece]) -> None:
         for piece in pieces:
@@ -171,7 +193,8 @@ class Reply:
     def _put_text(self, text: str) -> None:
         if text:
             self._answer.append(text)
-            self._put(TextDelta(text, self.tokens))
+            scored, self._scored = self._scored, ()
+            self._put(TextDelta(text, self.tokens, scored=scored))
 
     def _finish(self, reason: Reason) -> None:
         self.ended = True
@@ -193,15 +216,3 @@ class Reply:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
-
-
-def without_introduction(message: str) -> str:
-    """What the model raised, without the sentence of `explain` that a visitor reads around it."""
-    return str(message.values.get("reason", message)) if isinstance(message, LazyText) else message
-
-
-def explain(error: Exception | str) -> LazyText:
-    """An exception of the model's, in a sentence for the visitor, which doesn't quote it: that is for the log."""
-    if "out of memory" in str(error).lower():
-        return t("error.model_memory")
-    return t("error.model_failed", reason=first_line(error))

@@ -9,7 +9,7 @@ import torch
 from transformers import LogitsProcessorList
 
 from streamspace.engines import transformers_internals as internals
-from streamspace.engines.generate import generation_config
+from streamspace.engines.preparation import generation_config
 from streamspace.events import Request
 
 

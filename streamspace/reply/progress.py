@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from streamspace.engines import canonical
-from streamspace.events import Finished, Heartbeat, Part, Phase, Reclassified, TextDelta
+from streamspace.events import Finished, Heartbeat, Part, Phase, Reclassified, Scored, TextDelta
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Progress:
 
     `dropped_messages` and `dropped_images` count the oldest ones that didn't fit, `note` says how far the model is
     while it loads, and `position` is the reply's in the queue: 0 runs, 1 is the next. `gpu_seconds` is what it asks
-    ZeroGPU for.
+    ZeroGPU for. `scored` are the answer's tokens, where these are asked for.
     """
 
     parts: tuple[Part, ...] = ()
@@ -27,6 +27,7 @@ class Progress:
     note: str = ""
     position: int = 0
     gpu_seconds: int = 0
+    scored: tuple[Scored, ...] = ()
 
     @property
     def text(self) -> str:
@@ -46,9 +47,9 @@ def after(now: Progress, event: TextDelta | Reclassified | Heartbeat | Finished)
     """The next step: a reply with one more event."""
     if isinstance(event, TextDelta):
         parts = canonical.extended(now.parts, Part(event.kind, event.text))
-        return replace(now, parts=parts, tokens=event.tokens, phase="decode")
+        return replace(now, parts=parts, tokens=event.tokens, phase="decode", scored=now.scored + event.scored)
     if isinstance(event, Reclassified):
-        return replace(now, parts=canonical.extended(now.parts, event))
+        return replace(now, parts=canonical.extended(now.parts, event), scored=())
     if isinstance(event, Heartbeat):
         return replace(now, phase=event.phase, gpu_seconds=event.gpu_seconds or now.gpu_seconds)
     return replace(now, tokens=event.tokens, end=event)

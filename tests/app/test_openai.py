@@ -162,6 +162,20 @@ def test_an_answer_follows_the_clients_schema(app: App) -> None:
     assert written.finish_reason == "length" or json.loads(written.message.content)
 
 
+def test_how_likely_each_token_was_comes_whole_and_as_a_stream(app: App) -> None:
+    asked: Any = {"model": "tiny", "messages": user("What is ZeroGPU?"), "temperature": 0, "logprobs": True}
+    with client(app) as found:
+        whole = found.chat.completions.create(**asked, top_logprobs=2).choices[0]
+        with found.chat.completions.stream(**asked, top_logprobs=2) as stream:
+            streamed = stream.get_final_completion().choices[0]
+    assert whole.logprobs
+    assert whole.logprobs.content
+    assert b"".join(bytes(each.bytes or []) for each in whole.logprobs.content).decode() == whole.message.content
+    assert all(each.logprob == each.top_logprobs[0].logprob <= 0 for each in whole.logprobs.content)
+    assert streamed.logprobs
+    assert streamed.logprobs.content == whole.logprobs.content
+
+
 WEATHER: Any = {
     "type": "function",
     "function": {

@@ -20,7 +20,19 @@ from gradio_client import Client
 from streamspace.config.server import Endpoint
 from streamspace.engines import calls, endpoint
 from streamspace.engines.endpoint import EndpointEngine
-from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Request, TextDelta
+from streamspace.events import (
+    LEAST,
+    Event,
+    Failure,
+    Finished,
+    Heartbeat,
+    Likelihood,
+    Message,
+    Part,
+    Request,
+    Scored,
+    TextDelta,
+)
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.sampling import ANY_OBJECT, SamplingParams
@@ -152,6 +164,35 @@ def test_the_form_of_an_answer_reaches_a_server_as_openai_has_it(server: ChatSer
         {"type": "json_schema", "json_schema": described},
         {"type": "json_object"},
     ]
+
+
+def test_how_likely_tokens_were_is_asked_for_and_taken_as_far_as_it_is_told(server: ChatServer) -> None:
+    def told(token: str, **more: Any) -> dict[str, Any]:
+        return {"content": [{"token": token, "logprob": -0.5, "top_logprobs": [], **more}]}
+
+    def answer(exchange: Exchange) -> None:
+        exchange.send(delta(reasoning_content="hm"))
+        for content, logprobs in (
+            ("a", told("a")),
+            ("é", told("\ufffd", bytes=[195, 169], top_logprobs=[{"token": "b", "logprob": -1e99}])),
+            ("?", {"content": None}), ("!", told("!", bytes=[999])), (".", None), (",", {}),
+        ):  # fmt: skip
+            chunk = delta(content)
+            chunk["choices"][0]["logprobs"] = logprobs
+            exchange.send(chunk)
+        exchange.send(delta(finish="stop"))
+
+    server.answers = [answer]
+    events = ask(engine(server), sampling(likeliest=2))
+    scored = [each for event in events if isinstance(event, TextDelta) for each in event.scored]
+    assert scored == [
+        Scored(Likelihood(b"a", -0.5)),
+        Scored(Likelihood("é".encode(), -0.5), (Likelihood(b"b", LEAST),)),
+    ]
+    assert (server.asked[0]["logprobs"], server.asked[0]["top_logprobs"]) == (True, 2)
+    assert isinstance(events[-1], Finished)
+    ask(engine(server), sampling(likeliest=0))
+    assert "top_logprobs" not in server.asked[1]
 
 
 def test_calls_come_in_pieces_and_are_told_whole(server: ChatServer) -> None:

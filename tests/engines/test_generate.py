@@ -13,7 +13,8 @@ import torch
 import transformers
 
 from streamspace.config import file as configfile
-from streamspace.engines.generate import GenerateEngine, build, end_tokens
+from streamspace.engines.generate import GenerateEngine, build
+from streamspace.engines.preparation import end_tokens
 from streamspace.errors import ModelError
 from streamspace.events import Event, Failure, Finished, Heartbeat, Request, TextDelta
 from streamspace.sampling import SamplingParams

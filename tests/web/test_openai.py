@@ -19,7 +19,19 @@ from starlette.middleware import Middleware
 from streamspace.config.types import Config
 from streamspace.engines.endpoint_payload import payload
 from streamspace.errors import GenerationError, GpuError, ModelError, QuotaError
-from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Reclassified, Request, TextDelta
+from streamspace.events import (
+    Event,
+    Failure,
+    Finished,
+    Heartbeat,
+    Likelihood,
+    Message,
+    Part,
+    Reclassified,
+    Request,
+    Scored,
+    TextDelta,
+)
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply.loader import Loader
@@ -299,6 +311,37 @@ def nested(levels: int) -> dict[str, Any]:
     return {"items": nested(levels - 1)} if levels > 1 else {}
 
 
+SCORED = (
+    Scored(Likelihood(b"H\xc3", -0.5), (Likelihood(b"H\xc3", -0.5), Likelihood(b"a", -1.25))),
+    Scored(Likelihood(b"i", 0.0)),
+)
+TOLD = [
+    {"token": "H\ufffd", "logprob": -0.5, "bytes": [72, 195], "top_logprobs": [
+        {"token": "H\ufffd", "logprob": -0.5, "bytes": [72, 195]}, {"token": "a", "logprob": -1.25, "bytes": [97]},
+    ]},
+    {"token": "i", "logprob": 0.0, "bytes": [105], "top_logprobs": []},
+]  # fmt: skip
+
+
+async def test_how_likely_tokens_were_is_told_with_them() -> None:
+    said = (TextDelta("hm", 1, "reasoning"), TextDelta("H", 2, scored=SCORED[:1]), TextDelta("i", 3, scored=SCORED[1:]))
+    server = Server(*said, END)
+    whole = (await server.post(logprobs=True, top_logprobs=2)).json()["choices"][0]
+    assert whole["logprobs"] == {"content": TOLD, "refusal": None}
+    assert server.engine.asked[-1].sampling.likeliest == 2
+    told = events(await server.post(logprobs=True, stream=True))[:-1]
+    assert server.engine.asked[-1].sampling.likeliest == 0
+    pieces = [piece["choices"][0]["logprobs"] for piece in told]
+    assert [each for piece in pieces if piece for each in piece["content"]] == TOLD
+    assert (await server.asked(logprobs=False)).sampling.likeliest is None
+
+
+async def test_tokens_of_what_turns_out_to_be_a_thought_are_taken_back() -> None:
+    server = Server(TextDelta("H", 1, scored=SCORED[:1]), Reclassified(), TextDelta("i", 2, scored=SCORED[1:]), END)
+    whole = (await server.post(logprobs=True)).json()["choices"][0]
+    assert (whole["message"]["content"], whole["logprobs"]["content"]) == ("i", TOLD[1:])
+
+
 BAD: list[tuple[dict[str, Any], str | None, str]] = [
     ({"messages": "hi"}, "messages", "messages: expected a list, got 'hi'"),
     ({"messages": []}, "messages", "messages: expected at least 1 entries, got a list of 0"),
@@ -329,6 +372,9 @@ BAD: list[tuple[dict[str, Any], str | None, str]] = [
     ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "stop: expected at most 4 entries, got a list of 5"),
     ({"stop": [""]}, "stop[0]", "stop[0]: expected text that is not empty, got ''"),
     ({"stop": 7}, "stop", "stop: expected a list, got 7"),
+    ({"logprobs": 5}, "logprobs", "logprobs: expected true or false, got 5"),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "top_logprobs: expected at most 20, got 21"),
+    ({"top_logprobs": 2}, "top_logprobs", "top_logprobs: expected logprobs: true beside it"),
     ({"response_format": "json"}, "response_format", "response_format: expected a mapping of keys, got 'json'"),
     ({"response_format": {"type": "yaml"}}, "response_format",
      "response_format.type: expected 'text', 'json_object' or 'json_schema', got 'yaml'"),

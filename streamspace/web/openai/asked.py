@@ -67,9 +67,11 @@ def begun(body: Chat) -> tuple[Part, ...]:
 def _sampling(body: Body, bounds: SamplingLimits) -> SamplingParams:
     most = getattr(body, "max_completion_tokens", None) or body.max_tokens
     chosen = parameters.choose(bounds, {**dict(body), "max_new_tokens": most})
-    tools = body.offered if isinstance(body, Chat) else None
-    grammar = tools.grammar if tools else body.response_format if isinstance(body, Chat) else ""
-    return replace(chosen, stop=(*chosen.stop, *(body.stop or ())), grammar=grammar)
+    chosen = replace(chosen, stop=(*chosen.stop, *(body.stop or ())))
+    if not isinstance(body, Chat):
+        return chosen
+    grammar = body.offered.grammar if body.offered else body.response_format
+    return replace(chosen, grammar=grammar, likeliest=(body.top_logprobs or 0) if body.logprobs else None)
 
 
 def _sharing(body: Body, caller: Caller) -> Caller:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streamspace.engines import canonical
-from streamspace.events import Finished, Part
+from streamspace.events import Finished, Likelihood, Part, Scored
 from streamspace.tools import Call
 
 REASONS = {"stop": "stop", "length": "length", "timeout": "length", "cancelled": "length"}
@@ -16,11 +16,12 @@ REASONS = {"stop": "stop", "length": "length", "timeout": "length", "cancelled":
 
 @dataclass(frozen=True)
 class Texts:
-    """A reply's text: its thoughts, the calls it consists of, and all else."""
+    """A reply's text: its thoughts, the calls it consists of, and all else, of which `scored` are the tokens."""
 
     reasoning: str = ""
     content: str = ""
     calls: tuple[Call, ...] = ()
+    scored: tuple[Scored, ...] = ()
 
     @classmethod
     def of(cls, parts: tuple[Part, ...]) -> Texts:
@@ -31,8 +32,13 @@ class Texts:
     def after(self, earlier: Texts) -> Texts:
         """What has come since; what was sent as the answer before it turned out to be a thought isn't sent again."""
         if not self.content.startswith(earlier.content):
-            return Texts("", self.content, self.calls)
-        return Texts(self.reasoning[len(earlier.reasoning) :], self.content[len(earlier.content) :], self.calls)
+            return replace(self, reasoning="")
+        return Texts(
+            self.reasoning[len(earlier.reasoning) :],
+            self.content[len(earlier.content) :],
+            self.calls,
+            self.scored[len(earlier.scored) :],
+        )
 
 
 @dataclass(frozen=True)
@@ -51,14 +57,30 @@ class Form:
 def _delta(texts: Texts) -> Mapping[str, Any]:
     listed = [{"index": index, **each} for index, each in enumerate(_calls(texts))]
     named = {"reasoning_content": texts.reasoning, "content": texts.content, "tool_calls": listed}
-    return {"delta": {name: value for name, value in named.items() if value}}
+    return {"delta": {name: value for name, value in named.items() if value}, "logprobs": _scores(texts)}
 
 
 def _message(texts: Texts) -> Mapping[str, Any]:
     others: dict[str, Any] = {"reasoning_content": texts.reasoning} if texts.reasoning else {}
     others |= {"tool_calls": _calls(texts)} if texts.calls else {}
     content = texts.content or (None if texts.calls else "")
-    return {"message": {"role": "assistant", "content": content, "refusal": None, **others}}
+    message = {"role": "assistant", "content": content, "refusal": None, **others}
+    return {"message": message, "logprobs": _scores(texts)}
+
+
+def _scores(texts: Texts) -> dict[str, Any] | None:
+    if not texts.scored:
+        return None
+    listed = [{**_likely(each.own), "top_logprobs": [*map(_likely, each.likeliest)]} for each in texts.scored]
+    return {"content": listed, "refusal": None}
+
+
+def _likely(told: Likelihood) -> dict[str, Any]:
+    return {
+        "token": told.token.decode("utf-8", "replace"),
+        "logprob": round(told.logarithm, 6),
+        "bytes": [*told.token],
+    }
 
 
 def _calls(texts: Texts) -> list[dict[str, Any]]:
@@ -129,4 +151,4 @@ def _reason(texts: Texts, end: Finished) -> str:
 
 
 def _choice(part: Mapping[str, Any], reason: str | None = None) -> dict[str, Any]:
-    return {"index": 0, **part, "logprobs": None, "finish_reason": reason}
+    return {"index": 0, "logprobs": None, **part, "finish_reason": reason}

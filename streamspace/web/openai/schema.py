@@ -31,6 +31,7 @@ from streamspace.web.openai.messages import Known, Message, Neutral
 LENGTHS = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens"}  # OpenAI's names for one of ours
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 MOST_STOPS = 4
+MOST_LIKELIEST = 20
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -101,12 +102,12 @@ class Chat(Body):
     tools: Annotated[tuple[dict[str, Any], ...], BeforeValidator(functions.read)] = ()
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELIEST)] | None = None
     neutral: ClassVar[Neutral] = {
         **Body.neutral,
         "functions": ([],),
         "function_call": ("none", "auto"),
-        "logprobs": (False,),
-        "top_logprobs": (0,),
         "modalities": (["text"],),
         "audio": (),
         "web_search_options": (),
@@ -122,6 +123,8 @@ class Chat(Body):
         if self.offered and self.response_format:
             name = formats.NAME
             raise Refused(f"{name}: expected none beside tools", name, errors.UNSUPPORTED)
+        if self.top_logprobs and not self.logprobs:
+            raise Refused("top_logprobs: expected logprobs: true beside it", "top_logprobs")
         return self
 
 

@@ -36,7 +36,8 @@ async def steps(replies: Replies, read: Read = plain) -> Steps:
     """The steps of a reply, each read so."""
     async with aclosing(replies):
         async for progress in replies:
-            yield Step(read(progress.parts, bool(progress.end)) if progress.parts else None, progress.end)
+            now = read(progress.parts, bool(progress.end)) if progress.parts else None
+            yield Step(now and replace(now, scored=progress.scored), progress.end)
 
 
 def reading(tools: Tools, calling: Calling, prefix: str, most: int | None) -> Read:
