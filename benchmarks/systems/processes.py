@@ -101,7 +101,7 @@ def _changes(name: str, load: Load, concurrency: int) -> dict[str, object]:
         **weights,
         "system_prompt": "",
         "sampling.max_new_tokens": {"default": load.tokens, "min": 1, "max": load.tokens},
-        "limits.concurrency": concurrency,
+        "limits.concurrency": "auto",  # as the presets are shipped
         "limits.queue": 2 * concurrency,
     }  # fmt: skip
 

@@ -15,12 +15,17 @@ WINDOWED = {"sliding_attention": "sliding_window", "chunked_attention": "attenti
 
 def cache_bytes(shape: Mapping[str, Any], config: Config, hardware: str) -> int:
     """Bytes of cache for all concurrent replies at their longest; `shape` is the text part of config.json."""
+    at_once = 1 if hardware == ZEROGPU else config.limits.places  # each ZeroGPU reply has a GPU share of its own
+    dtype = "float16" if config.model.gguf else loaded_dtype(config, hardware)  # llama.cpp's own choice
+    return reply_bytes(shape, config, BYTES[dtype]) * at_once
+
+
+def reply_bytes(shape: Mapping[str, Any], config: Config, number: float) -> int:
+    """Bytes of cache for one reply at its longest, of which each number takes so many."""
     tokens = config.limits.prompt_tokens + int(config.sampling.max_new_tokens.max)
     tokens = min(tokens, shape.get("max_position_embeddings") or tokens)
-    at_once = 1 if hardware == ZEROGPU else config.limits.concurrency  # each ZeroGPU reply has a GPU share of its own
-    dtype = "float16" if config.model.gguf else loaded_dtype(config, hardware)  # llama.cpp's own choice
     kept = sum(min(window or tokens, tokens) for window in _windows(shape))
-    return int(kept * _numbers(shape) * at_once * BYTES[dtype])
+    return int(kept * _numbers(shape) * number)
 
 
 def _windows(shape: Mapping[str, Any]) -> Iterator[int]:

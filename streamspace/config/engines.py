@@ -78,7 +78,7 @@ ENGINES = {
     "batching": EngineSpec(
         "many in one pass",
         "streamspace.engines.batching",
-        because=lambda config: f"up to {config.limits.concurrency} replies can share each pass",
+        because=lambda config: "replies can share each pass",
         impossible=_cannot_batch,
         unsuited=_batching_gains_nothing,
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from streamspace.config.base import Part
@@ -9,6 +11,11 @@ from streamspace.config.base import Part
 
 class Limits(Part):
     """What one visitor, and all of them together, may ask of the Space."""
+
+    @property
+    def places(self) -> int:
+        """Concurrent replies; 1, which any machine has, until `auto` is replaced by a number."""
+        return 1 if self.concurrency == "auto" else self.concurrency
 
     prompt_characters: int = Field(8000, ge=1, le=1_000_000, description="Maximum message length, in characters.")
     prompt_tokens: int = Field(
@@ -19,11 +26,10 @@ class Limits(Part):
     )
     turns: int = Field(50, ge=1, le=1000, description="Maximum number of earlier messages in the prompt.")
     queue: int = Field(32, ge=1, le=10_000, description="Maximum number of waiting visitors; more get an error.")
-    concurrency: int = Field(
-        4,
-        ge=1,
-        le=256,
-        description="Concurrent replies, if the engine supports it; `generate` supports 1 outside ZeroGPU.",
+    concurrency: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
+        "auto",
+        description="Concurrent replies, if the engine supports it; `generate` supports 1 outside ZeroGPU. `auto`: as "
+        "suits the device, its memory and its cores.",
     )
     cache_megabytes: int = Field(
         1000,

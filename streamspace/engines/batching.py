@@ -37,7 +37,7 @@ def build(config: Config, loaded: LoadedModel) -> BatchingEngine:
         raise Incompatible("it can't be told at which positions the tokens of a shared pass are")
     longest = min(loaded.context_window, config.limits.prompt_tokens + int(config.sampling.max_new_tokens.max))
     model, attention = loaded.model, internals.attention(loaded.model)
-    engine = BatchingEngine(model, loaded.tokenizer, config.limits.concurrency, longest, on_trial=True)
+    engine = BatchingEngine(model, loaded.tokenizer, config.limits.places, longest, on_trial=True)
     prompts = [tuple(loaded.tokenizer(text)["input_ids"]) for text in HELLO[: engine.capacity]]
     exact = not any(isinstance(each, torch.ao.nn.quantized.dynamic.Linear) for each in model.modules())
     reason = incompatibility(engine, GenerateEngine(model, loaded.tokenizer), prompts, exact)

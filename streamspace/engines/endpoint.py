@@ -35,7 +35,7 @@ def build(config: Config, loaded: LoadedModel | None) -> EndpointEngine:
     """See `config/engines.py`. Nothing is loaded here; the key is the secret's value, if there is one."""
     assert config.endpoint
     key = secrets.value(config.endpoint.secret)
-    return EndpointEngine(config.endpoint, config.model.id, key, config.limits.concurrency)
+    return EndpointEngine(config.endpoint, config.model.id, key, config.limits.places)
 
 
 class EndpointEngine:

@@ -138,7 +138,7 @@ class LlamaServer:
 def _start(config: Config, loaded: GgufFile, key: str, window: int, template: str) -> Any:
     llama: Any = import_module("xllamacpp")
     params = llama.CommonParams()
-    places, file = config.limits.concurrency, loaded.path
+    places, file = config.limits.places, loaded.path
     params.model.path = str(file)
     params.n_parallel, params.n_ctx = places, window * places
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = loaded.threads

@@ -45,7 +45,7 @@ class LlamaCppEngine:
 
     def __init__(self, server: LlamaServer, config: Config) -> None:
         self.server = server
-        self.capacity = config.limits.concurrency
+        self.capacity = config.limits.places
         settings = Endpoint(url=f"{server.address}/v1", timeout=TIMEOUT)
         self._client = EndpointEngine(settings, config.model.id, server.key, self.capacity, server.adapted, True)
         self._slots, self._places = Slots(self.capacity), Places(self.capacity)

@@ -78,7 +78,7 @@ class ZeroGpuEngine:
     name = "generate"
 
     def __init__(self, call: Callable[[Request], Events], config: Config, budget: Budget) -> None:
-        self.capacity = config.limits.concurrency
+        self.capacity = config.limits.places
         self._call = call
         self._budget = budget
         self._recent_failure = RecentFailure(after=2)

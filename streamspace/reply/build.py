@@ -12,7 +12,7 @@ from streamspace.engines import selection, zerogpu
 from streamspace.engines.zerogpu import Call, Worker
 from streamspace.model.placement import Machine, check_gguf, has_cuda
 from streamspace.prompt.message_builder import MessageBuilder
-from streamspace.reply import gguf
+from streamspace.reply import gguf, places
 from streamspace.reply.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ def pipeline(
     Raises DeviceError or ModelError.
     """
     if config.endpoint:
+        config = places.with_places(config, places.SERVER, "a server has a line of its own")
         engine = selection.make(config, Situation(zerogpu.present()))
         return Pipeline(config, engine, MessageBuilder(config.limits.prompt_tokens, config.thinking.default))
     before_torch()

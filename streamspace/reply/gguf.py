@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from streamspace import gguf
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
 from streamspace.engines import selection
@@ -16,7 +17,7 @@ from streamspace.model import template_trial, thinking
 from streamspace.model.cores import cores
 from streamspace.model.files import fetch_gguf
 from streamspace.prompt.message_builder import MessageBuilder
-from streamspace.reply import room
+from streamspace.reply import places, room
 from streamspace.reply.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ def pipeline(config: Config, situation: Situation, on_progress: Callable[[str], 
     on_progress(t("status.memory", name=config.model.id))
     threads, reason = cores()
     log.info("Threads: %d, since %s", threads, reason)
+    config = places.by_memory(config, gguf.shape(described), 2, "cpu", threads)  # llama.cpp keeps halves
     engine = selection.make(config, situation, GgufFile(file, threads, described))
     assert isinstance(engine, LlamaCppEngine)
     server = engine.server

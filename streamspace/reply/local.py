@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from typing import Any
 
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
@@ -13,13 +14,14 @@ from streamspace.engines.budget import Budget
 from streamspace.engines.generate import untried
 from streamspace.engines.zerogpu import Call, Worker
 from streamspace.model import context, placement, threads
+from streamspace.model.cores import cores
 from streamspace.model.loading import Loaded, load
 from streamspace.model.placement import probe
 from streamspace.model.templates import check_template
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import Images
-from streamspace.reply import room
+from streamspace.reply import places, room
 from streamspace.reply.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -49,13 +51,21 @@ def pipeline(
     if place.device == "cpu" and config.task != "image-chat":
         threads.tune(loaded.model)
     if not on_zero:
+        config = places.by_memory(config, _shape(loaded), loaded.model.dtype.itemsize, place.device, cores()[0])
         return Pipeline(config, selection.make(config, situation, loaded), prompts, fit=fit)
     assert worker
     assert gpu
     zerogpu.check_disk(config.model.id, loaded.model)
+    config = places.with_places(config, places.LENT, "ZeroGPU gives each a card of its own")
     worker.engine, budget = untried(config, loaded), Budget(config.gpu)
     log.info("Engine: %s", chosen.reason)
     return Pipeline(config, zerogpu.ZeroGpuEngine(gpu, config, budget), prompts, budget, fit)
+
+
+def _shape(loaded: Loaded) -> dict[str, Any]:
+    """The text part of the model's config, with the kinds of its layers."""
+    shape: dict[str, Any] = loaded.model.config.get_text_config().to_dict()
+    return shape
 
 
 def _prompt_builder(config: Config, loaded: Loaded, fit: context.Fit) -> PromptBuilder:

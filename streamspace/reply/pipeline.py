@@ -53,7 +53,7 @@ class Pipeline:
         self._decoding = asyncio.Lock()  # images: one reply's at a time
         self.fit = fit
         """What of the config's limits fits a model on this machine."""
-        self._queue = RequestQueue(min(config.limits.concurrency, engine.capacity), config.limits.queue)
+        self._queue = RequestQueue(min(config.limits.places, engine.capacity), config.limits.queue)
         self._rates = Rates(config.limits)
 
     @property

@@ -180,6 +180,7 @@ def test_the_cache_counts_layers_heads_context_and_replies_at_once() -> None:
     shape = {"num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128}
     chosen = config(
         limits__prompt_tokens=8192,
+        limits__concurrency=4,
         sampling__max_new_tokens={"default": 512, "min": 16, "max": 2048},
         model__dtype="auto",
     )

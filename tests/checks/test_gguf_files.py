@@ -60,7 +60,7 @@ def test_only_that_file_is_preloaded() -> None:
 def test_its_cache_is_counted_in_16_bits() -> None:
     shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64}
     tokens = config().limits.prompt_tokens + config().sampling.max_new_tokens.max
-    assert cache.cache_bytes(shape, config(), "cpu-basic") == 2 * 2 * 64 * tokens * config().limits.concurrency * 2
+    assert cache.cache_bytes(shape, config(), "cpu-basic") == 2 * 2 * 64 * tokens * config().limits.places * 2
 
 
 def test_a_local_model_is_weighed_by_all_of_its_files(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.selection import EngineChoice, choose, make
 from streamspace.errors import ConfigError, DeviceError, ModelError
 from streamspace.events import Request, TextDelta
+from streamspace.model.cores import cores
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement
 from streamspace.reply import build
@@ -39,8 +40,8 @@ SERVER = {"url": "https://models.example/v1"}
 @pytest.mark.parametrize(
     ("changes", "machine", "name", "reason"),
     [
-        ({}, {}, "batching", "batching because up to 4 replies can share each pass"),
-        ({}, {"device": "cuda"}, "batching", "batching because up to 4 replies can share each pass"),
+        ({}, {}, "batching", "batching because replies can share each pass"),
+        ({}, {"device": "cuda"}, "batching", "batching because replies can share each pass"),
         ({}, {"zerogpu": True}, "generate", "generate because on ZeroGPU replies can't share passes"),
         ({}, {"device": "mps"}, "generate", "generate because batching is slow on mps"),
         (
@@ -153,7 +154,7 @@ def test_a_gguf_file_that_doesnt_fit_the_rest_is_a_problem_of_the_file(
     ("changes", "situation", "reason"),
     [
         ({}, Situation(), "llamacpp because model.file is a GGUF file"),
-        ({}, Situation(device="cuda"), "batching because up to 4 replies can share each pass"),
+        ({}, Situation(device="cuda"), "batching because replies can share each pass"),
         ({"engine": "llamacpp"}, Situation(device="cuda"), "llamacpp because the config asks for it"),
         ({"engine": "generate"}, Situation(), "generate because the config asks for it"),
     ],
@@ -179,8 +180,8 @@ def test_the_embedded_models_replies_are_batched(caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.INFO)
     pipeline = build.pipeline(config())
     assert isinstance(pipeline.engine, BatchingEngine)
-    assert pipeline.engine.capacity == 4
-    assert "Engine: batching because up to 4 replies can share each pass" in caplog.messages
+    assert pipeline.engine.capacity == 8 * cores()[0]
+    assert "Engine: batching because replies can share each pass" in caplog.messages
     pipeline.engine.close()
 
 
@@ -233,8 +234,8 @@ def test_a_model_that_fails_at_each_decode_step_is_found_out_in_silence_and_left
 ) -> None:
     """A batch that is begun anew reads prompt and reply again, which gives one more token each time."""
     caplog.set_level(logging.INFO)
-    settings = config(model__attention=attention).model
-    loaded = load(settings, CPU)
+    asked = config(model__attention=attention, limits__concurrency=4)
+    loaded = load(asked.model, CPU)
     model, passes = loaded.model, 0
 
     def fail(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
@@ -245,7 +246,7 @@ def test_a_model_that_fails_at_each_decode_step_is_found_out_in_silence_and_left
             raise ValueError("no decode step")
 
     model.register_forward_pre_hook(fail, with_kwargs=True)
-    engine = make(config(), Situation(), loaded)
+    engine = make(asked, Situation(), loaded)
     assert isinstance(engine, GenerateEngine)
     assert [message for message in caplog.messages if "Engine" in message] == [
         "Engine: generate because batching can't run this model: no decode step"

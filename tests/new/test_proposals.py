@@ -95,8 +95,8 @@ def test_memory_is_what_arithmetic_by_hand_says(made: dict[str, Any], name: str)
     found, expected = made[name], EXPECTED[name]
     tokens = found["config"]["limits"]["prompt_tokens"] + found["config"]["sampling"]["max_new_tokens"]["max"]
     each, window = expected.get("sliding", (0, 0))
-    at_once = 1 if expected["hardware"] == ZEROGPU else found["config"]["limits"]["concurrency"]
-    cache = at_once * (expected["cache"] * tokens + each * min(tokens, window))
+    assert found["config"]["limits"]["concurrency"] == "auto"  # as many as fit, and so one that has to
+    cache = expected["cache"] * tokens + each * min(tokens, window)
     assert found["weights"] == pytest.approx(float(expected["gb"]) * 1e9, rel=NEAR)
     assert found["weights"] + found["cache"] == pytest.approx(float(expected["gb"]) * 1e9 + cache, rel=NEAR)
     if name != "meta-llama/Llama-3.2-11B-Vision-Instruct":  # its layers for images are counted with the others

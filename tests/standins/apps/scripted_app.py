@@ -99,9 +99,7 @@ def pipeline(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
     script = yaml.safe_load(Path(os.environ.get("SCRIPT", SCRIPT)).read_text("utf-8")) or {}
     if "unloaded" in script:
         raise ModelError(script["unloaded"])
-    return Pipeline(
-        config, Scripted(script, config.limits.concurrency), PromptBuilder(config.limits.prompt_tokens, "on")
-    )
+    return Pipeline(config, Scripted(script, config.limits.places), PromptBuilder(config.limits.prompt_tokens, "on"))
 
 
 if __name__ == "__main__":
