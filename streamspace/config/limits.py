@@ -38,6 +38,13 @@ class Limits(Part):
         description="`generate`, also on ZeroGPU: memory for what has been read of the last conversations, so that "
         "their next turns begin sooner; it gives way when a GPU's memory runs out. 0: none.",
     )
+    lookahead: int = Field(
+        16,
+        ge=0,
+        le=64,
+        description="`generate`, also on ZeroGPU: tokens that are tried at once where the text repeats what was before "
+        "it, such as code that is edited; the text stays the same. 0: none.",
+    )
     at_once: int | None = Field(
         None, ge=1, le=10_000, description="Replies of one visitor that wait or are being written; `null`: no limit."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,10 +13,11 @@ import transformers
 from transformers.generation.streamers import BaseStreamer
 
 from streamspace.config.types import Config
-from streamspace.engines import forms
+from streamspace.engines import forms, lookahead
 from streamspace.engines.engine import Events, LoadedModel, RecentFailure
 from streamspace.engines.explained import explain, without_introduction
 from streamspace.engines.kept import MEGABYTE, KeptCaches, Reading
+from streamspace.engines.lookahead import Lookahead
 from streamspace.engines.preparation import generation_config, new_reply, processors
 from streamspace.engines.reply import CANCELLED, Reply
 from streamspace.engines.slots import Slot, Slots
@@ -39,6 +41,7 @@ def build(config: Config, loaded: LoadedModel) -> GenerateEngine:
                 f"{without_introduction(last.message)}. Choose another model, or a version of transformers that its "
                 "makers name"
             )
+    engine.measure()
     return engine
 
 
@@ -46,21 +49,24 @@ def untried(config: Config, loaded: LoadedModel) -> GenerateEngine:
     """The engine of a model of which not one token has been asked yet."""
     # Ids don't say which images they stand for, and some models that read images note positions in themselves.
     kept = 0 if config.task == "image-chat" else config.limits.cache_megabytes
-    return GenerateEngine(loaded.model, loaded.tokenizer, kept)
+    ahead = config.limits.lookahead if config.task != "image-chat" else 0
+    return GenerateEngine(loaded.model, loaded.tokenizer, kept, ahead)
 
 
 class GenerateEngine:
     """Writes replies with `model.generate`.
 
     One at a time: two threads share one device's compute, so together they are no faster, and torch's random state is
-    global, so a seed would not reproduce. It keeps `cache_megabytes` of what it has read for conversations to go on.
+    global, so a seed would not reproduce. It keeps `cache_megabytes` of what it has read for conversations to go on,
+    and tries up to `ahead` tokens at once.
     """
 
     name = "generate"
     capacity = 1
 
-    def __init__(self, model: Any, tokenizer: Any, cache_megabytes: int = 0) -> None:
+    def __init__(self, model: Any, tokenizer: Any, cache_megabytes: int = 0, ahead: int = 0) -> None:
         self._model = model
+        self._ahead, self._price = ahead, lookahead.LENT
         self._tokenizer = tokenizer
         self._form = forms.of(tokenizer)
         self._slots = Slots(1)
@@ -80,6 +86,12 @@ class GenerateEngine:
         finally:
             stop.set()  # however it ended, the thread is not left waiting for a reader
 
+    def measure(self) -> None:
+        """Measures on this machine what it costs to look ahead."""
+        if self._can_look_ahead:
+            self._price = lookahead.price(self._model)
+            log.info("Lookahead: up to %d tokens, of which each costs %.2f of a pass", self._ahead, self._price)
+
     def unavailable_reason(self) -> str | None:
         """See `Engine.unavailable_reason`."""
         return self._recent_failure.get()
@@ -90,6 +102,10 @@ class GenerateEngine:
     def rest(self) -> None:
         """Waits until no reply is being written: a stopped one may still be in its last step."""
         self._slots.wait_for_one()
+
+    @cached_property
+    def _can_look_ahead(self) -> bool:
+        return bool(self._ahead) and lookahead.is_possible(self._model)
 
     def _write(self, reply: Reply, slot: Slot) -> None:
         """Runs in the thread. Whatever goes wrong goes to the reader, who would wait for ever otherwise."""
@@ -121,15 +137,18 @@ class GenerateEngine:
         streamer = Streamer(reply, reading)
         torch.manual_seed(request.sampling.seed)
         prompt = torch.tensor([request.prompt], device=self._model.device)
+        decoding: dict[str, Any] = {"streamer": streamer}
+        if self._can_look_ahead:
+            decoding = {"custom_generate": Lookahead(streamer, self._ahead, self._price).decode}
         with suppress(_Ended):
             self._model.generate(
                 prompt,
                 attention_mask=torch.ones_like(prompt),
+                **decoding,
                 **{each.name: unpack(each, self._model.device) for each in request.tensors},
                 **({"past_key_values": reading.cache} if reading else {}),
                 logits_processor=processors(reply, self._tokenizer, self._form),
                 generation_config=generation_config(self._model.generation_config, request.sampling),
-                streamer=streamer,
             )
         self._recent_failure.clear()
         if reading:
