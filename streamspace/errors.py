@@ -75,7 +75,7 @@ class RequestError(StreamspaceError):
 
 
 class AccessError(RequestError):
-    """A client has sent no key, or another than the Space's; a visitor isn't signed in, or not as one whom it is for."""
+    """A client without the Space's key, or a visitor who isn't signed in, or with an account that isn't let in."""
 
 
 class BusyError(RequestError):

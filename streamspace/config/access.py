@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from streamspace.config import secrets
 from streamspace.config.base import Part, broken
-
-# Names on the Hub are told apart without regard to case, and have these characters only.
-Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,96}$")]
 
 
 def _key(name: str) -> str:
     if not secrets.KEY.fullmatch(name):
         raise broken("", "a secret's name that begins with ACCESS_, such as ACCESS_KEY", name)
     return name
+
+
+def _name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,96}", name):
+        raise broken("", "a name at the Hub, as in huggingface.co/NAME, in any case", name)
+    return name
+
+
+Name = Annotated[str, AfterValidator(_name)]
 
 
 class Access(Part):
@@ -32,10 +39,10 @@ class Access(Part):
         description="Visitors of the page have to sign in with Hugging Face; the API and `/metrics` are then closed "
         "without `access.key`.",
     )
-    users: list[Account] = Field(
+    users: list[Name] = Field(
         [], max_length=1000, description="With `login`: accounts of the Hub that may use the page; see `organizations`."
     )
-    organizations: list[Account] = Field(
+    organizations: list[Name] = Field(
         [],
         max_length=100,
         description="With `login`: organizations of the Hub whose members may use the page. Without `users` and "

@@ -14,7 +14,9 @@ from streamspace.engines.budget import SAFETY_FACTOR
 KEY = "gpu.tokens_per_second"
 
 
-def tune(answer: Answer | None, config: Config, path: Path, hardware: str, write: bool, say: Callable[[str], None]) -> None:
+def tune(
+    answer: Answer | None, config: Config, path: Path, hardware: str, write: bool, say: Callable[[str], None]
+) -> None:
     """Says how fast the Space writes, and on ZeroGPU what to write in the config; with `write`, does it."""
     if not answer or not answer.speed:
         return

@@ -33,7 +33,7 @@ def admit(door: Door, request: gr.Request | Request, loader: Loader) -> Caller:
 
 
 def visit(request: gr.Request | Request | None, config: Config) -> None:
-    """Raises AccessError for who may not use the page: not signed in, or with an account that the config doesn't let in."""
+    """Raises AccessError for who may not use the page: isn't signed in, or with an account that isn't let in."""
     if not config.access.login:
         return
     asked = request.request if isinstance(request, gr.Request) else request

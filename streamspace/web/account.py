@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -29,20 +29,16 @@ class Account:
     name: str
     organizations: list[str]
     until: float
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     def may(self, access: Access) -> bool:
         """Whether the config lets it use the page."""
-        if not access.users and not access.organizations:
-            return True
-        return bool({self.name.lower()} & lowered(access.users) or {*self.organizations} & lowered(access.organizations))
-
-    def stored(self) -> dict[str, Any]:
-        """As a session holds it: in a cookie, which has room for 4 kB."""
-        return asdict(self)
+        named = self.name.lower() in lowered(access.users)
+        member = not lowered(access.organizations).isdisjoint(self.organizations)
+        return named or member or not (access.users or access.organizations)
 
 
-def lowered(names: list[str]) -> set[str]:
+def lowered(names: Iterable[str]) -> set[str]:
     """Names of the Hub, as they are compared."""
     return {name.lower() for name in names}
 

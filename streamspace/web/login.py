@@ -1,7 +1,7 @@
 """Signing in with Hugging Face, by OpenID Connect: who comes back from there has an account in the session, a cookie.
 
-What an account may do is `access`'s to say. Gradio's own sign-in, at the same addresses, keeps all that the Hub tells in
-the cookie, which a few organizations fill, and shows who cancels an error of the server.
+What an account may do is `access`'s to say. Gradio's own sign-in, at the same addresses, keeps all that the Hub tells
+in the cookie, which a few organizations fill, and shows an error of the server to who cancels.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,12 +40,10 @@ def check(access: Access, environ: Mapping[str, str] = os.environ) -> None:
     """Raises ConfigError where nobody could sign in: Gradio would sign everybody in as this computer's user."""
     missing = [name for name in GIVEN if not environ.get(name)]
     if access.login and missing:
+        problem = f"access.login: expected {', '.join(missing)} in the environment, found none"
+        space = "A Space is given them once its card says hf_oauth, which a deploy writes"
         raise ConfigError(
-            [
-                f"access.login: expected {', '.join(missing)} in the environment, found none. A Space is given them once its "
-                "card says hf_oauth, which a deploy writes. Elsewhere: login: false, or an app of your own, see "
-                "docs/operations.md#sign-in"
-            ]
+            [f"{problem}. {space}. Elsewhere: login: false, or an app of your own, see docs/operations.md#sign-in"]
         )
 
 
@@ -55,9 +54,12 @@ def middleware(access: Access) -> list[Middleware]:
     from starlette.middleware.sessions import SessionMiddleware  # needs itsdangerous, which others don't
 
     signed = f"streamspace 1 {os.environ['OAUTH_CLIENT_SECRET']}".encode()
-    settings = {"max_age": LONGEST, "same_site": "none", "https_only": True, "partitioned": True}
-    key = hashlib.sha256(signed).hexdigest()
-    return [Middleware(SessionMiddleware, secret_key=key, session_cookie=COOKIE, **settings)]
+    return [
+        Middleware(
+            SessionMiddleware, secret_key=hashlib.sha256(signed).hexdigest(), session_cookie=COOKIE, max_age=LONGEST,
+            same_site="none", https_only=True, partitioned=True,
+        )
+    ]  # fmt: skip
 
 
 def routes(access: Access) -> list[BaseRoute]:
@@ -111,11 +113,11 @@ class _Login:
         except Exception as error:
             return _failed(request, error)
         request.session.clear()
-        request.session[account.PLACE] = found.stored()
+        request.session[account.PLACE] = asdict(found)
         return RedirectResponse(f"../?{_theme(request)}", 303)
 
     def _account(self, token: Mapping[str, Any], told: Mapping[str, Any]) -> Account:
-        """An organization counts by its name at the Hub, not by its title, and if the visitor has met its conditions."""
+        """An organization counts by its name, which is its own, not by its title, and once its conditions are met."""
         member = {each["preferred_username"] for each in told.get("orgs") or [] if not each.get("securityRestrictions")}
         organizations = account.lowered(self._access.organizations) & account.lowered(member)
         until = min(token.get("expires_at") or float("inf"), time.time() + LONGEST)

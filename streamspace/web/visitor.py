@@ -1,4 +1,4 @@
-"""Who a visitor is: an address, as the outermost of the proxies saw it, an open page, a language, a caller; `account` has who is signed in."""
+"""Who a visitor is: an address, as the outermost of the proxies saw it, an open page, a language, a caller."""
 
 from __future__ import annotations
 

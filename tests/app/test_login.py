@@ -99,9 +99,7 @@ def asked(browser: httpx.Client, app: App, **headers: str) -> Any:
     return answer if isinstance(answer, str) else answer[0]["state"]
 
 
-def test_each_function_of_the_page_is_closed_before_and_open_after(
-    browser: Browser, app: App, hub: Provider
-) -> None:
+def test_each_function_of_the_page_is_closed_before_and_open_after(browser: Browser, app: App, hub: Provider) -> None:
     own = [each for each in functions(app) if each["backend_fn"] and each["api_visibility"] != "public"]
     assert len(own) == 3
     for each in own:
@@ -140,7 +138,9 @@ def test_named_accounts_and_members_of_named_organizations_may(
     browser: Browser, app: App, hub: Provider, visitor: Visitor, may: bool
 ) -> None:
     assert sign_in(browser, visitor, hub) == {"name": visitor.name, "may": may}
-    refused = f"This Space is for others than {visitor.name}: its page says for whom. Sign out there to use another account"
+    refused = (
+        f"This Space is for others than {visitor.name}: its page says for whom. Sign out there to use another account"
+    )
     assert asked(browser, app) == ("done" if may else refused)
 
 
@@ -215,13 +215,23 @@ def test_what_goes_wrong_on_the_way_leads_back_to_the_page_which_says_so(
     browser.post("/logout")
     assert back(state="another's") == FAILED
     assert back(code="another's") == FAILED
-    for claims in ({"nonce": "another's"}, {"aud": "another's"}, {"iss": "another's"}, {"exp": 1}, {"sub": "another's"}):
+    for claims in (
+        {"nonce": "another's"},
+        {"aud": "another's"},
+        {"iss": "another's"},
+        {"exp": 1},
+        {"sub": "another's"},
+    ):
         hub.forged = claims
         assert back() == FAILED
     hub.forged = {}
     hub.visitor = Visitor("grace", agrees=False)
     assert back() == FAILED
-    for path in ("/login/callback", "/login/callback?code=1&state=2", "/login/callback?error=x&error_description=hf_oauth_1"):
+    for path in (
+        "/login/callback",
+        "/login/callback?code=1&state=2",
+        "/login/callback?error=x&error_description=hf_oauth_1",
+    ):
         assert browser.get(path, follow_redirects=False).headers["Location"] == FAILED
     assert asked(browser, app) == FIRST
 
@@ -239,9 +249,7 @@ def test_a_code_is_of_use_in_its_own_session_only(browser: Browser, app: App, hu
     assert hub.codes  # it wasn't asked for
 
 
-def test_limits_and_the_log_tell_accounts_apart_and_not_addresses(
-    browser: Browser, app: App, hub: Provider
-) -> None:
+def test_limits_and_the_log_tell_accounts_apart_and_not_addresses(browser: Browser, app: App, hub: Provider) -> None:
     seen = []
     for name in ("grace", "GRACE", "eve"):
         sign_in(browser, Visitor(name, MEMBER), hub)
@@ -262,7 +270,10 @@ def test_a_visitor_is_told_the_gpu_time_that_the_hub_tells(browser: Browser, app
 def test_programs_need_the_key_whoever_is_signed_in(browser: Browser, app: App, hub: Provider) -> None:
     sign_in(browser, Visitor("grace"), hub)
     bearer = {"Authorization": f"Bearer {KEY}"}
-    for path, body in (("/v1/chat/completions", {"messages": user("hi")}), ("/gradio_api/call/v2/chat", {"message": "hi"})):
+    for path, body in (
+        ("/v1/chat/completions", {"messages": user("hi")}),
+        ("/gradio_api/call/v2/chat", {"message": "hi"}),
+    ):
         assert browser.post(path, json=body).status_code == 401
         assert httpx.post(f"{app.url}{path}", json=body, headers=bearer).status_code == 200
     assert browser.get("/metrics").status_code == 401

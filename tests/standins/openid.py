@@ -96,7 +96,9 @@ class Exchange(BaseHTTPRequestHandler):
             problem = "invalid_scope"
         elif not provider.visitor.agrees:
             problem = "access_denied"
-        answer = {"error": problem, "error_description": "it was cancelled"} if problem else {"code": secrets.token_hex(8)}
+        answer = (
+            {"error": problem, "error_description": "it was cancelled"} if problem else {"code": secrets.token_hex(8)}
+        )
         if not problem:
             provider.codes[answer["code"] or ""] = (back, given["nonce"], scopes, provider.visitor)
         self.send_response(303)
@@ -120,7 +122,9 @@ class Exchange(BaseHTTPRequestHandler):
         now = int(time.time())
         stated = {"iss": provider.url, "aud": CLIENT, "iat": now, "exp": now + 3600, "nonce": nonce, "auth_time": now}
         named = {name: value for name, value in visitor.claims(scopes).items() if name != "orgs"}
-        signed = jwt.encode({"alg": "RS256", "kid": provider.key.kid}, {**named, **stated, **provider.forged}, provider.key)
+        signed = jwt.encode(
+            {"alg": "RS256", "kid": provider.key.kid}, {**named, **stated, **provider.forged}, provider.key
+        )
         self._json(200, {
             "access_token": token, "token_type": "bearer", "expires_in": provider.lasting, "id_token": signed,
             "scope": " ".join(sorted(scopes)),
@@ -128,7 +132,9 @@ class Exchange(BaseHTTPRequestHandler):
 
     def _told(self, answer: Any, scope: str) -> None:
         """What only a token of this scope is told."""
-        visitor, scopes = self.server.tokens.get(self.headers.get("Authorization", "").removeprefix("Bearer "), (None, set()))
+        visitor, scopes = self.server.tokens.get(
+            self.headers.get("Authorization", "").removeprefix("Bearer "), (None, set())
+        )
         if visitor is None or scope not in scopes:
             self._json(401 if visitor is None else 403, {"error": "Invalid credentials in Authorization header"})
             return

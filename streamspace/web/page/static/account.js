@@ -40,12 +40,13 @@ export const account = (place, line, changed) => {
     may = now;
     root.classList.toggle("signed-out", !may);
     place.hidden = may;
+    line.replaceChildren(...(may ? [t("signed_in", { name }), left, out()] : []));
     const failed = !name && new URLSearchParams(location.search).get("sign_in") === "failed";
-    place.replaceChildren(element("p", {}, reason()), ...(name ? [element("p", { role: "alert" }, t("not_invited", { name })), out()] : [
+    const way = () => (name ? [element("p", { role: "alert" }, t("not_invited", { name })), out()] : [
       failed && element("p", { class: "error", role: "alert" }, t("sign_in_failed")),
       element("button", { type: "button", class: "primary", "data-action": "sign-in", onclick: enter }, t("sign_in")),
-    ].filter(Boolean)));
-    line.replaceChildren(...(may ? [t("signed_in", { name }), left, out()] : []));
+    ]);
+    place.replaceChildren(...(may ? [] : [element("p", {}, reason()), ...way()].filter(Boolean)));
     if (may && !before) changed();
   };
 

@@ -51,6 +51,7 @@ const main = element("main", {}, top_, banner, scroller, toEnd, bottom);
 document.body.append(element("div", { id: "app" }, nav, element("div", { id: "shade", onclick: () => { showSidebar(false); showSettings(false); } }), main, aside, toast, said));
 
 const visitor = account(signIn, signedIn, () => {
+  box.value = box.value; // whose height is known only now
   measureSoon();
   box.focus();
 });
