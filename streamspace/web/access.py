@@ -82,4 +82,9 @@ class Keyed:
         if NAMED.fullmatch(path):
             admit("gradio", request, self._loader)
         elif config.access.login and UPLOADS.fullmatch(path):
-            (_check if "authorization" in request.headers else visit)(request, config)
+            try:
+                visit(request, config)
+            except AccessError:
+                if "authorization" not in request.headers:
+                    raise
+                _check(request, config)

@@ -92,12 +92,12 @@ class _Login:
         """Sends the visitor to the Hub, which sends them back to the Space's first address only."""
         first, *others = account.hosts() or [""]
         if request.headers.get("host") in others:
-            return RedirectResponse(f"https://{first}{request.url.path}?{_theme(request)}")
+            return RedirectResponse(f"https://{first}{request.url.path}{_query(request)}")
         for name in {*request.session} - {account.PLACE}:
             del request.session[name]  # of sign-ins that were begun and not ended: the cookie would grow
         back = f"https://{first}/login/callback" if first else str(request.url_for("signed_in"))
         try:
-            answer: Response = await self._hub.authorize_redirect(request, f"{back}?{_theme(request)}".rstrip("?"))
+            answer: Response = await self._hub.authorize_redirect(request, f"{back}{_query(request)}")
         except Exception as error:
             return _failed(request, error)
         return answer
@@ -114,7 +114,7 @@ class _Login:
             return _failed(request, error)
         request.session.clear()
         request.session[account.PLACE] = asdict(found)
-        return RedirectResponse(f"../?{_theme(request)}", 303)
+        return RedirectResponse(f"../{_query(request)}", 303)
 
     def _account(self, token: Mapping[str, Any], told: Mapping[str, Any]) -> Account:
         """An organization counts by its name, which is its own, not by its title, and once its conditions are met."""
@@ -154,13 +154,14 @@ def _left(token: str) -> float:
     return HfApi().get_zero_gpu_quota(token=token).remaining
 
 
-def _theme(request: Request) -> str:
-    """The page's only setting in its address, by which the Hub's frame makes it light or dark."""
+def _query(request: Request, **told: str) -> str:
+    """The end of the page's address, with the only setting in it, by which the Hub's frame makes it light or dark."""
     theme = request.query_params.get("__theme")
-    return urlencode({"__theme": theme}) if theme in ("light", "dark") else ""
+    query = urlencode(told | ({"__theme": theme} if theme in ("light", "dark") else {}))
+    return f"?{query}" if query else ""
 
 
 def _failed(request: Request, error: Exception) -> Response:
     """Back to the page, which says so; the log has the place, since the message may quote what others wrote."""
     log.warning("A sign-in failed: %s", redacted_trace(error))
-    return RedirectResponse(f"../?sign_in=failed&{_theme(request)}", 303)
+    return RedirectResponse(f"../{_query(request, sign_in='failed')}", 303)
