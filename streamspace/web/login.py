@@ -1,7 +1,6 @@
 """Signing in with Hugging Face, by OpenID Connect: who comes back from there has an account in the session, a cookie.
 
-What an account may do is `access`'s to say. Gradio's own sign-in, at the same addresses, keeps all that the Hub tells
-in the cookie, which a few organizations fill, and shows an error of the server to who cancels.
+What an account may do is `access`'s to say. Why these aren't Gradio's own routes: docs/decisions/0015-sign-in.md.
 """
 
 from __future__ import annotations
@@ -93,8 +92,6 @@ class _Login:
         first, *others = account.hosts() or [""]
         if request.headers.get("host") in others:
             return RedirectResponse(f"https://{first}{request.url.path}{_query(request)}")
-        for name in {*request.session} - {account.PLACE}:
-            del request.session[name]  # of sign-ins that were begun and not ended: the cookie would grow
         back = f"https://{first}/login/callback" if first else str(request.url_for("signed_in"))
         try:
             answer: Response = await self._hub.authorize_redirect(request, f"{back}{_query(request)}")

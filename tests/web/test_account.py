@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from streamspace.config.access import Access
 from streamspace.config.types import Config
-from streamspace.web import account, visitor
+from streamspace.web import account, login, visitor
 from streamspace.web.account import Account
 from tests.running import changed
 
@@ -72,6 +72,27 @@ def test_a_request_that_another_site_makes_a_browser_send_is_nobodys(
 
 def test_the_token_is_not_in_what_is_printed_of_an_account() -> None:
     assert "hf_oauth_4711" not in repr(Account("1", "ada", [], 0, "hf_oauth_4711"))
+
+
+@pytest.mark.parametrize(
+    ("scope", "given", "kept"),
+    [
+        ("openid", {}, None),
+        ("openid", {"scope": "openid read-billing"}, "hf_oauth_4711"),
+        ("read-billing", {}, "hf_oauth_4711"),
+    ],
+)
+def test_the_token_is_kept_where_it_tells_the_gpu_time_that_is_left_and_never_for_longer_than_8_hours(
+    monkeypatch: pytest.MonkeyPatch, scope: str, given: dict[str, Any], kept: str | None
+) -> None:
+    for name in login.GIVEN:
+        monkeypatch.setenv(name, scope)
+    told = {"sub": "1", "preferred_username": "ada"}
+    found = login._Login(Access(login=True))._account(
+        {"access_token": "hf_oauth_4711", "expires_at": 2**40, **given}, told
+    )
+    assert found.token == kept
+    assert found.until == pytest.approx(time.time() + 8 * 3600, abs=60)
 
 
 def test_limits_count_by_the_account_wherever_it_is_signed_in_from() -> None:

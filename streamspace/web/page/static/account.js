@@ -26,7 +26,9 @@ const enter = () => {
 };
 const leave = async () => {
   await fetch(at("logout"), { method: "POST" }).catch(() => {});
-  location.assign(at(location.pathname));
+  const address = new URL(location.href);
+  address.searchParams.delete("sign_in");
+  location.assign(address);
 };
 
 // `place` is in the composer's place, `line` says who is signed in; `changed` is called when somebody may write now.
