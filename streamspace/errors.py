@@ -6,7 +6,7 @@ StreamspaceError
 ├── DeviceError             the machine has not what the config asks for
 ├── ModelError              the model can't be loaded or used
 ├── RequestError            the visitor's message or parameters
-│   ├── AccessError         a client without the Space's key
+│   ├── AccessError         a client without the Space's key, a visitor who has to sign in
 │   └── BusyError           nothing is wrong with them: the same request may succeed later
 │       ├── LimitError      when this visitor has asked for less
 │       └── ClosingError    on the server that takes this one's place
@@ -75,7 +75,7 @@ class RequestError(StreamspaceError):
 
 
 class AccessError(RequestError):
-    """A client has sent no key, or another than the Space's."""
+    """A client without the Space's key, or a visitor who isn't signed in, or with an account that isn't let in."""
 
 
 class BusyError(RequestError):

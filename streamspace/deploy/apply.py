@@ -22,11 +22,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Live:
-    """A Space that has replied."""
+    """A Space that has replied; without an answer, one that only who signs in can ask."""
 
     sha: str
     address: str
-    answer: smoke.Answer
+    answer: smoke.Answer | None
 
 
 def secret_values(plan: Plan, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

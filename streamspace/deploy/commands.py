@@ -158,5 +158,6 @@ def _unchanged(space: Space, sha: str, config: Config, say: Say, timeout: float,
 
 
 def _report(live: apply.Live, space: Space, say: Say) -> None:
-    say(f"{space.name} runs {live.sha[:7]} and answers: {live.answer}")
+    answers = f"answers: {live.answer}" if live.answer else "is for who signs in: ask it by hand, or set access.key"
+    say(f"{space.name} runs {live.sha[:7]} and {answers}")
     say(f"{space.page}\n{live.address}")

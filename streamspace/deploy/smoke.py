@@ -52,10 +52,10 @@ class Busy(DeployError):
     """The Space runs, but has no GPU quota or queue capacity for this request, or another key: it has not failed."""
 
 
-def ask(address: str, config: Config, say: Callable[[str], None], key: str | None = None) -> Answer:
+def ask(address: str, config: Config, say: Callable[[str], None], key: str | None = None) -> Answer | None:
     """The reply of the app at `address`. Raises DeployError if there is none, Busy if it can't be asked now.
 
-    `key` is the Space's, where its config has one.
+    `key` is the Space's, where its config has one; None comes of an app that runs, and is for who signs in only.
     """
     headers = _headers(key)
     name, words = ("chat", "message") if config.task != "completion" else ("complete", "prompt")
@@ -65,6 +65,8 @@ def ask(address: str, config: Config, say: Callable[[str], None], key: str | Non
         offered = _patiently(lambda: get_session().get(f"{address}/gradio_api/info", headers=headers), say)
         if f"/{name}" not in offered["named_endpoints"]:
             raise DeployError("The app runs, but could not load its model; its page and its log say why")
+        if config.access.login and not config.access.key:
+            return None
         started = time.monotonic()
         event = _patiently(lambda: get_session().post(url, json=body, headers=headers, timeout=READ_TIMEOUT), say)
         return _read(f"{url}/{event['event_id']}", started, _asked(config), headers)

@@ -14,9 +14,11 @@ from streamspace.engines.budget import SAFETY_FACTOR
 KEY = "gpu.tokens_per_second"
 
 
-def tune(answer: Answer, config: Config, path: Path, hardware: str, write: bool, say: Callable[[str], None]) -> None:
+def tune(
+    answer: Answer | None, config: Config, path: Path, hardware: str, write: bool, say: Callable[[str], None]
+) -> None:
     """Says how fast the Space writes, and on ZeroGPU what to write in the config; with `write`, does it."""
-    if not answer.speed:
+    if not answer or not answer.speed:
         return
     say(f"it writes about {answer.speed:.0f} tokens per second")
     if hardware != ZEROGPU:

@@ -46,8 +46,22 @@ def fields(config: Config, files: Sequence[str] = ()) -> dict[str, Any]:
         "pinned": card.pinned,
         "suggested_hardware": card.hardware,
         "preload_from_hub": preload(config, files),
+        **oauth(config),
     }
     return {name: value for name, value in known.items() if value not in ("", [])}
+
+
+def oauth(config: Config) -> dict[str, Any]:
+    """The keys for `access.login` (hub docs, "Adding a Sign-In with HF button to your Space").
+
+    The Hub itself lets in only members of `hf_oauth_authorized_org`, which would shut out `access.users`.
+    """
+    access, zero = config.access, config.card.hardware == "zero-a10g"
+    if not access.login:
+        return {}
+    scopes = [*(["read-memberships"] if access.organizations else []), *(["read-billing"] if zero else [])]
+    organizations = [] if access.users else list(access.organizations)
+    return {"hf_oauth": True, "hf_oauth_scopes": scopes, "hf_oauth_authorized_org": organizations}
 
 
 def models(config: Config) -> list[str]:

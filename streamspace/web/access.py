@@ -1,4 +1,4 @@
-"""Who may come in by the API: clients with the Space's key, where its config asks for one. The page stays open."""
+"""Who may come in, where the config asks: clients of the API with the Space's key, visitors of the page signed in."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from streamspace.errors import AccessError
 from streamspace.i18n import t
 from streamspace.reply.loader import Loader
 from streamspace.reply.request import Caller, Door
-from streamspace.web import visitor
+from streamspace.web import account, visitor
 
 HEADERS = {"WWW-Authenticate": "Bearer"}  # of every 401
 # Gradio's API by name, at any root; by these names it would call the page's own functions as well.
 NAMED = re.compile(r".*/(?:call(?:/v2)?|run|api)/[^/]*/?", re.DOTALL)
+UPLOADS = re.compile(r".*/(?:upload|streamspace/pdf)/?", re.DOTALL)  # of the page, and of clients of the API
 
 
 def admit(door: Door, request: gr.Request | Request, loader: Loader) -> Caller:
@@ -31,8 +32,22 @@ def admit(door: Door, request: gr.Request | Request, loader: Loader) -> Caller:
     return caller
 
 
+def visit(request: gr.Request | Request | None, config: Config) -> None:
+    """Raises AccessError for who may not use the page: isn't signed in, or with an account that isn't let in."""
+    if not config.access.login:
+        return
+    asked = request.request if isinstance(request, gr.Request) else request
+    found = account.of(asked.scope) if asked else None
+    if not found:
+        raise AccessError(t("error.sign_in"))
+    if not found.may(config.access):
+        raise AccessError(t("error.not_invited", name=found.name))
+
+
 def _check(request: Request | None, config: Config) -> None:
     if not config.access.key:
+        if config.access.login:
+            raise AccessError(t("error.key_none"))
         return
     expected = f"Bearer {secrets.required('access.key', config.access.key)}".encode()
     sent = ", ".join(request.headers.getlist("authorization") if request else ()).encode("latin-1")
@@ -43,7 +58,10 @@ def _check(request: Request | None, config: Config) -> None:
 
 
 class Keyed:
-    """Middleware before Gradio's API; a call by the page's way, the queue, is the endpoint's to check."""
+    """Middleware before Gradio's API and, with login, before uploads.
+
+    A call by the page's way, the queue, is for the gate or the endpoint to check.
+    """
 
     def __init__(self, app: ASGIApp, loader: Loader) -> None:
         self._app = app
@@ -51,10 +69,22 @@ class Keyed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
-        if scope["type"] == "http" and scope["method"] == "POST" and NAMED.fullmatch(scope["path"]):
+        if scope["type"] == "http" and scope["method"] == "POST":
             try:
-                admit("gradio", Request(scope), self._loader)
+                self._check(Request(scope))
             except AccessError as error:
                 await JSONResponse({"detail": str(error)}, 401, HEADERS)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _check(self, request: Request) -> None:
+        config, path = self._loader.config, request.scope["path"]
+        if NAMED.fullmatch(path):
+            admit("gradio", request, self._loader)
+        elif config.access.login and UPLOADS.fullmatch(path):
+            try:
+                visit(request, config)
+            except AccessError:
+                if "authorization" not in request.headers:
+                    raise
+                _check(request, config)

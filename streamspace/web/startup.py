@@ -16,7 +16,7 @@ from streamspace.config.types import Config
 from streamspace.errors import StreamspaceError
 from streamspace.prompt.images import MOST_MEGABYTES
 from streamspace.reply.loader import Loader
-from streamspace.web import connections, health
+from streamspace.web import connections, health, login
 from streamspace.web.access import Keyed
 from streamspace.web.door import Door
 from streamspace.web.ending import Ending
@@ -38,6 +38,7 @@ def read_config() -> Config:
         secrets.check({name for name, _ in config.needed().values()})
         if config.access.key:
             secrets.required("access.key", config.access.key)
+        login.check(config.access)
         return config
     except StreamspaceError as error:
         raise _leave(error) from None
@@ -64,7 +65,7 @@ def _leave(error: StreamspaceError) -> SystemExit:
 def _routes(loader: Loader) -> list[BaseRoute]:
     """The ways in besides Gradio's."""
     config = loader.config
-    own = [*health.routes(loader), *assets.routes(), *pdf.routes(config)]
+    own = [*health.routes(loader), *assets.routes(), *pdf.routes(config), *login.routes(config.access)]
     doors = [*(openai.routes(loader) if config.doors.openai else []), *(mcp.routes(loader) if config.doors.mcp else [])]
     if config.doors.metrics:
         from streamspace.web import metrics  # and with it prometheus_client, which others don't need
@@ -75,6 +76,7 @@ def _routes(loader: Loader) -> list[BaseRoute]:
 
 def _launch(page: gr.Blocks, loader: Loader) -> None:
     middleware = [
+        *login.middleware(loader.config.access),
         Middleware(RedactingMiddleware),
         Middleware(Door, config=loader.config),
         Middleware(Keyed, loader=loader),

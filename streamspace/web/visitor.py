@@ -17,6 +17,7 @@ from streamspace import i18n
 from streamspace.config.limits import Limits
 from streamspace.config.types import Config
 from streamspace.reply.request import Caller, Door
+from streamspace.web import account
 
 SALT = secrets.token_bytes(16)  # of this process: what its log says of a visitor can't be looked up in a table
 
@@ -34,12 +35,13 @@ def identity(request: gr.Request) -> str:
 
 
 def caller(door: Door, request: gr.Request | Request | None, config: Config, shares: str = "") -> Caller:
-    """Who asks through a door, for limits and the log: by the address, which is kept as a salted hash.
+    """Who asks through a door, for limits and the log: by the account or else the address, kept as a salted hash.
 
     Not by what a client may choose itself: Gradio's session, or X-IP-Token, whose claims only the Hub could verify.
     """
     asked = request.request if isinstance(request, gr.Request) else request
-    seen = address(asked.scope, proxies(config.limits)) if asked else ""
+    signed = account.of(asked.scope) if asked else None
+    seen = f"account {signed.id}" if signed else address(asked.scope, proxies(config.limits)) if asked else ""
     return Caller(door, hashlib.blake2b(seen.encode(), key=SALT, digest_size=4).hexdigest(), shares=shares)
 
 

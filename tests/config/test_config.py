@@ -242,3 +242,17 @@ def test_a_config_that_is_not_there_is_told_with_those_that_are_once() -> None:
         assert str(caught.value) == (
             f"{name}: expected a config file, found none. Give a path, or one of config/: {known}{near}"
         )
+
+
+@pytest.mark.parametrize("key", ["users", "organizations"])
+def test_who_may_use_the_page_is_named_as_the_hub_does_and_has_to_sign_in(tmp_path: Path, key: str) -> None:
+    expected = "expected none without login: true, by which visitors are known, got a list of 1"
+    assert broken(tmp_path, access={key: ["ada"]}) == [f": access.{key}: {expected}"]
+    for name in ("a b", "acme/chat", "", "ad\u00e5", "ada\n"):
+        expected = (
+            "expected a name at the Hub, as in huggingface.co/NAME, in any case, got something that isn't repeated"
+        )
+        (problem,) = broken(tmp_path, access={"login": True, key: [name]})
+        assert problem.startswith(f": access.{key}.0: {expected}")
+    data = changed({"access": {"login": True, key: ["Ada", "b-2_c.d"]}})
+    assert list(getattr(Config.model_validate(data).access, key)) == ["Ada", "b-2_c.d"]

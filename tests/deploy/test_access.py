@@ -81,7 +81,7 @@ LOCKED = """        if self.headers["Authorization"] != f"Bearer {os.environ['AC
 @pytest.fixture
 def keyed(here: Checkout) -> Checkout:
     """A checkout whose config has a key, and whose app asks for it."""
-    here.change("config/tiny.yaml", "access: {key: null}", "access: {key: ACCESS_KEY}")
+    here.change("config/tiny.yaml", "  key: null", "  key: ACCESS_KEY")
     here.change("app.py", """        self.send(b'{"event_id": "1"}')""", LOCKED)
     return here
 
@@ -114,6 +114,20 @@ def test_a_space_whose_key_is_not_at_hand_is_deployed_and_not_taken_back(keyed: 
         )
     keyed.change("config/tiny.yaml", "title: Streamspace", "title: Renamed")
     assert "owner/demo runs " in deployed(keyed, env={"ACCESS_KEY": "sk-4711"}).out
+
+
+def test_a_space_for_who_signs_in_has_an_app_at_the_hub_and_is_not_asked_for_a_reply(
+    here: Checkout, hub: Hub, live: Repo
+) -> None:
+    here.change("config/tiny.yaml", "  login: false", "  login: true")
+    here.change("config/tiny.yaml", "  organizations: []", "  organizations: [acme]")
+    said = here.run(*TINY)
+    assert (said.code, said.err) == (0, "")
+    runs = f"owner/demo runs {live.head.sha[:7]} and is for who signs in: ask it by hand, or set access.key\n"
+    assert runs in said.out
+    assert live.secrets == {}
+    oauth = b"hf_oauth: true\nhf_oauth_scopes:\n  - read-memberships\nhf_oauth_authorized_org:\n  - acme\n"
+    assert oauth in live.head.files["README.md"].content
 
 
 def test_costs_sleep_and_visibility_are_in_the_plan(here: Checkout, hub: Hub) -> None:

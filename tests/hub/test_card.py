@@ -116,3 +116,28 @@ def test_a_model_that_runs_on_a_server_is_neither_preloaded_nor_uploaded() -> No
     assert "preload_from_hub" not in card.fields(provider)
     paths = {file.path for file in upload.files(config(endpoint={}), ROOT / "config/tiny.yaml")}
     assert not [path for path in paths if path.startswith("models/")]
+
+
+@pytest.mark.parametrize(
+    ("access", "hardware", "expected"),
+    [
+        ({}, "zero-a10g", {}),
+        ({"login": True}, "cpu-basic", {"hf_oauth": True}),
+        ({"login": True}, "zero-a10g", {"hf_oauth": True, "hf_oauth_scopes": ["read-billing"]}),
+        (
+            {"login": True, "organizations": ["acme", "Other"]},
+            "cpu-basic",
+            {"hf_oauth": True, "hf_oauth_scopes": ["read-memberships"], "hf_oauth_authorized_org": ["acme", "Other"]},
+        ),
+        (  # the Hub would shut ada out
+            {"login": True, "organizations": ["acme"], "users": ["ada"]},
+            "cpu-basic",
+            {"hf_oauth": True, "hf_oauth_scopes": ["read-memberships"]},
+        ),
+    ],
+)
+def test_a_space_with_login_asks_for_an_app_at_the_hub_with_what_it_needs(
+    access: dict[str, Any], hardware: str, expected: dict[str, Any]
+) -> None:
+    found = card.fields(config(access=access, card__hardware=hardware))
+    assert {name: value for name, value in found.items() if name.startswith("hf_oauth")} == expected

@@ -23,7 +23,7 @@ from streamspace.hub import requirements
 from tests.running import ROOT, clean
 from tests.standins.hub.checkout import Checkout
 
-INDIRECT = {"accelerate"}  # transformers imports it
+INDIRECT = {"accelerate", "itsdangerous"}  # transformers and starlette import them
 OF_ANOTHER = {"pydantic-core", "anyio"}  # pydantic requires one version of the one, starlette hands out the other
 
 

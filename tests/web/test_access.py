@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -35,6 +36,7 @@ DOORS = {  # a request of each
     "/gradio_api/call/chat": {"data": []},
     "/gradio_api/run/answer/": {"data": []},
 }
+UPLOADS = ["/gradio_api/upload", "/gradio_api/upload/", "/streamspace/pdf"]
 NEAR = [
     b"", b" ", b"Bearer", KEY.encode(), RIGHT[:-1], RIGHT + b"x", RIGHT + b" ", b"bearer" + RIGHT[6:], b"Bearer  " + RIGHT[7:],
     b"Basic " + RIGHT[7:], RIGHT + b", " + RIGHT, RIGHT.replace(b"s", b"\xc5\xbf"), b"Bearer None", b"Bearer ACCESS_KEY",
@@ -49,7 +51,11 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def app() -> Starlette:
-    config = Config.model_validate(changed({"access.key": "ACCESS_KEY"}))
+    return doors({"key": "ACCESS_KEY"})
+
+
+def doors(access: dict[str, Any]) -> Starlette:
+    config = Config.model_validate(changed({"access": access}))
     loader = Loader(config, lambda config, _: Pipeline(config, Engine(), MessageBuilder(1024, "on")))  # type: ignore[arg-type]
     loader.load()
 
@@ -57,14 +63,15 @@ def app() -> Starlette:
         return PlainTextResponse("called")
 
     routes = [*openai.routes(loader), *mcp.routes(loader), *metrics.routes(loader)]
-    calls = [Route(path, gradio, methods=["POST"]) for path in DOORS if "/call/" in path or "/run/" in path]
+    paths = [*(path for path in DOORS if "/call/" in path or "/run/" in path), *UPLOADS]
+    calls = [Route(path, gradio, methods=["POST"]) for path in paths]
     return Starlette(routes=[*calls, *routes], middleware=[Middleware(Keyed, loader=loader)])
 
 
 async def send(app: Starlette, path: str, keys: list[bytes]) -> httpx.Response:
     sent = [(b"Authorization", key) for key in keys] + [(b"Accept", b"application/json, text/event-stream")]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-        if (body := DOORS[path]) is None:
+        if (body := DOORS.get(path, {})) is None:
             return await client.get(path, headers=sent)
         return await client.post(path, headers=sent, json=body)
 
@@ -92,3 +99,21 @@ def test_a_secret_that_has_gone_opens_nothing(app: Starlette, path: str, monkeyp
             Exception, match=r"access\.key: expected a secret 'ACCESS_KEY' in the environment, found none"
         ):
             asyncio.run(send(app, path, [key]))
+
+
+@pytest.mark.parametrize("path", DOORS)
+async def test_with_login_and_without_a_key_each_door_is_closed_and_says_what_opens_it(path: str) -> None:
+    for keys in ([], [RIGHT], [b"Bearer None"], [b"Bearer "]):
+        answer = await send(doors({"login": True}), path, keys)
+        assert answer.status_code == 401
+        closed = "This door is closed, since visitors sign in on the Space's page. Its owner can open it with a key (access.key)"
+        assert closed in answer.text
+
+
+@pytest.mark.parametrize("path", UPLOADS)
+async def test_with_login_an_upload_comes_from_who_is_signed_in_or_has_the_key(path: str) -> None:
+    locked, keyless = doors({"login": True, "key": "ACCESS_KEY"}), doors({"login": True})
+    assert [(await send(locked, path, [key])).status_code for key in (RIGHT, b"Bearer x")] == [200, 401]
+    for app, keys in ((locked, []), (keyless, []), (keyless, [RIGHT])):
+        assert (await send(app, path, list(keys))).status_code == 401
+    assert (await send(doors({"key": "ACCESS_KEY"}), path, [])).status_code == 200

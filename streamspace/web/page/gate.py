@@ -1,4 +1,4 @@
-"""What a client may send: one schema for each kind of component, which every value passes before anything reads it.
+"""Who may call the page, and what a client may send: one schema for each kind of component, which every value passes.
 
 Gradio builds components, opens files and fetches addresses that are named in a value, and anyone can call every event
 of the page. What a value means is for those who take it to check, such as `parameters` and `conversation`.
@@ -27,6 +27,7 @@ from streamspace.config.types import Config
 from streamspace.errors import RequestError
 from streamspace.i18n import t
 from streamspace.prompt.images import check_upload
+from streamspace.web import access
 
 HALF = re.compile(r"[\ud800-\udfff]")  # of a character: JSON can say it, and no tokenizer takes it
 DEEPEST = 16  # levels of lists and mappings in an argument of the API
@@ -99,7 +100,13 @@ class Gate:
     """Lets through what the page of this config sends. Raises RequestError for anything else."""
 
     def __init__(self, config: Config) -> None:
+        self._config = config
         self._context = {"images": config.task == "image-chat"}
+
+    def visitor(self, function: BlockFunction, request: gr.Request | None) -> None:
+        """Raises AccessError for who may not call a function of the page; one of the API asks for the key itself."""
+        if function.api_visibility != "public":
+            access.visit(request, self._config)
 
     def values(self, function: BlockFunction, values: Any) -> list[Any]:
         """The values of a call, each as its component's schema has it."""

@@ -14,6 +14,7 @@ import gradio as gr
 
 from streamspace import i18n
 from streamspace.config import paths
+from streamspace.config.access import Access
 from streamspace.config.model import Model
 from streamspace.config.ranges import IntRange
 from streamspace.config.types import Config, Page
@@ -51,6 +52,7 @@ def described(config: Config) -> dict[str, Any]:
         "examples": page.examples,
         "placeholder": page.placeholder,
         "space": os.environ.get("SPACE_ID"),
+        "login": _login(config.access),
         "model": _model(config.model),
         "system": config.system_prompt if chat else None,
         "sampling": {each.name: _bounds(config, each.name) for each in PARAMETERS},
@@ -64,6 +66,14 @@ def described(config: Config) -> dict[str, Any]:
             "pdf_bytes": MOST_JSON,
         },
     }  # fmt: skip
+
+
+def _login(access: Access) -> dict[str, Any] | None:
+    """Whom the page is for, without the names of accounts, which anyone could read; and whether it asks for quotas."""
+    if not access.login:
+        return None
+    quota = "read-billing" in os.environ.get("OAUTH_SCOPES", "").split()
+    return {"organizations": access.organizations, "users": bool(access.users), "quota": quota}
 
 
 def _model(model: Model) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class RedactingBlocks(gr.Blocks):
         try:
             if not named.get("iterator"):
                 function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+                self._gate.visitor(function, named.get("request"))
                 inputs = self._gate.values(function, inputs)
                 named["event_data"] = None  # no function here takes any
             self._readers.check(self._queue.pending_messages_per_session.get(named.get("session_hash")))

@@ -1,4 +1,5 @@
 // The page: what is shown is made of what is stored, and changes when a visitor acts or the server writes.
+import { account } from "./account.js";
 import { composer } from "./composer.js";
 import * as conversations from "./conversation.js";
 import { composing, copied, element, icon, iconButton } from "./dom.js";
@@ -44,10 +45,16 @@ const top_ = element("header", { id: "top" },
   iconButton("menu", t("conversations"), () => showSidebar(!root.classList.contains("sidebar")), { id: "open-sidebar", "aria-expanded": "false", "aria-controls": "sidebar" }),
   page.logo && element("img", { id: "logo", src: page.logo, alt: "" }), heading, settingsButton);
 const origin = element("p", { id: "origin" });
-const bottom = element("div", { id: "bottom" }, notice, form, origin);
+const [signIn, signedIn] = [place("section", "sign-in", { "aria-label": t("sign_in") }), place("p", "account")];
+const bottom = element("div", { id: "bottom" }, notice, signIn, form, signedIn, origin);
 const main = element("main", {}, top_, banner, scroller, toEnd, bottom);
 document.body.append(element("div", { id: "app" }, nav, element("div", { id: "shade", onclick: () => { showSidebar(false); showSettings(false); } }), main, aside, toast, said));
 
+const visitor = account(signIn, signedIn, () => {
+  box.value = box.value; // whose height is known only now
+  measureSoon();
+  box.focus();
+});
 const store = openStore();
 let conversation = store.opened ?? conversations.create();
 let writing = null; // the reply that is being written: {conversation, node}
@@ -196,7 +203,7 @@ const tooLong = (text) => {
 
 const send = () => {
   const { text, files } = box.value;
-  if (writesHere() || (!text.trim() && !files.length)) return;
+  if (!visitor.may || writesHere() || (!text.trim() && !files.length)) return;
   const problem = tooLong(text);
   if (problem) return void notice.replaceChildren(problem);
   if (writing) stop(); // in another conversation: what it has written stays there
@@ -210,6 +217,7 @@ const send = () => {
 
 // Has the question answered, by a new reply or by going on with one that has begun.
 const reply = (question, begun) => {
+  if (!visitor.may) return;
   if (writing) stop();
   conversation.settings = settings.values;
   branch(question.id);
@@ -330,6 +338,8 @@ const server = connect({
     draw();
     announce(node.error || conversations.textOf(node) || t("stopped"));
     measureSoon();
+    if (why === "failed") checkVisitor(node, whole);
+    else visitor.weigh();
   },
   model({ status, diagnosis, thinking, note }) {
     banner.replaceChildren(...[diagnosis && element("strong", {}, diagnosis.problem), diagnosis && element("span", {}, diagnosis.next), status ?? note].filter(Boolean));
@@ -350,6 +360,15 @@ const server = connect({
   },
 });
 
+// A reply also fails where the visitor's session is over.
+const checkVisitor = async (node, whole) => {
+  await visitor.refresh();
+  if (visitor.may) return;
+  conversations.revise(Object.assign(node, { error: t("signed_out") }));
+  keep(whole);
+  draw();
+};
+
 // What a draft takes is said in the box, and why it can't be sent, which is longer, above it.
 const weighed = (words, problem) => {
   box.tell(problem ? "" : (words ?? ""));
@@ -361,7 +380,7 @@ function measureSoon() {
   clearTimeout(measuring);
   const problem = tooLong(box.value.text);
   if (problem) weighed("", problem);
-  else measuring = setTimeout(() => server.measure(), 600);
+  else if (visitor.may) measuring = setTimeout(() => server.measure(), 600);
 }
 
 store.listen((id) => {
@@ -419,3 +438,4 @@ box.value = store.draft(conversation.leaf ? conversation.id : "new");
 drawList();
 draw();
 if (!matchMedia("(pointer: coarse)").matches) box.focus();
+visitor.refresh();

@@ -5,6 +5,7 @@ const ALIVE = new URL("health", document.baseURI);
 const PDF = new URL("streamspace/pdf", document.baseURI);
 const QUIET = 6000; // milliseconds without a word from the server, after which it is asked whether it is there
 const AGAIN = 2000; // milliseconds until it is asked again
+const ENDS = 300; // milliseconds after an event has failed within which Gradio says that it has ended
 const LAST = 3000; // milliseconds that a question waits for the end of the one before
 
 // Gradio gives up for good when a connection breaks, and reloads the page under the visitor's hands once its server is
@@ -103,6 +104,7 @@ export const connect = (on) => {
     question: () => runs.at(-1)?.question ?? {},
     draft: () => on.draft(),
     // Gradio says once of each event that it has ended, and, before that, whether it has failed; a stopped one fails too.
+    // Of one that was refused in words it says the latter only.
     async ended() {
       const over = runs.shift();
       if (!runs.length) drained();
@@ -111,7 +113,10 @@ export const connect = (on) => {
       else if (mine() && await check() && mine()) end("failed");
     },
     failed() {
-      if (runs.length) runs[0].failed = true;
+      const [run] = runs;
+      if (!run) return;
+      run.failed = true;
+      setTimeout(() => runs[0] === run && window.streamspace.ended(), ENDS);
     },
   });
   for (const name of Object.keys(parts)) window.streamspace.attached(name);
