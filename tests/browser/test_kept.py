@@ -445,11 +445,13 @@ def test_conversations_of_the_version_before_are_taken_over(visit: Visit, script
     )
     assert visitor.titles() == ["a name", "two"]
     visitor.page.click("#sidebar .open >> nth=0")
+    visitor.page.get_by_text("a <b> c").wait_for()
     assert (visitor.questions(), visitor.replies()) == (["a <b> c"], ["1 < 2"])
     assert visitor.page.locator("details.reasoning .text").all_inner_texts() == [""]
     visitor.page.click("details.reasoning summary")
     assert visitor.text("details.reasoning .text").strip() == "let me see"
     visitor.page.click("#sidebar .open >> nth=1")
+    visitor.page.get_by_text("three", exact=True).wait_for()
     assert (visitor.questions(), visitor.replies()) == (["two", "three"], ["2"])
     assert visitor.page.evaluate(f"localStorage.getItem('{OLD}')") is None
     visitor.reload()

@@ -55,6 +55,7 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
     ("transformers.generation.streamers:BaseStreamer.put", ["self", "value"], "engines/generate: takes each token"),
     ("transformers.generation.streamers:BaseStreamer.end", ["self"], "engines/generate: takes the end"),
     ("transformers.utils.chat_parsing:ResponseParser", None, "engines/template_parser: reads a reply by its template"),
+    ("transformers.convert_slow_tokenizer:bytes_to_unicode", [], "engines/recorder: which byte a character stands for"),
     ("transformers.cli.serving.utils:_RESPONSE_TEMPLATE_FALLBACKS", None, "engines/calls: the forms of families' calls"),
     ("transformers.integrations.mistral:convert_tekken_tokenizer", ["tokenizer_file", "chat_template"],
      "model/tokenizers: a tokenizer of tekken.json"),

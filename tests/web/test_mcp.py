@@ -50,7 +50,7 @@ def read(answer: httpx.Response) -> list[Any]:
     assert answer.status_code == 200, answer.text
     if answer.headers["Content-Type"].startswith("application/json"):
         return [answer.json()]
-    return [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    return [json.loads(line[6:]) for line in answer.text.split("\n") if line.startswith("data: ")]
 
 
 def texts(answer: list[Any]) -> list[str]:

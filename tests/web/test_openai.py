@@ -101,7 +101,7 @@ class Server:
 
 
 def events(answer: httpx.Response) -> list[Any]:
-    return [json.loads(line[6:]) if line != "data: [DONE]" else "DONE" for line in answer.text.splitlines() if line]
+    return [json.loads(line[6:]) if line != "data: [DONE]" else "DONE" for line in answer.text.split("\n") if line]
 
 
 def error(answer: httpx.Response) -> dict[str, Any]:
