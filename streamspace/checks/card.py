@@ -27,6 +27,9 @@ def from_config(config: Config, where: str, hardware: str) -> Iterator[Finding]:
     if config.card.sleep_minutes and hardware in FREE:
         problem = f"card.sleep_minutes: expected null on {hardware}, which sleeps by the Hub's own rule"
         yield Finding("warning", where, f"{problem}, got {config.card.sleep_minutes}")
+    if config.card.replicas and hardware in FREE:
+        problem = f"card.replicas: expected null on {hardware}, of which a Space has one, got {config.card.replicas}"
+        yield Finding("error", where, problem, "Copies are for paid hardware")
     for key, (name, holds) in config.needed().items():
         problem = f"{key}: the Space needs a secret {name!r} with {holds}"
         yield Finding("note", where, problem, f"Deploy with --secret {name}")

@@ -13,8 +13,8 @@ from streamspace.hub.errors import hub_errors
 HOURS = {"minute": 1 / 60, "hour": 1.0, "day": 24.0}  # the units of the Hub's prices
 
 
-def said(api: HfApi, hardware: str, sleep_minutes: int | None = None) -> str:
-    """The cost of hardware in words; empty where the Hub names none."""
+def said(api: HfApi, hardware: str, sleep_minutes: int | None = None, replicas: int | None = None) -> str:
+    """The cost of hardware, of so many copies, in words; empty where the Hub names none."""
     if hardware == ZEROGPU:
         return f"{hardware} costs its owner nothing"
     hour = _hour(api, hardware)
@@ -23,7 +23,8 @@ def said(api: HfApi, hardware: str, sleep_minutes: int | None = None) -> str:
     if not hour:
         return f"{hardware} costs nothing beside a plan that includes it"
     until = f"until {sleep_minutes} minutes pass without a visitor" if sleep_minutes else "until you pause it"
-    return f"{hardware} costs {hour:.2f} USD an hour and {24 * hour:.2f} a day, {until}"
+    named, hour = (f"{replicas} times {hardware}", hour * replicas) if replicas else (hardware, hour)
+    return f"{named} costs {hour:.2f} USD an hour and {24 * hour:.2f} a day, {until}"
 
 
 def _hour(api: HfApi, hardware: str) -> float | None:

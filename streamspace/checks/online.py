@@ -46,7 +46,7 @@ def findings(config: Config, path: Path, hardware: str | None = None, api: HfApi
     adapter = config.model.adapter
     if adapter and not config.endpoint and not is_local(adapter.id):
         found += _adapter(asked, config.model.id, adapter, where)
-    if cost := costs.said(asked, hardware, config.card.sleep_minutes):
+    if cost := costs.said(asked, hardware, config.card.sleep_minutes, config.card.replicas):
         found.append(Finding("note", where, cost))
     return found
 

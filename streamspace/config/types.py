@@ -44,6 +44,12 @@ class Card(Part):
         le=10_080,
         description="Minutes without a visitor after which paid hardware sleeps, and costs nothing; null: never.",
     )
+    replicas: int | None = Field(
+        None,
+        ge=1,
+        le=32,
+        description="Copies of the Space on paid hardware, each of which is paid; `null`: as many as there are.",
+    )
     visibility: Literal["public", "protected", "private"] | None = Field(
         None,
         description="`public`, `protected` (the app is public, its files are not) or `private`; `null`: public when it "

@@ -59,6 +59,8 @@ def apply(space: Space, plan: Plan, before: Remote | None, config: Config, say: 
     try:
         if before:
             _settings(space, plan, before, values, undo)
+        elif plan.replicas:
+            space.set_replicas(plan.replicas)
         if plan.pushes:
             title, message = f"Deploy {plan.desired.config}", f"SPACE_CONFIG={plan.desired.config}"
             sha = space.push(plan.put, plan.delete, plan.parent or sha, title, message)
@@ -99,6 +101,9 @@ def _settings(
     if plan.sleep:
         space.set_sleep(plan.sleep)
         undo.append(partial(space.set_sleep, before.sleep or AWAKE))
+    if plan.replicas:
+        space.set_replicas(plan.replicas)
+        undo.append(partial(space.set_replicas, before.replicas or 1))
     for name, value in secrets.items():
         space.set_secret(name, value)
     for name, value in plan.variables.items():

@@ -37,7 +37,7 @@ def deploy(options: argparse.Namespace, say: Say) -> int:
     if not _passes(access.findings(desired, before, config, path), options.anyway, say):
         return 2
     say(f"{desired.space}: the plan, for {desired.config}")
-    for line in (*steps.lines(), costs.said(space.api, desired.hardware, config.card.sleep_minutes)):
+    for line in (*steps.lines(), costs.said(space.api, desired.hardware, config.card.sleep_minutes, desired.replicas)):
         say(f"  {line}") if line else None
     if options.dry_run:
         say("dry run: nothing was done")
@@ -111,6 +111,7 @@ def _wish(options: argparse.Namespace, config: Config, path: Path) -> plan.Desir
         options.hardware or config.card.hardware,
         "private" if options.private else config.card.visibility,
         config.card.sleep_minutes and 60 * config.card.sleep_minutes,
+        config.card.replicas,
         _secrets(options.secret),
         options.replace_secrets,
         {"SPACE_CONFIG": upload.config_path(path), plan.WITHOUT_SSR: "false", **_variables(options.variable)},

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi
 from huggingface_hub import errors as hub
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils import build_hf_headers, disable_progress_bars, get_session, hf_raise_for_status
 
 from streamspace.deploy.excerpt import headline
 from streamspace.deploy.plan import KEPT, Plan
@@ -55,6 +55,7 @@ class Space:
                 config=next((commit.config for commit in self.commits() if commit.config), None),
                 secrets=permitted(lambda: frozenset(self.api.get_space_secrets(self.name))),
                 sleep=runtime.sleep_time if runtime else None,
+                replicas=(runtime.raw.get("replicas") or {}).get("requested") if runtime else None,
             )
 
     def create(self, plan: Plan, secrets: Mapping[str, str]) -> str:
@@ -87,6 +88,13 @@ class Space:
         """Sets after how many seconds without a visitor it sleeps; -1 for never."""
         with hub_errors("set when the Space sleeps", self.name):
             self.api.set_space_sleep_time(self.name, seconds)
+
+    def set_replicas(self, count: int) -> None:
+        """Requests so many copies of it. huggingface_hub 2.4 has no call for it; source: hub docs, "Replicas"."""
+        with hub_errors(f"request {count} copies of the Space", self.name):
+            asked = f"{self.api.endpoint}/api/spaces/{self.name}/replicas"
+            headers = build_hf_headers(token=self.api.token)
+            hf_raise_for_status(get_session().post(asked, headers=headers, json={"replicas": count}))
 
     def set_hardware(self, name: str) -> None:
         """Requests other hardware."""

@@ -20,7 +20,7 @@ WITHOUT_SSR = "GRADIO_SSR_MODE"  # server-side rendering puts a proxy before the
 class DesiredState:
     """The state that the command and the config ask for. `secrets` maps names to environment variables.
 
-    `visibility` is None where it is to stay; `sleep` is in seconds, None for never.
+    `visibility` and `replicas` are None where they are to stay; `sleep` is in seconds, None for never.
     """
 
     space: str
@@ -28,6 +28,7 @@ class DesiredState:
     hardware: str
     visibility: str | None = None
     sleep: int | None = None
+    replicas: int | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     replace_secrets: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Plan:
     visibility: str | None = None
     hardware: str | None = None
     sleep: int | None = None
+    replicas: int | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     put: tuple[File, ...] = ()
@@ -58,8 +60,8 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether the Space is already up to date."""
-        settings = self.create or self.visibility or self.hardware or self.sleep or self.secrets or self.variables
-        return not (settings or self.pushes)
+        settings = self.create or self.visibility or self.hardware or self.sleep or self.replicas
+        return not (settings or self.secrets or self.variables or self.pushes)
 
     def lines(self) -> Iterator[str]:
         """The plan as it is printed: one line for each step."""
@@ -72,6 +74,8 @@ class Plan:
             yield f"request hardware {self.hardware}"
         if self.sleep:
             yield f"let it sleep after {self.sleep // 60} minutes" if self.sleep > 0 else "let it never sleep"
+        if self.replicas:
+            yield f"run {self.replicas} {'copies' if self.replicas > 1 else 'copy'} of it"
         for name in self.secrets:
             yield f"set secret {name} (value from the environment)"
         for name, value in self.variables.items():
@@ -90,10 +94,10 @@ def make(desired: DesiredState, files: Sequence[File], remote: Remote | None) ->
     Raises DeployError if the Space would still run another config.
     """
     if remote is None:
-        sleep = None if desired.hardware in FREE else desired.sleep
+        sleep, replicas = (None, None) if desired.hardware in FREE else (desired.sleep, desired.replicas)
         return Plan(
-            desired, create=True, sleep=sleep, secrets=desired.secrets, variables=dict(desired.variables),
-            put=tuple(files),
+            desired, create=True, sleep=sleep, replicas=replicas, secrets=desired.secrets,
+            variables=dict(desired.variables), put=tuple(files),
         )  # fmt: skip
     if remote.variables is None and remote.config not in (None, desired.config):
         raise DeployError(
@@ -107,6 +111,7 @@ def make(desired: DesiredState, files: Sequence[File], remote: Remote | None) ->
         visibility=desired.visibility if desired.visibility != remote.visibility else None,
         hardware=desired.hardware if remote.hardware not in (None, desired.hardware) else None,
         sleep=_sleep(desired, remote),
+        replicas=_replicas(desired, remote),
         secrets=_secrets(desired, remote),
         variables=_variables(desired, remote),
         put=put,
@@ -127,6 +132,12 @@ def _sleep(desired: DesiredState, remote: Remote) -> int | None:
     if remote.hardware is None or desired.hardware in FREE or desired.sleep == remote.sleep:
         return None
     return desired.sleep or (AWAKE if (remote.sleep or AWAKE) > 0 else None)
+
+
+def _replicas(desired: DesiredState, remote: Remote) -> int | None:
+    """How many copies to ask for; free hardware has one."""
+    paid = remote.hardware is not None and desired.hardware not in FREE
+    return desired.replicas if paid and desired.replicas != (remote.replicas or 1) else None
 
 
 def _secrets(desired: DesiredState, remote: Remote) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 class Remote:
     """A Space's files and settings. `files` maps paths to git object ids or SHA-256; `config` is the last deployed one.
 
-    `hardware`, `variables` and `secrets` are None if the token may not read them. `sleep` is in seconds.
+    `hardware`, `variables`, `secrets` and `replicas` are None if the token may not read them. `sleep` is in seconds.
     """
 
     sha: str
@@ -22,6 +22,7 @@ class Remote:
     secrets: frozenset[str] | None
     config: str | None = None
     sleep: int | None = None
+    replicas: int | None = None
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,14 @@ def test_the_cache_counts_layers_heads_context_and_replies_at_once() -> None:
     assert cache.cache_bytes({}, chosen, "zero-a10g") == 0
 
 
+def test_copies_of_a_space_are_for_paid_hardware() -> None:
+    asked = config(card__replicas=2)
+    assert said(cards.from_config(asked, "a.yaml", "cpu-basic")) == [
+        "a.yaml: card.replicas: expected null on cpu-basic, of which a Space has one, got 2. Copies are for paid hardware"
+    ]
+    assert said(cards.from_config(asked, "a.yaml", "t4-small")) == []
+
+
 def test_a_model_that_does_not_fit_is_an_error_with_what_to_choose() -> None:
     assert said(memory.fits(memory.Need(15 * GIB, 4 * GIB), "t4-small", config(), "a.yaml")) == [
         "a.yaml: model.id: expected a model that fits t4-small (16 GB), got one with 15.0 GiB of weights and 4.0 GiB of "

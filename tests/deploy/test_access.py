@@ -134,12 +134,19 @@ def test_costs_sleep_and_visibility_are_in_the_plan(here: Checkout, hub: Hub) ->
     here.change("config/tiny.yaml", "hardware: cpu-basic", "hardware: cpu-upgrade")
     here.change("config/tiny.yaml", "sleep_minutes: null", "sleep_minutes: 30")
     here.change("config/tiny.yaml", "visibility: null", "visibility: protected")
+    here.change("config/tiny.yaml", "replicas: null", "replicas: 2")
     said = here.run("deploy", "owner/other", "--config", "tiny")
     assert said.code == 0, said
-    assert "  create protected Space owner/other on cpu-upgrade\n  let it sleep after 30 minutes\n" in said.out
-    assert "  cpu-upgrade costs 0.03 USD an hour and 0.72 a day, until 30 minutes pass without a visitor\n" in said.out
+    steps = "create protected Space owner/other on cpu-upgrade", "let it sleep after 30 minutes", "run 2 copies of it"
+    assert "".join(f"  {step}\n" for step in steps) in said.out
+    cost = "2 times cpu-upgrade costs 0.06 USD an hour and 1.44 a day, until 30 minutes pass without a visitor"
+    assert f"  {cost}\n" in said.out
     space = hub.repos["spaces/owner/other"]
-    assert (space.protected, space.sleep) == (True, 1800)
+    assert (space.protected, space.sleep, space.replicas) == (True, 1800, 2)
+    here.change("config/tiny.yaml", "replicas: 2", "replicas: 3")
+    here.change("app.py", "REPLY = ", "REPLY = 1 / 0, ")
+    assert here.run("deploy", "owner/other", "--config", "tiny").code == 1
+    assert space.replicas == 2  # taken back with the rest
 
 
 def test_the_measured_speed_is_said_and_written_if_asked_to(here: Checkout, hub: Hub, live: Repo) -> None:

@@ -95,6 +95,18 @@ def test_when_a_space_sleeps_and_who_sees_it_are_steps_of_the_plan() -> None:
     assert plan.make(dataclasses.replace(WISH, sleep=1800), FILES, REMOTE).sleep is None  # on free hardware
 
 
+def test_how_many_copies_run_is_a_step_on_paid_hardware() -> None:
+    paid = dataclasses.replace(REMOTE, hardware="a10g-small", replicas=2)
+    wish = dataclasses.replace(WISH, hardware="a10g-small")
+    assert [plan.make(dataclasses.replace(wish, replicas=count), FILES, paid).replicas for count in (None, 1, 2, 3)] == [
+        None, 1, None, 3,
+    ]  # fmt: skip
+    assert next(plan.make(dataclasses.replace(wish, replicas=1), FILES, paid).lines()) == "run 1 copy of it"
+    assert plan.make(dataclasses.replace(WISH, replicas=3), FILES, REMOTE).replicas is None  # on free hardware
+    assert plan.make(dataclasses.replace(WISH, replicas=3), FILES, None).replicas is None
+    assert plan.make(dataclasses.replace(wish, replicas=3), FILES, None).replicas == 3
+
+
 def test_many_files_are_listed_by_folder() -> None:
     files = [File(f"streamspace/{number}.py", b"x" * 100) for number in range(20)]
     made = plan.make(WISH, [*files, FILES[0]], None)

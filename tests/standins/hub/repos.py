@@ -80,6 +80,7 @@ class Repo:
     hardware: str = "cpu-basic"
     protected: bool = False
     sleep: int | None = None  # seconds
+    replicas: int = 1
     described: dict[str, object] = field(default_factory=dict)  # what the Hub says of a model beside its files
 
     @property

@@ -374,7 +374,7 @@ class Handler(BaseHTTPRequestHandler):
     def _runtime(self, name: str) -> dict[str, Any]:
         machine, repo = self.hub.machines[name], self.hub.repos[f"spaces/{name}"]
         found = {"stage": machine.stage, "hardware": {"current": repo.hardware, "requested": repo.hardware}}
-        found |= {"gcTimeout": repo.sleep}
+        found |= {"gcTimeout": repo.sleep, "replicas": {"current": 1, "requested": repo.replicas}}
         return {**found, "sha": machine.sha, **({"errorMessage": machine.message} if machine.message else {})}
 
     def runtime(self, name: str) -> None:
@@ -412,6 +412,15 @@ class Handler(BaseHTTPRequestHandler):
         if repo.hardware in ("cpu-basic", ZEROGPU):
             raise Refused(400, "The sleep time of free hardware can't be changed")
         repo.sleep = self.json["seconds"]
+        self._send(self._runtime(name))
+
+    def set_replicas(self, name: str) -> None:
+        repo = self.writable("spaces", name, settings=True)
+        if repo.hardware in ("cpu-basic", ZEROGPU):
+            raise Refused(400, "Replicas need upgraded hardware")
+        if type(self.json.get("replicas")) is not int or self.json["replicas"] < 1:
+            raise Refused(400, "replicas: expected a number")
+        repo.replicas = self.json["replicas"]
         self._send(self._runtime(name))
 
     def prices(self) -> None:
@@ -480,6 +489,7 @@ ROUTES: list[tuple[str, Callable[..., None]]] = [
     (rf"POST /api/spaces/{NAME}/hardware", Handler.set_hardware),
     (rf"PUT /api/spaces/{NAME}/settings", Handler.settings),
     (rf"POST /api/spaces/{NAME}/sleeptime", Handler.set_sleep),
+    (rf"POST /api/spaces/{NAME}/replicas", Handler.set_replicas),
     (r"GET /api/spaces/hardware", Handler.prices),
     (rf"GET /api/spaces/{NAME}/logs/(?P<log>run|build)", Handler.logs),
     (rf"(?:GET|HEAD) /(?:{KIND}/)?{NAME}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", Handler.resolve),
