@@ -106,7 +106,7 @@ def test_the_named_file_is_weighed_and_the_others_are_listed(here: Checkout, hub
     assert (
         f"note: config/tiny.yaml: the GGUF files of owner/llm-GGUF, by what fits cpu-basic: {FILE} (9.8 MB), "
         "llm-q8_0.gguf (14.8 MB)\n"
-        "note: config/tiny.yaml: the model fits cpu-basic: 9.3 MiB of weights and 15.0 MiB of cache, of 16 GB\n"
+        "note: config/tiny.yaml: the model fits cpu-basic: 9.3 MiB of weights and 3.8 MiB of cache, of 16 GB\n"
         "note: config/tiny.yaml: the page has a choice of how the model thinks: off, on\n"
     ) in found.out
 

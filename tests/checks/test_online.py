@@ -40,7 +40,7 @@ def test_a_model_that_is_well_is_described_with_the_commit_to_pin(here: Checkout
         "note: config/tiny.yaml: the model's licence is apache-2.0. Read it before you make the Space public\n"
         f"note: config/tiny.yaml: model.revision is empty, so the model may change. Pin it: revision: {model.head.sha}\n"
         "note: config/tiny.yaml: 2.4M parameters, 4.9 MB to download\n"
-        "note: config/tiny.yaml: the model fits cpu-basic: 9.2 MiB of weights and 30.0 MiB of cache, of 16 GB\n"
+        "note: config/tiny.yaml: the model fits cpu-basic: 9.2 MiB of weights and 7.5 MiB of cache, of 16 GB\n"
         "note: config/tiny.yaml: the page has a choice of how the model thinks: off, on\n"
         "note: config/tiny.yaml: cpu-basic costs nothing beside a plan that includes it\n"
         "1 config file: no problems\n"

@@ -24,6 +24,7 @@ from transformers.pytorch_utils import Conv1D
 from scripts.models import shapes
 from streamspace.config.model import Model
 from streamspace.errors import ModelError
+from streamspace.model import torch_internals as internals
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement
 from streamspace.model.quantization import options
@@ -141,6 +142,24 @@ def weights(model: Any) -> int:
     """Weights of all layers, those of an output layer counted by itself where it shares the embeddings'."""
     shared = model.get_output_embeddings().weight is model.get_input_embeddings().weight
     return sum(each.numel() for each in model.parameters()) + shared * model.get_input_embeddings().weight.numel()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_token_in_int8_has_its_own_range_whatever_shares_its_pass(bias: bool) -> None:
+    """The first token of a prompt has activations a thousand times as large as others', in most models."""
+    torch.manual_seed(1)
+    linear = torch.nn.Linear(64, 48, bias=bias)
+    inputs = torch.randn(1, 9, 64)
+    inputs[0, 0] *= 1000
+    inputs[0, 5] = 0
+    layer = internals.quantize_linear(linear)
+    with torch.inference_mode():
+        together, expected = layer(inputs)[0], linear(inputs)[0]
+        alone = torch.stack([layer(each[None, None])[0, 0] for each in inputs[0]])
+    for token in range(9):
+        size = expected[token].abs().max()
+        assert (together[token] - expected[token]).abs().max() <= 0.03 * size, token
+        assert (together[token] - alone[token]).abs().max() <= 0.03 * size, token
 
 
 def test_int8_is_refused_where_it_would_take_next_to_nothing(tmp_path: Path) -> None:

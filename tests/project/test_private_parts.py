@@ -69,6 +69,7 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
      "model/suitability: the package of a quantization method"),
     ("torch.cpu:_is_avx512_bf16_supported", [], "model/placement: whether the CPU computes in bfloat16"),
     ("torch.cpu:_is_amx_tile_supported", [], "model/placement: whether the CPU computes in bfloat16"),
+    ("torch.ao.quantization:per_channel_dynamic_qconfig", None, "model/quantization: a range for each output"),
     ("torch.ao.quantization:quantize_dynamic", None, "model/quantization: int8 on a CPU"),
     ("torch.ao.nn.quantized.dynamic:Linear", None, "model/quantization: a layer in int8"),
     ("gradio.blocks:BlockFunction", None, "web/page/gate: the components whose values a call brings"),
