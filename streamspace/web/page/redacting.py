@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -79,6 +80,10 @@ class RedactingMiddleware:
         try:
             await self._app(scope, receive, sending)
         except Exception as error:
-            log.error("A request failed: %s", redacted_trace(error))
+            # FastAPI's answer to a wrong body quotes it, which fails where JSON can't hold it: 1e999, half a character.
+            refused = isinstance(error.__context__, RequestValidationError)
+            if not refused:
+                log.error("A request failed: %s", redacted_trace(error))
             if not started:
-                await JSONResponse({"detail": unexpected()}, 500)(scope, receive, send)
+                told, status = (t("error.values"), 422) if refused else (unexpected(), 500)
+                await JSONResponse({"detail": told}, status)(scope, receive, send)
