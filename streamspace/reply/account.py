@@ -143,7 +143,7 @@ class Accounts:
 
 
 def _reason(error: BaseException) -> str:
-    """Which text the visitor reads, by its key; else the kind of the error: of ours, the one in the tree of `errors`."""
+    """Which text the visitor reads, by its key; else the kind of the error, of ours as `errors` has it."""
     text = error.args[0] if error.args else None
     if isinstance(text, LazyText):
         return text.key.removeprefix("error.")

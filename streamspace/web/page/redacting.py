@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamspace.errors import RequestError, redacted_trace, unexpected
 from streamspace.i18n import t
 from streamspace.web.page.gate import Gate
-from streamspace.web.readers import Readers
+from streamspace.web.readers import Leftovers, Readers
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class RedactingBlocks(gr.Blocks):
     def __init__(self, gate: Gate, **settings: Any) -> None:
         super().__init__(**settings)
         self._gate = gate
-        self._readers = Readers()
+        self._readers, self._leftovers = Readers(), Leftovers()
 
     async def process_api(self, block_fn: Any, inputs: Any, *given: Any, **named: Any) -> dict[str, Any]:
         """See `gr.Blocks`: a whole call, from the values sent to those returned, or the next step of one."""
@@ -37,6 +37,7 @@ class RedactingBlocks(gr.Blocks):
                 function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
                 inputs = self._gate.values(function, inputs)
                 named["event_data"] = None  # no function here takes any
+            self._leftovers.forget(self._queue)
             self._readers.check(self._queue.pending_messages_per_session.get(named.get("session_hash")))
             return await super().process_api(block_fn, inputs, *given, **named)
         except RequestError as error:
