@@ -58,5 +58,10 @@ def test_a_difference_is_told_by_its_place() -> None:
 def test_a_soak_finds_the_faults_of_an_app(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seconds", "4"], "tests/standins/apps/faulty_app.py", fresh=False) == 1
     told = capsys.readouterr().err
-    for rule in ("no character is lost or mixed up: ", "no thread is left: ", "no file is left open: "):
+    for rule in (
+        "no character is lost or mixed up: ",
+        "no thread is left: ",
+        "no file is left open: ",
+        "a chat keeps at most ",
+    ):
         assert f"broken: {rule}" in told

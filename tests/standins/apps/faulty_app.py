@@ -20,11 +20,12 @@ from tests.standins.apps import scripted_app
 
 
 class Faulty(scripted_app.Scripted):
-    """Loses a character of some replies, and leaves a thread and an open file behind others."""
+    """Loses a character of some replies, and leaves a thread, an open file and a text behind others."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._numbers = itertools.count()
+        self._kept: list[str] = []
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
         """See `Engine.stream`."""
@@ -32,6 +33,7 @@ class Faulty(scripted_app.Scripted):
         if number % 9 == 0:
             threading.Thread(target=threading.Event().wait, daemon=True).start()
             os.open(os.devnull, os.O_RDONLY)
+            self._kept.append(str(number) * 200_000)
         for event in super().stream(request, stop):
             cut = isinstance(event, TextDelta) and number > 50 and number % 9 == 1
             yield replace(event, text=event.text[1:]) if cut and isinstance(event, TextDelta) else event
