@@ -10,6 +10,7 @@ from scripts.soak.doors import DOORS
 from scripts.soak.process import Quiet
 from scripts.soak.visitors import Visit
 
+MOST_STALL = 5.0  # seconds, of which a busy machine adds some
 MOST_KEPT = 5000  # bytes of memory for each chat
 
 
@@ -58,6 +59,8 @@ def broken(found: Found) -> Iterator[str]:
         yield f"no file is left open: {before.files} after the first half, {after.files} in the end"
     if found.kept > MOST_KEPT:
         yield f"a chat keeps at most {MOST_KEPT} bytes: {found.kept:.0f}"
+    if found.stall > MOST_STALL:
+        yield f"the event loop answers within {MOST_STALL:.0f} s: it took {found.stall:.1f} s"
     if "Traceback" in found.log:
         yield "no traceback is printed: there is one in the log"
     if found.code:

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -53,7 +54,7 @@ class Process:
         self._process = psutil.Process(app.process.pid)
 
     async def quiet(self) -> Quiet:
-        """The app once it holds no place and its files don't become fewer, or when patience ends."""
+        """The app once it holds no place and the number of its files stays the same, or when patience ends."""
         began = since = time.monotonic()
         before = self._held()
         while time.monotonic() - began < SETTLING and (before[0] or time.monotonic() - since < CALM):
@@ -119,8 +120,6 @@ class Pulse:
 
 def beat(url: str) -> float:
     """The longest answer until a line comes in on stdin."""
-    import select
-
     site, longest = urlsplit(url), 0.0
     connection = http.client.HTTPConnection(site.hostname or "", site.port, timeout=30)
     print("begun", flush=True)

@@ -42,6 +42,7 @@ def test_an_app_that_keeps_the_rules_passes_with_its_figures() -> None:
         (replace(GOOD, after=replace(GOOD.after, files=12)),
          "no file is left open: 11 after the first half, 12 in the end"),
         (replace(GOOD, after=replace(GOOD.after, used=302_505_000)), "a chat keeps at most 5000 bytes: 5010"),
+        (replace(GOOD, stall=6), "the event loop answers within 5 s: it took 6.0 s"),
         (replace(GOOD, log="Traceback (most recent call last):"), "no traceback is printed: there is one in the log"),
         (replace(GOOD, code=-6), "the process ends in order: exit code -6"),
     ],
