@@ -18,7 +18,7 @@ EXAMPLES = "20"  # of each operation, beside those of the coverage phase
 SUITES = {
     "provider-check": [*UV, "trustedrouter-provider-check==0.1.8", "--base-url", "{url}/v1", "--tier", "4"],
     "schemathesis": [
-        *UV, "schemathesis==4.32.5", "run", "{document}", "--url", "{url}/v1", "--phases", "coverage,fuzzing",
+        *UV, "schemathesis==4.32.5", "run", "{document}", "--url", "{url}/v1", "--phases", "examples,coverage,fuzzing",
         "--max-examples", EXAMPLES, "--seed", "1", "--max-failures", "10", "--checks",
         "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
     ],

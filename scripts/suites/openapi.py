@@ -15,6 +15,7 @@ Schema = dict[str, Any]
 SHORT = 8  # tokens of a reply, at most: what is tried is whether there is an answer
 TEXT: Schema = {"type": "string"}
 WHOLE: Schema = {"type": "integer"}
+HELLO = [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
 ANY: Schema = {"type": ["string", "null"]}
 
 
@@ -37,7 +38,8 @@ def document(config: Config) -> Schema:
     for body in (schemas["Chat"], schemas["Completion"]):
         body["properties"] |= _known(config)
         body["required"].append("max_tokens")
-    formats = {"enum": ["text", "json_object", "json_schema"]}
+    schemas["Chat"]["properties"]["messages"]["examples"] = [HELLO]  # on which the cases are built
+    formats = {"enum": ["text", "json_object"]}
     schemas["Chat"]["properties"] |= {
         "response_format": _mapping(type=formats),
         "chat_template_kwargs": {"maxProperties": 0},
