@@ -12,7 +12,7 @@ INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/pytho
 .DEFAULT_GOAL := help
 UPSTREAM ?= upstream# where `make upgrade` gets the template: a URL, or the name of a remote
 
-.PHONY: help setup run space test check check-code check-files bench format upgrade release oldest newest next lock locked packages audit card model models screenshots
+.PHONY: help setup run space test check check-code check-files bench soak suites format upgrade release oldest newest next lock locked packages audit card model models screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ check-files:
 
 bench: .venv/dev.done ## Compare the app with the baseline; ARGS=--full adds other systems and many clients (minutes)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: .venv/dev.done ## Hold the app under mixed visitors for SECONDS=120, and judge what is lost, left open or kept; SEED=0
+	$(BIN)/python -m scripts.soak --seconds $(or $(SECONDS),120) --seed $(or $(SEED),0)
+
+suites: .venv/dev.done ## Run suites that others wrote for OpenAI's API: trustedrouter-provider-check, schemathesis, compatcanary
+	$(BIN)/python -m scripts.suites $(ARGS)
 
 format: .venv/dev.done ## Format the code, and regenerate the schema and the tables in docs/
 	$(BIN)/ruff check --fix --quiet .

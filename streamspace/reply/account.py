@@ -143,6 +143,9 @@ class Accounts:
 
 
 def _reason(error: BaseException) -> str:
-    """Which text the visitor reads, by its key; else the kind of the error."""
+    """Which text the visitor reads, by its key; else the kind of the error, of ours as `errors` has it."""
     text = error.args[0] if error.args else None
-    return text.key.removeprefix("error.") if isinstance(text, LazyText) else type(error).__name__
+    if isinstance(text, LazyText):
+        return text.key.removeprefix("error.")
+    ours = (kind for kind in type(error).__mro__ if kind.__module__ == StreamspaceError.__module__)
+    return next(ours, type(error)).__name__

@@ -94,6 +94,8 @@ class Pipeline:
         """The whole story of a reply, in call order."""
         yield Progress()  # before any work: a cancel that comes sooner would not be heard
         build = await asyncio.to_thread(check)
+        self._queue.check_room()  # also before the prompt is built, since that takes a processor
+        self._rates.check(caller.key)
         job = None if self.config.task == "image-chat" else await asyncio.to_thread(build)
         with self._queue.entry() as entry, self._rates.place(caller.key) as place:
             while position := entry.position:

@@ -49,9 +49,7 @@ class RequestQueue:
 
         Raises BusyError when too many wait already, or the queue is closed.
         """
-        self.check_open()
-        if len(self._entries) >= self._max_running + self._max_waiting:
-            raise BusyError(t("error.full", waiting=self._max_waiting))
+        self.check_room()
         entry = QueueEntry(self)
         self._entries.append(entry)
         try:
@@ -68,6 +66,12 @@ class RequestQueue:
     def end(self) -> None:
         """Sends away also those that run. From any thread."""
         self._closed = self._ended = True
+
+    def check_room(self) -> None:
+        """Raises BusyError where no entry could be made now."""
+        self.check_open()
+        if len(self._entries) >= self._max_running + self._max_waiting:
+            raise BusyError(t("error.full", waiting=self._max_waiting))
 
     def check_open(self) -> None:
         """Raises ClosingError where nothing more begins."""

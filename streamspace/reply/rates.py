@@ -74,8 +74,9 @@ class Rates:
     def place(self, visitor: str) -> Iterator[Place]:
         """A visitor's reply for the length of the block. Raises LimitError where it is one too many."""
         place = Place()
-        if visitor:
-            self._check(visitor, time.monotonic())
+        self.check(visitor)
+        if self._minute and visitor:
+            self._minute.add(visitor, 1, time.monotonic())
         self._now[visitor] += 1
         try:
             yield place
@@ -85,15 +86,16 @@ class Rates:
             if self._day and place.tokens:
                 self._day.add(visitor, place.tokens, time.monotonic())
 
-    def _check(self, visitor: str, now: float) -> None:
-        limits = self._limits
+    def check(self, visitor: str) -> None:
+        """Raises LimitError where a reply would be one too many. Nothing is counted."""
+        if not visitor:
+            return
+        limits, now = self._limits, time.monotonic()
         if limits.at_once and self._now[visitor] >= limits.at_once:
             raise LimitError(t("error.limit_at_once", most=limits.at_once))
         if self._day and (seconds := self._day.wait(visitor, now)):
             told = t("error.limit_tokens", most=limits.tokens_per_day, hours=math.ceil(seconds / HOUR * 10) / 10)
             raise LimitError(told, retry_after=math.ceil(seconds))
-        if self._minute:
-            if seconds := self._minute.wait(visitor, now):
-                wait = math.ceil(seconds)
-                raise LimitError(t("error.limit_minute", most=limits.per_minute, seconds=wait), retry_after=wait)
-            self._minute.add(visitor, 1, now)
+        if self._minute and (seconds := self._minute.wait(visitor, now)):
+            wait = math.ceil(seconds)
+            raise LimitError(t("error.limit_minute", most=limits.per_minute, seconds=wait), retry_after=wait)

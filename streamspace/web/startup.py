@@ -92,6 +92,7 @@ def _launch(page: gr.Blocks, loader: Loader) -> None:
             show_error=False,  # a traceback is not for the visitor
             enable_monitoring=False,  # would be public
             run_history=False,
+            mcp_server=False,  # of Gradio's, which GRADIO_MCP_SERVER would open beside ours
             state_session_capacity=SESSIONS,
             max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",
             prevent_thread_lock=True,  # `ending` waits instead

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from mcp import ClientSession, McpError, types
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.app.test_openai import LONG, client, loaded, user
+from tests.app.test_openai import LONG, client, loaded, replies, user
 from tests.conftest import Probe
 from tests.running import App
 
@@ -130,6 +132,31 @@ async def test_answers_at_once_are_not_mixed_up(scripted: App) -> None:
             return said(await ask(session, text))
 
     assert await asyncio.gather(*map(alone, texts)) == [[text] for text in texts]
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """One message a minute, in an environment that asks Gradio for its own MCP server."""
+    changes, env = {"limits.per_minute": 1}, {"GRADIO_MCP_SERVER": "True"}
+    running = App(tmp_path_factory.mktemp("limited"), changes, "tests/standins/apps/scripted_app.py", env)
+    yield running
+    running.end()
+
+
+async def test_an_agent_over_a_limit_reads_when_to_come_back(limited: App) -> None:
+    async with agent(limited) as session:
+        assert said(await ask(session, "hi")) == ["hi"]
+        refused = await ask(session, "hi")
+        assert refused.isError
+        (words,) = said(refused)
+        assert re.fullmatch(r"This Space takes 1 messages? a minute from one visitor\. Try again in \d+ s", words)
+        assert (await session.list_tools()).tools
+    assert [(line["door"], line["outcome"]) for line in replies(limited)] == [("mcp", "done"), ("mcp", "limited")]
+
+
+def test_no_variable_opens_gradios_own_mcp_server(limited: App) -> None:
+    sent = httpx.post(f"{limited.url}/gradio_api/mcp/", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    assert sent.status_code in (404, 405)
 
 
 async def test_no_message_of_an_agent_reaches_the_log(app: App) -> None:

@@ -114,6 +114,16 @@ def test_bodies_of_any_kind_get_a_plain_answer(scripted: App, path: str) -> None
         assert status in (200, 400, 403, 413, 422) or json.loads(text) in ({"detail": DEFECT}, ERROR)
 
 
+@pytest.mark.parametrize("wrong", ["1e999", f'"{SECRET}\\ud800"'])
+def test_a_wrong_body_that_no_answer_could_quote_is_the_callers_fault(scripted: App, wrong: str) -> None:
+    before = scripted.log
+    assert post(scripted, "run/chat", f'{{"message": {wrong}}}') == (
+        422,
+        json.dumps({"detail": WRONG_VALUES}, separators=(",", ":")),
+    )
+    assert scripted.log == before
+
+
 @pytest.mark.parametrize(
     "said", ['"message": "%s"', '"message": "hi", "system_prompt": "%s"', '"message": "hi", "history": [{"%s": 1}]',
              '"message": "hi", "history": [{"role": "user", "content": [{"type": "text", "text": "%s"}]}]'],

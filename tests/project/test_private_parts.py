@@ -77,6 +77,7 @@ USED = [  # where it is, its parameters where we pass or replace them, what it i
     ("argparse:_SubParsersAction", None, "the commands: the type of the parsers to add to"),
     ("gradio:Blocks.process_api", None, "web/page/redacting: a whole call, whose errors are logged redacted"),
     ("gradio.queueing:Queue.send_message", ["self", "event", "event_message"], "web/readers: what waits for a session"),
+    ("gradio.queueing:Queue.clean_events", ["self", "session_hash", "event_id"], "web/readers: what is kept of a session"),
     ("gradio.context:LocalContext.request", None, "web/openai/routes: whose quota ZeroGPU counts"),
     ("gradio:NO_RELOAD", None, "web/startup: whether `gradio app.py` has run app.py again"),
     ("spaces.config:Config.zero_gpu", None, "engines/zerogpu: whether this is ZeroGPU"),

@@ -192,3 +192,12 @@ async def test_what_is_refused_has_the_key_of_its_text_and_nothing_of_the_messag
         ("refused", "empty"),
         ("closing", "closing"),
     ]
+
+
+async def test_an_error_of_one_door_has_the_kind_that_all_doors_share(told: Told) -> None:
+    class Refused(RequestError):
+        pass
+
+    with pytest.raises(Refused), loader().accounts.refusals(ADA):
+        raise Refused(SECRET)
+    assert [(line["outcome"], line["reason"]) for line in told()] == [("refused", "RequestError")]

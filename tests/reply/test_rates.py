@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamspace.config.types import Limits
-from streamspace.errors import LimitError
+from streamspace.errors import BusyError, LimitError
 from streamspace.events import Finished, TextDelta
+from streamspace.prompt.builder import Prompt
+from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply import rates
 from streamspace.reply.rates import Rates, Window
 from streamspace.reply.request import Caller, ChatRequest
@@ -150,6 +152,35 @@ async def test_what_is_refused_for_another_reason_is_not_counted(told: Told) -> 
     assert (await read(found))[-1].end
     await read(found)
     assert [line["reason"] for line in told()] == ["empty"] * 5 + ["-", "limit_minute"]
+
+
+class Counting(MessageBuilder):
+    """Counts its prompts."""
+
+    prompts = 0
+
+    def chat(self, *given: Any) -> Prompt:
+        self.prompts += 1
+        return super().chat(*given)
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"), [({"per_minute": 2}, "2 messages a minute"), ({"queue": 1}, "its queue of 1 is full")]
+)
+async def test_who_is_over_a_limit_costs_no_prompt(limits: Any, text: str) -> None:
+    go_on, builder = threading.Event(), Counting(1024, "on")
+    found = loader(TextDelta("Hi", 5), go_on, *DONE, **limits)
+    assert found.pipeline
+    found.pipeline.builder = builder
+    asked = [asyncio.ensure_future(read(found)) for _ in range(2)]
+    await until(lambda: found.busy == (1, 1))
+    for _ in range(3):
+        with pytest.raises(BusyError, match=text):
+            async for _ in found.chat(ChatRequest("hi", caller=ADA)):
+                pass
+    go_on.set()
+    await asyncio.wait(asked)
+    assert builder.prompts == 2
 
 
 async def test_a_reply_that_is_stopped_counts_with_the_tokens_it_had() -> None:

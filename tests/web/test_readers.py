@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from queue import Queue
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from streamspace.errors import RequestError
 from streamspace.reply.bridge import READER_TIMEOUT
 from streamspace.web import readers
-from streamspace.web.readers import Readers
+from streamspace.web.readers import KEPT, Leftovers, Readers
 
 
 class Clock:
@@ -65,3 +67,39 @@ def test_a_slow_reader_is_a_reader(clock: Clock) -> None:
             messages.get()
             messages.get()
             checked.check(messages)
+
+
+def kept(**sessions: tuple[int, set[str]]) -> Any:
+    """Gradio's queue, with some messages and calls for each session; the call "running" hasn't ended."""
+    messages: dict[str, Queue[int]] = {name: Queue() for name in sessions}
+    for name, (waiting, _) in sessions.items():
+        for _ in range(waiting):
+            messages[name].put(1)
+    return SimpleNamespace(
+        pending_messages_per_session=messages,
+        pending_event_ids_session={name: calls for name, (_, calls) in sessions.items()},
+        event_ids_to_events={"running": 1},
+    )
+
+
+def test_what_is_left_of_ended_calls_is_forgotten_and_nothing_else(clock: Clock) -> None:
+    queue = kept(read=(0, set()), unread=(7, {"ended"}), slow=(99, {"ended"}), running=(7, {"ended", "running"}))
+    leftovers = Leftovers()
+    for _ in range(int(2 * KEPT)):
+        leftovers.forget(queue)
+        clock.now += 1
+        queue.pending_messages_per_session["slow"].get()
+    assert set(queue.pending_messages_per_session) == {"slow", "running"}
+    assert set(queue.pending_event_ids_session) == {"slow", "running"}
+
+
+def test_a_call_that_has_only_just_ended_may_still_be_read(clock: Clock) -> None:
+    queue = kept(late=(7, {"running"}))
+    leftovers = Leftovers()
+    leftovers.forget(queue)
+    clock.now += 10 * KEPT
+    queue.event_ids_to_events.clear()
+    leftovers.forget(queue)
+    clock.now += KEPT
+    leftovers.forget(queue)
+    assert "late" in queue.pending_messages_per_session

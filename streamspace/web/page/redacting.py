@@ -10,13 +10,14 @@ import logging
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamspace.errors import RequestError, redacted_trace, unexpected
 from streamspace.i18n import t
 from streamspace.web.page.gate import Gate
-from streamspace.web.readers import Readers
+from streamspace.web.readers import Leftovers, Readers
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class RedactingBlocks(gr.Blocks):
     def __init__(self, gate: Gate, **settings: Any) -> None:
         super().__init__(**settings)
         self._gate = gate
-        self._readers = Readers()
+        self._readers, self._leftovers = Readers(), Leftovers()
 
     async def process_api(self, block_fn: Any, inputs: Any, *given: Any, **named: Any) -> dict[str, Any]:
         """See `gr.Blocks`: a whole call, from the values sent to those returned, or the next step of one."""
@@ -37,6 +38,7 @@ class RedactingBlocks(gr.Blocks):
                 self._gate.visitor(function, named.get("request"))
                 inputs = self._gate.values(function, inputs)
                 named["event_data"] = None  # no function here takes any
+            self._leftovers.forget(self._queue)
             self._readers.check(self._queue.pending_messages_per_session.get(named.get("session_hash")))
             return await super().process_api(block_fn, inputs, *given, **named)
         except RequestError as error:
@@ -80,6 +82,10 @@ class RedactingMiddleware:
         try:
             await self._app(scope, receive, sending)
         except Exception as error:
-            log.error("A request failed: %s", redacted_trace(error))
+            # FastAPI's answer to a wrong body quotes it, which fails where JSON can't hold it: 1e999, half a character.
+            refused = isinstance(error.__context__, RequestValidationError)
+            if not refused:
+                log.error("A request failed: %s", redacted_trace(error))
             if not started:
-                await JSONResponse({"detail": unexpected()}, 500)(scope, receive, send)
+                told, status = (t("error.values"), 422) if refused else (unexpected(), 500)
+                await JSONResponse({"detail": told}, status)(scope, receive, send)
