@@ -12,7 +12,7 @@ INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/pytho
 .DEFAULT_GOAL := help
 UPSTREAM ?= upstream# where `make upgrade` gets the template: a URL, or the name of a remote
 
-.PHONY: help setup run space test check check-code check-files bench soak suites format upgrade release oldest newest next lock locked packages audit card model models screenshots
+.PHONY: help setup run space test test-scale check check-code check-files bench soak suites format upgrade release oldest newest next lock locked packages audit card model models screenshots
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ space: .venv/run.done ## Build a Space in .space/ as the Hub does, start it and 
 
 test: .venv/dev.done ## Run all tests: no network, no GPU, no account
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+test-scale: .venv-scale/done ## Test replicas on Ray Serve, on this machine (minutes); scale/ and docs/scaling.md say more
+	.venv-scale/bin/python -m pytest $(ARGS) scale
 
 check: .venv/dev.done ## Check style, types, configs, generated files, workflows and requirements (needs the network)
 	@$(MAKE) --no-print-directory --jobs 2 check-code check-files
@@ -121,4 +124,13 @@ screenshots: .venv/dev.done ## Retake the screenshots in docs/ (minutes)
 .venv/dev.done: requirements-dev.txt .venv/run.done
 	@echo "Installing the requirements of tests and checks"
 	@$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+# Ray comes on top of what is in .venv, whose versions stay: pip refuses what would need another one of any of them.
+.venv-scale/done: scale/requirements.txt .venv/dev.done
+	@echo "Installing Ray beside .venv"
+	@$(BIN)/python -m venv --clear .venv-scale
+	@cd .venv-scale/lib/python*/site-packages && realpath $(CURDIR)/.venv/lib/python*/site-packages > project.pth
+	@$(BIN)/python -m pip list --format freeze > .venv-scale/project.txt
+	@.venv-scale/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-scale/project.txt -r scale/requirements.txt
 	@touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -31,17 +32,22 @@ SESSIONS = 50  # of which Gradio remembers the last values; a page whose values 
 
 def read_config() -> Config:
     """The config that SPACE_CONFIG names; ends the process with exit code 2, its problems told, where it has some."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("streamspace").setLevel(logging.INFO)
     try:
-        config = configfile.read(configfile.chosen())
-        secrets.check({name for name, _ in config.needed().values()})
-        if config.access.key:
-            secrets.required("access.key", config.access.key)
-        login.check(config.access)
-        return config
+        return prepare(configfile.chosen())
     except StreamspaceError as error:
         raise _leave(error) from None
+
+
+def prepare(path: Path) -> Config:
+    """The config in `path`, with the secrets that it names in place, and the log open. Raises ConfigError."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("streamspace").setLevel(logging.INFO)
+    config = configfile.read(path)
+    secrets.check({name for name, _ in config.needed().values()})
+    if config.access.key:
+        secrets.required("access.key", config.access.key)
+    login.check(config.access)
+    return config
 
 
 def serve(page: gr.Blocks, loader: Loader) -> None:
