@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import ray
 import yaml
-from ray import serve
 
 from tests.running import ROOT, clean, free_port
 
 TOOLS = Path(sys.executable).parent
+HOST = "127.0.0.2"  # also of the loopback, and not one that Ray takes for this machine's address in the network
+COUNT = """import json, sys, ray; from ray import serve
+ray.init(sys.argv[1], namespace="serve", log_to_driver=False)
+app = serve.status().applications.get("streamspace")
+deployment = app and app.deployments.get("Replica")
+print(json.dumps(dict(deployment.replica_states) if deployment else {}))"""
 
 
 class Cluster:
-    """Ray on this machine, with what `scale/serve.yaml` asks of it; all of its processes know each other by `mark`."""
+    """Ray on this machine, with what `scale/serve.yaml` asks of it. All its processes work in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.mark = f"SCALE_TEST={folder}"
-        self.address, self.port = f"127.0.0.1:{free_port()}", free_port()
+        self.address, self.port = f"{HOST}:{free_port()}", free_port()
         self.url = f"http://127.0.0.1:{self.port}/v1"
-        name, value = self.mark.split("=")
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(16)  # without one, who reaches a port of Ray's runs code
-        self._env = {**clean(os.environ), name: value, "RAY_AUTH_MODE": "token", "PYTHONPATH": str(ROOT)}
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+        self._env = {**clean(os.environ), **token, "PYTHONPATH": str(ROOT)}
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         """Ray itself: two processors, little memory, no dashboard."""
         port = self.address.split(":")[1]
         self._run(
-            "ray", "start", "--head", "--block", "--disable-usage-stats", "--node-ip-address", "127.0.0.1",
+            "ray", "start", "--head", "--block", "--disable-usage-stats", "--node-ip-address", HOST,
             "--port", port, "--num-cpus", "2", "--object-store-memory", str(100 * 2**20),
             "--include-dashboard", "false", "--temp-dir", str(self.folder),
         )  # fmt: skip
@@ -51,24 +56,24 @@ class Cluster:
         scaling |= {"min_replicas": replicas, "max_replicas": replicas}
         file = self.folder / f"serve-{replicas}.yaml"
         file.write_text(yaml.safe_dump(settings), "utf-8")
-        self._run("serve", "run", "--non-blocking", "--address", self.address, str(file))
+        assert self._run("serve", "run", "--non-blocking", "--address", self.address, str(file)).wait() == 0
         until(lambda: self.replicas() == {"RUNNING": replicas}, 120)
 
     def replicas(self) -> dict[str, int]:
         """How many replicas are in which state, as Ray counts them."""
-        if not ray.is_initialized():
-            ray.init(address=self.address, namespace="serve", log_to_driver=False, configure_logging=False)
-        found = serve.status().applications.get("streamspace")
-        deployment = found.deployments.get("Replica") if found else None
-        return {str(state.value): number for state, number in deployment.replica_states.items()} if deployment else {}
+        command = [sys.executable, "-c", COUNT, self.address]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._env, capture_output=True, text=True, timeout=60, check=True
+        )
+        counted: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+        return counted
 
     def processes(self, name: str = "") -> list[int]:
         """The processes of this Ray whose command begins with `name`."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                known = self.mark.encode() in (entry / "environ").read_bytes().split(b"\0")
-                if known and (entry / "cmdline").read_bytes().startswith(name.encode()):
+                if (entry / "cwd").samefile(self.folder) and (entry / "cmdline").read_bytes().startswith(name.encode()):
                     found.append(int(entry.name))
             except OSError:  # it has ended, or is another user's
                 continue
@@ -79,19 +84,22 @@ class Cluster:
         return (self.folder / f"{command}.log").read_text("utf-8", "replace")
 
     def end(self) -> None:
-        """Ends all of it, and none of another Ray on this machine."""
-        ray.shutdown()
+        """Ends all of it at once, and none of another Ray on this machine."""
+        while left := self.processes():
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
         for process in self._running:
-            process.terminate()
-        for process in self._running:
-            process.wait(30)
-        until(lambda: not self.processes(), 30)
+            process.wait()
 
-    def _run(self, command: str, *arguments: str) -> None:
+    def _run(self, command: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{command}.log").open("ab") as log:
-            self._running.append(
-                subprocess.Popen([TOOLS / command, *arguments], cwd=ROOT, env=self._env, stdout=log, stderr=log)
+            started = subprocess.Popen(
+                [TOOLS / command, *arguments], cwd=self.folder, env=self._env, stdout=log, stderr=log
             )
+        self._running.append(started)
+        return started
 
 
 def until(condition: Callable[[], Any], seconds: float) -> None:
