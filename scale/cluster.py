@@ -57,7 +57,7 @@ class Cluster:
         file = self.folder / f"serve-{replicas}.yaml"
         file.write_text(yaml.safe_dump(settings), "utf-8")
         assert self._run("serve", "run", "--non-blocking", "--address", self.address, str(file)).wait() == 0
-        until(lambda: self.replicas() == {"RUNNING": replicas}, 120)
+        until(lambda: self.replicas() == {"RUNNING": replicas}, 240)
 
     def replicas(self) -> dict[str, int]:
         """How many replicas are in which state, as Ray counts them."""

@@ -111,8 +111,10 @@ def test_a_replica_that_is_killed_costs_its_own_replies_their_end_and_no_others(
         os.kill(before[0], signal.SIGKILL)
         killed = time.monotonic()
     replies = [reply for visitor in visitors for reply in visitor.replies]
-    cut = [reply for reply in replies if reply.error]
-    print(f"{len(replies)} replies, {len(cut)} cut, {sum(reply.began > killed for reply in replies)} begun later")
+    cut, later = [reply for reply in replies if reply.error], [reply for reply in replies if reply.began > killed]
+    print(f"{len(replies)} replies, {len(cut)} cut, {len(later)} begun later")
+    assert len(replies) == VISITORS * EACH
+    assert later
     assert 0 < len(cut) < VISITORS
     assert {reply.error for reply in cut} == {TOLD}
     assert all(reply.began < killed and reply.text for reply in cut)
