@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from tests.running import ROOT, clean, free_port
+from tests.running import ROOT, changed, clean, free_port
 
 TOOLS = Path(sys.executable).parent
 HOST = "127.0.0.2"  # also of the loopback, and not one that Ray takes for this machine's address in the network
@@ -54,6 +54,9 @@ class Cluster:
         settings["http_options"]["port"] = self.port
         scaling = settings["applications"][0]["deployments"][0]["autoscaling_config"]
         scaling |= {"min_replicas": replicas, "max_replicas": replicas}
+        config = self.folder / "config.yaml"
+        config.write_text(yaml.safe_dump(changed({"limits.grace": 120})), "utf-8")  # however busy this machine is
+        settings["applications"][0]["args"]["config"] = str(config)
         file = self.folder / f"serve-{replicas}.yaml"
         file.write_text(yaml.safe_dump(settings), "utf-8")
         assert self._run("serve", "run", "--non-blocking", "--address", self.address, str(file)).wait() == 0
