@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError, WrapValidator
 
-from streamspace.config.base import Part
+from streamspace.config.base import Part, broken
+
+
+def _places(value: Any, read: Callable[[Any], Any]) -> Any:
+    try:
+        return read(value)
+    except ValidationError:  # which names each kind of value by itself
+        raise broken("", "auto, or a whole number from 1 to 256", value) from None
 
 
 class Limits(Part):
@@ -26,7 +34,7 @@ class Limits(Part):
     )
     turns: int = Field(50, ge=1, le=1000, description="Maximum number of earlier messages in the prompt.")
     queue: int = Field(32, ge=1, le=10_000, description="Maximum number of waiting visitors; more get an error.")
-    concurrency: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
+    concurrency: Annotated[Annotated[int, Field(ge=1, le=256)] | Literal["auto"], WrapValidator(_places)] = Field(
         "auto",
         description="Concurrent replies, if the engine supports it; `generate` supports 1 outside ZeroGPU. `auto`: as "
         "suits the device, its memory and its cores.",

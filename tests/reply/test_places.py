@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from streamspace.checks.cache import reply_bytes
 from streamspace.config.limits import Limits
@@ -28,6 +29,14 @@ def test_the_default_is_open_and_a_number_is_kept() -> None:
     assert Limits().concurrency == "auto"
     assert config(concurrency=3).limits.places == 3
     assert places.by_memory(config(concurrency=3), SHAPE, 2, "cpu", 64).limits.places == 3
+
+
+@pytest.mark.parametrize("value", ["many", 0, 257, 1.5, True])
+def test_what_is_no_number_of_places_is_told_once(value: object) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Limits.model_validate({"concurrency": value})
+    (problem,) = raised.value.errors()
+    assert (problem["loc"], problem["ctx"]["expected"]) == (("concurrency",), "auto, or a whole number from 1 to 256")
 
 
 @given(st.integers(1, 128), st.integers(0, 10**12), st.sampled_from(["cpu", "cuda"]))
