@@ -56,7 +56,7 @@ class Request:
     `prompt` holds the token ids, or `messages` the conversation, as the engine takes it. With `continues` the reply has
     begun in them and goes on from there. `begins` is the kind of part that it begins or goes on with; with None it is
     raw text, and isn't taken apart. `thinking` is what a server with the chat template is told of it, if anything.
-    `tools` is what it may call, for a server that shows them to the model itself.
+    `tools` is what it may call, which a server shows to the model itself.
     `time_limit` is how long the model may write before it ends with the reason "timeout"; None is no limit.
     `tensors` is what the model takes beside the prompt: nothing in a conversation of text.
     Replies to one `visitor` may share what the model has read, which shows in their speed; one without shares nothing.

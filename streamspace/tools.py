@@ -56,7 +56,7 @@ class Tools:
         places = [f"#/$defs/{index}" for index in range(len(wanted))]
         any_of = [_called(each["name"], place) for each, place in zip(wanted, places, strict=True)]
         definitions = {
-            place.rpartition("/")[2]: _moved(each.get("parameters") or {"type": "object"}, place)
+            place.rpartition("/")[2]: _moved(_closed(each.get("parameters") or {"type": "object"}), place)
             for each, place in zip(wanted, places, strict=True)
         }
         return json.dumps({"anyOf": any_of, "$defs": definitions}, ensure_ascii=False, separators=(",", ":"))
@@ -76,6 +76,12 @@ def everywhere(value: Any, change: Callable[[str], str]) -> Any:
 def _called(name: str, parameters: str) -> dict[str, Any]:
     properties = {"name": {"const": name}, "arguments": {"$ref": parameters}}
     return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def _closed(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Without arguments that aren't described, which a function couldn't take; unless the schema has rules beside."""
+    plain = parameters.keys() <= {"type", "properties", "required", "title", "description", "$defs", "$schema"}
+    return {**parameters, "additionalProperties": False} if plain and parameters.get("properties") else parameters
 
 
 def _moved(schema: Any, place: str) -> Any:

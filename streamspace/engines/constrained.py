@@ -27,7 +27,7 @@ class Constraint(LogitsProcessor):
         from streamspace.engines import schemas  # here: few replies follow one
 
         self._reply = reply
-        self._matcher = schemas.matcher(schema, tokenizer)
+        self._matcher = schemas.matcher(schema, tokenizer, is_call=bool(reply.request.tools))
         self._vocabulary = schemas.vocabulary(tokenizer)
         self._bits = torch.zeros((self._vocabulary.vocab_size + 31) // 32, dtype=torch.int32)
         self._ends = list(reply.end_tokens)

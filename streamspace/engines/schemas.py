@@ -21,6 +21,7 @@ CPU_SECONDS = 2  # of a trial; most schemas take milliseconds
 LIMITS = LLParserLimits(max_lexer_states=20_000, verbose_errors=False)  # 2 kB a state; an error would quote the reply
 # A small model may like blanks so much that it never ends; a schema's own options don't count.
 OPTIONS: Any = {"whitespace_pattern": r"[ \n\t]{1,40}", "lenient": False, "coerce_one_of": False}
+OF_CALLS: Any = {**OPTIONS, "whitespace_pattern": " "}  # nobody reads them, and blanks take time
 
 
 def problem(schema: str, tokenizer: Any) -> str:
@@ -32,9 +33,10 @@ def problem(schema: str, tokenizer: Any) -> str:
     return told or _unreadable(tokenizer)
 
 
-def matcher(schema: str, tokenizer: Any) -> LLMatcher:
+def matcher(schema: str, tokenizer: Any, is_call: bool = False) -> LLMatcher:
     """What follows one reply by its tokens, and knows which may come next. It raises nothing: see its `is_error`."""
-    return LLMatcher(vocabulary(tokenizer), _grammar(schema), log_level=0, limits=LIMITS)
+    options = OF_CALLS if is_call else OPTIONS
+    return LLMatcher(vocabulary(tokenizer), _grammar(schema, options), log_level=0, limits=LIMITS)
 
 
 @functools.lru_cache(maxsize=2)
@@ -76,8 +78,8 @@ def _unreadable(tokenizer: Any) -> str:
     return ""
 
 
-def _grammar(schema: str) -> str:
-    return LLMatcher.grammar_from_json_schema(schema, overrides=OPTIONS)
+def _grammar(schema: str, options: Any = OPTIONS) -> str:
+    return LLMatcher.grammar_from_json_schema(schema, overrides=options)
 
 
 def _main() -> None:

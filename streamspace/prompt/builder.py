@@ -79,7 +79,7 @@ class PromptBuilder:
             first = bisect.bisect_left(later, True, key=lambda start: len(encode(start).ids) <= budget)
             prompt = encode(later[min(first, len(later) - 1)])
         self._check(len(prompt.ids), budget)
-        return prompt
+        return replace(prompt, tools=tools)
 
     def _encode(
         self, system: str, turns: Sequence[Turn], dropped_messages: int, choice: Choice, begun: Sequence[Part]

@@ -201,6 +201,10 @@ def test_a_call_that_has_to_be_comes_and_its_result_goes_back(app: App) -> None:
         call = said[0].message.tool_calls[0]
         results: Any = [said[0].message, {"role": "tool", "tool_call_id": call.id, "content": "It rains."}]
         told = found.chat.completions.create(model="tiny", messages=[*asked, *results], tools=[WEATHER]).choices[0]
+        short = found.chat.completions.create(
+            model="tiny", messages=asked, tools=[WEATHER], tool_choice="required", max_tokens=40
+        )
+    assert short.choices[0].finish_reason == "tool_calls"  # no tokens went into blanks
     for each in said:
         assert each.finish_reason == "tool_calls"
         assert [one.function.name for one in each.message.tool_calls] == ["weather"]

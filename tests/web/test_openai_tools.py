@@ -229,6 +229,7 @@ def test_references_within_parameters_still_lead_somewhere() -> None:
     for text, fits in (('{"name":"a","arguments":{"x":1,"next":{"x":2}}}', True),
                        ('{"name":"b","arguments":{"at":{"x":1}}}', True),
                        ('{"name":"b","arguments":{"at":{}}}', False),
+                       ('{"name":"b","arguments":{"at":{"x":1},"to":1}}', False),
                        ('{"name":"c","arguments":{}}', False)):  # fmt: skip
         matcher.reset()
         tokens = schemas.vocabulary(builder._tokenizer).tokenize_str(text)
