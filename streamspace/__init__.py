@@ -1,3 +1,3 @@
 """Stream any open language model from a Hugging Face Space."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
