@@ -21,8 +21,12 @@ class Call:
 
     def as_message(self) -> dict[str, Any]:
         """As chat templates have it, which take the arguments as a mapping."""
-        function = {"name": self.name, "arguments": json.loads(self.arguments)}
-        return {"type": "function", "id": self.id, "function": function}
+        told = self.as_sent()
+        return {**told, "function": {**told["function"], "arguments": json.loads(self.arguments)}}
+
+    def as_sent(self) -> dict[str, Any]:
+        """As OpenAI's API has it."""
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,7 @@ def message(told: Message) -> dict[str, Any]:
     named |= {"reasoning_content": told.reasoning_content} if told.reasoning_content else {}
     if told.role == "tool":
         return {**named, "tool_call_id": told.calls[0].id}
-    calls = [
-        {"type": "function", "id": each.id, "function": {"name": each.name, "arguments": each.arguments}}
-        for each in told.calls
-    ]
-    return {**named, "tool_calls": calls} if calls else named
+    return {**named, "tool_calls": [each.as_sent() for each in told.calls]} if told.calls else named
 
 
 def _offer(tools: Tools) -> dict[str, Any]:

@@ -63,8 +63,10 @@ class PromptBuilder:
         """A conversation, with the reply as far as it has `begun` where it is to go on; `tools` is what it may call.
 
         The oldest turns are left out until the rest fits into the context window beside `new_tokens`. Raises
-        RequestError when the last question alone is too long, or for a choice of thinking that the model hasn't.
+        RequestError when the last question alone is too long, for a choice of thinking that the model hasn't, or an
+        image that can't be read.
         """
+        turns, dropped_images = self._seen(turns)
         budget = self._budget(new_tokens)
         choice = self.thinking.choices.get(self.thinking.choose(thinking), Choice())
         if tools:
@@ -79,7 +81,11 @@ class PromptBuilder:
             first = bisect.bisect_left(later, True, key=lambda start: len(encode(start).ids) <= budget)
             prompt = encode(later[min(first, len(later) - 1)])
         self._check(len(prompt.ids), budget)
-        return replace(prompt, tools=tools)
+        return replace(prompt, tools=tools, dropped_images=dropped_images)
+
+    def _seen(self, turns: Sequence[Turn]) -> tuple[Sequence[Turn], int]:
+        """The turns with their images, and how many of these were left out."""
+        return turns, 0
 
     def _encode(
         self, system: str, turns: Sequence[Turn], dropped_messages: int, choice: Choice, begun: Sequence[Part]
@@ -153,7 +159,7 @@ class PromptBuilder:
         except Endless:
             raise RequestError(t("error.template_endless")) from None
         except Exception as error:  # a template raises what it likes
-            raise RequestError(t("error.template_refused", reason=first_line(error)[:200])) from None
+            raise RequestError(t("error.template_refused", reason=first_line(error))) from None
         return rendered
 
     def _probe(self, choice: Choice) -> str:

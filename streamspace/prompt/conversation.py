@@ -44,7 +44,7 @@ class Turn:
 
 
 def read(history: Any, message: str | Turn, most: int, files: Any = None) -> list[Turn]:
-    """The last `most` messages of `history`, then `message`: alternating turns, the first and the last the user's.
+    """The last `most` messages of `history`, the last question at least, then `message`: alternating turns.
 
     A Turn among them is taken as it is: only a door can make one. `files` are the images that come with `message`, as
     Gradio describes uploaded files. Raises RequestError for an entry that isn't a message, or whose role is neither
@@ -58,13 +58,13 @@ def read(history: Any, message: str | Turn, most: int, files: Any = None) -> lis
     for index, entry in enumerate(history):
         if turn := _turn(entry, f"history[{index}]"):
             turns.append(turn)
-    last = message if isinstance(message, Turn) else Turn("user", message, _paths(files))
-    return _alternating([*turns[-most:], last])
+    turns.append(message if isinstance(message, Turn) else Turn("user", message, _paths(files)))
+    return _alternating(turns[min(max(len(turns) - 1 - most, 0), _question(turns)) :])
 
 
 def recent(turns: list[Turn], most: int) -> tuple[list[Turn], int]:
     """The newest turns, of `most` characters, and how many others; the last question is there however long it is."""
-    start = max(index for index, turn in enumerate(turns) if turn.role == "user")
+    start = _question(turns)
     left = most - sum(turn.length for turn in turns[start:])
     for index in range(start - 1, -1, -1):
         left -= turns[index].length
@@ -72,6 +72,11 @@ def recent(turns: list[Turn], most: int) -> tuple[list[Turn], int]:
             break
         start = index if turns[index].role == "user" else start
     return turns[start:], start
+
+
+def _question(turns: list[Turn]) -> int:
+    """Where the last question is, with whose calls and results a reply has to do."""
+    return max((index for index, turn in enumerate(turns) if turn.role == "user"), default=0)
 
 
 def _paths(files: Any) -> tuple[str, ...]:

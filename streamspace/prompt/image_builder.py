@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,7 +18,6 @@ from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.images import Images
-from streamspace.prompt.prompt import Prompt
 
 log = logging.getLogger(__name__)
 IDS = ("input_ids", "attention_mask")  # what the engine has from the prompt itself
@@ -48,11 +46,6 @@ class ImagePromptBuilder(PromptBuilder):
         named = [getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")]
         self._control = ControlTokens(self._tokenizer, [token for token in named if isinstance(token, str)])
 
-    def chat(self, system: str, turns: Sequence[Turn], *asked: Any, **named: Any) -> Prompt:
-        """See `PromptBuilder.chat`. Raises RequestError also for an image that can't be read."""
-        seen, dropped_images = self._images.read(turns)
-        return replace(super().chat(system, seen, *asked, **named), dropped_images=dropped_images)
-
     def check_processor(self, model: str) -> None:
         """Encodes a small image. Raises ModelError when template and processor don't work together."""
         picture = Image.new("RGB", (64, 48), "white")
@@ -73,6 +66,9 @@ class ImagePromptBuilder(PromptBuilder):
     def _message(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
         parts: list[dict[str, str]] = [{"type": "image"}] * images
         return {"role": role, "content": [*parts, {"type": "text", "text": self._safe(text)}]}
+
+    def _seen(self, turns: Sequence[Turn]) -> tuple[Sequence[Turn], int]:
+        return self._images.read(turns)
 
     def _safe(self, text: str) -> str:
         return self._control.break_up(text)

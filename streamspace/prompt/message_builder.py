@@ -68,24 +68,25 @@ class MessageBuilder:
             said = (Message(turn.role, turn.text, turn.reasoning, turn.calls) for turn in turns[start:])
             return [*before, *said, *after]
 
-        start = self._start(turns, lambda start: (messages(start), tools), new_tokens)
+        def tokens(start: int) -> int:
+            return self._count(messages(start), tools) if self._count else 0
+
+        start = self._start(turns, tokens, new_tokens)
         begins = begun[-1].kind if begun else "answer"
         choice = self.thinking.choose(thinking)
         return Prompt((), start, begins, bool(begun), tuple(messages(start)), choice, tools=tools)
 
-    def _start(
-        self, turns: Sequence[Turn], asked: Callable[[int], tuple[list[Message], Tools | None]], new_tokens: int
-    ) -> int:
-        """The first turn from which on what is asked fits."""
+    def _start(self, turns: Sequence[Turn], tokens: Callable[[int], int], new_tokens: int) -> int:
+        """The first turn from which on the messages fit."""
         starts = [index for index, turn in enumerate(turns) if turn.role == "user"]
         if not self._count:
             most = self._most * CHARACTERS
             fits = (sum(turn.length for turn in turns[start:]) <= most for start in starts)
             return next((start for start, fit in zip(starts, fits, strict=True) if fit), starts[-1])
-        room, count = min(self._most, self._window - new_tokens), self._count
-        first = bisect.bisect_left(starts, True, key=lambda start: count(*asked(start)) <= room)
+        room = min(self._most, self._window - new_tokens)
+        first = bisect.bisect_left(starts, True, key=lambda start: tokens(start) <= room)
         if first == len(starts):
-            raise RequestError(t("error.too_many_tokens", tokens=count(*asked(starts[-1])), room=max(room, 0)))
+            raise RequestError(t("error.too_many_tokens", tokens=tokens(starts[-1]), room=max(room, 0)))
         return starts[first]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import Any
 
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
@@ -51,7 +50,9 @@ def pipeline(
     if place.device == "cpu" and config.task != "image-chat":
         threads.tune(loaded.model)
     if not on_zero:
-        config = places.by_memory(config, _shape(loaded), loaded.model.dtype.itemsize, place.device, cores()[0])
+        if chosen.name == "batching":
+            shape, number = loaded.model.config.get_text_config().to_dict(), loaded.model.dtype.itemsize
+            config = places.by_memory(config, shape, number, place.device, cores()[0])
         return Pipeline(config, selection.make(config, situation, loaded), prompts, fit=fit)
     assert worker
     assert gpu
@@ -60,12 +61,6 @@ def pipeline(
     worker.engine, budget = untried(config, loaded), Budget(config.gpu)
     log.info("Engine: %s", chosen.reason)
     return Pipeline(config, zerogpu.ZeroGpuEngine(gpu, config, budget), prompts, budget, fit)
-
-
-def _shape(loaded: Loaded) -> dict[str, Any]:
-    """The text part of the model's config, with the kinds of its layers."""
-    shape: dict[str, Any] = loaded.model.config.get_text_config().to_dict()
-    return shape
 
 
 def _prompt_builder(config: Config, loaded: Loaded, fit: context.Fit) -> PromptBuilder:

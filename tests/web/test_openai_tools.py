@@ -131,6 +131,13 @@ async def test_results_go_with_their_calls_under_ids_of_our_own() -> None:
     ]
 
 
+async def test_a_long_exchange_of_calls_keeps_the_question_that_it_is_about() -> None:
+    exchange = [{**ASKED, "tool_calls": ASKED["tool_calls"][:1]}, RESULTS[1]] * 60
+    request = await Server().asked(tools=TOOLS, messages=[*HELLO, *exchange])
+    assert [message.content for message in request.messages if message.role == "user"] == ["Hello"]
+    assert len(request.messages) == 1 + 1 + 120
+
+
 async def test_a_reply_to_results_may_be_gone_on_with_and_asked_about() -> None:
     said = [*HELLO, ASKED, *RESULTS, {"role": "assistant", "content": "It is"}]
     assert (await Server().asked(messages=said)).continues
@@ -169,6 +176,8 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
      "response_format: expected none beside tools"),
     ({"messages": [*HELLO, RESULTS[0]]}, "messages.tool_call_id",
      "messages.tool_call_id: expected the id of a call before it, got 'call_y'"),
+    ({"messages": [ASKED, *RESULTS]}, "messages",
+     "messages: expected a message of the user's or a call's result at the end, or before a reply to go on with"),
     ({"messages": [*HELLO, ASKED]}, "messages",
      "messages: expected a message of the user's or a call's result at the end, or before a reply to go on with"),
     ({"messages": [*HELLO, {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "["}}]}]},

@@ -32,7 +32,7 @@ def chat(body: Chat, bounds: SamplingLimits, thinking: Thinking, folder: Path | 
     if not said:  # instructions alone: there are templates that take no conversation without a question
         said, system = [Question(role="user", content=[Text(type="text", text=system or "")])], ""
     said = said[:-1] if isinstance(said[-1], Reply) and not said[-1].tool_calls else said
-    if not said or isinstance(said[-1], Reply):
+    if not any(isinstance(each, Question) for each in said) or isinstance(said[-1], Reply):
         raise Refused(
             "messages: expected a message of the user's or a call's result at the end, or before a reply to go on with",
             "messages",

@@ -55,14 +55,14 @@ class Form:
 
 
 def _delta(texts: Texts) -> Mapping[str, Any]:
-    listed = [{"index": index, **each} for index, each in enumerate(_calls(texts))]
+    listed = [{"index": index, **each.as_sent()} for index, each in enumerate(texts.calls)]
     named = {"reasoning_content": texts.reasoning, "content": texts.content, "tool_calls": listed}
     return {"delta": {name: value for name, value in named.items() if value}, "logprobs": _scores(texts)}
 
 
 def _message(texts: Texts) -> Mapping[str, Any]:
     others: dict[str, Any] = {"reasoning_content": texts.reasoning} if texts.reasoning else {}
-    others |= {"tool_calls": _calls(texts)} if texts.calls else {}
+    others |= {"tool_calls": [each.as_sent() for each in texts.calls]} if texts.calls else {}
     content = texts.content or (None if texts.calls else "")
     message = {"role": "assistant", "content": content, "refusal": None, **others}
     return {"message": message, "logprobs": _scores(texts)}
@@ -81,13 +81,6 @@ def _likely(told: Likelihood) -> dict[str, Any]:
         "logprob": round(told.logarithm, 6),
         "bytes": [*told.token],
     }
-
-
-def _calls(texts: Texts) -> list[dict[str, Any]]:
-    return [
-        {"id": each.id, "type": "function", "function": {"name": each.name, "arguments": each.arguments}}
-        for each in texts.calls
-    ]
 
 
 def _text(texts: Texts) -> Mapping[str, Any]:
