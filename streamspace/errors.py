@@ -9,7 +9,8 @@ StreamspaceError
 │   ├── AccessError         a client without the Space's key, a visitor who has to sign in
 │   └── BusyError           nothing is wrong with them: the same request may succeed later
 │       ├── LimitError      when this visitor has asked for less
-│       └── ClosingError    on the server that takes this one's place
+│       ├── ClosingError    on the server that takes this one's place
+│       └── EndedError      once the model's process is started again
 ├── GenerationError         the model failed while it was answering
 ├── GpuError                ZeroGPU refused or ended the call
 │   └── QuotaError          the visitor's GPU time is used up
@@ -95,6 +96,10 @@ class ClosingError(BusyError):
 
     def __init__(self, *text: str) -> None:
         super().__init__(*text, retry_after=30)
+
+
+class EndedError(BusyError):
+    """The model's process has ended before it was asked for this reply, and is being started again."""
 
 
 class GenerationError(StreamspaceError):

@@ -13,10 +13,12 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 PRELOADED = ["torch", "transformers.models.auto.modeling_auto", "gradio", "huggingface_hub.hf_api", "peft"]
 READ_AT_IMPORT = ("GRADIO_TEMP_DIR", "PYTHON", "SPACES_", "TRANSFORMERS_", "OMP_")
@@ -122,6 +124,8 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
     # This module's own package is here already, and the program's may be another copy.
     for name in [name for name in sys.modules if name.split(".")[0] in ("streamspace", "tests")]:
         del sys.modules[name]
+    if not module:
+        _lend(Spare(cwd))
     try:
         if module:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -134,6 +138,79 @@ def _become(command: list[str], cwd: str, env: dict[str, str], out: str, err: st
         raise SystemExit(1) from None
     finally:
         atexit._run_exitfuncs()  # a process of multiprocessing ends without them
+
+
+class Spare:
+    """A process that becomes the model's when the program asks for one, with what the program uses of `Popen`."""
+
+    def __init__(self, cwd: str) -> None:
+        (down, below), (up, above) = os.pipe(), os.pipe()
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if not self.pid:
+            for each, number in ((down, 0), (above, 1)):
+                os.dup2(each, number)
+            for each in (down, below, up, above):
+                os.close(each)
+            _work(cwd)
+        os.close(down)
+        os.close(above)
+        self.stdin, self.stdout = os.fdopen(below, "wb"), os.fdopen(up, "rb")
+
+    def begin(self, program: Sequence[str]) -> Spare:
+        """Becomes a program."""
+        self.stdin.write(" ".join(program).encode() + b"\n")
+        self.stdin.flush()
+        return self
+
+    def wait(self, timeout: float | None = None) -> int:
+        """As `subprocess.Popen.wait`."""
+        until = time.monotonic() + (timeout or 3600)
+        while self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > until:
+                raise subprocess.TimeoutExpired("a spare", timeout or 0)
+            else:
+                time.sleep(0.01)
+        return self.returncode
+
+    def kill(self) -> None:
+        """As `subprocess.Popen.kill`."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def _lend(spare: Spare) -> None:
+    """Has the first process that is started with pipes, which is the model's, be the spare one."""
+    start, spares = subprocess.Popen, [spare]
+
+    def popen(command: Any, *args: Any, **how: Any) -> Any:
+        if spares and how.get("stdin") == how.get("stdout") == subprocess.PIPE and command[0] == sys.executable:
+            return spares.pop().begin(command[1:])
+        return start(command, *args, **how)
+
+    subprocess.Popen = popen  # type: ignore[misc, assignment]
+
+
+def _work(cwd: str) -> None:
+    """What the spare process does: waits for its program's name, a line, and runs it."""
+    program = bytearray()
+    while not program.endswith(b"\n"):
+        if not (read := os.read(0, 1)):
+            os._exit(0)
+        program += read
+    sys.path.insert(0, cwd)
+    name, *module = program.decode().split()
+    try:
+        if module:
+            runpy.run_module(module[0], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(name, run_name="__main__")
+    finally:
+        traceback.print_exc()
+        os._exit(1)
 
 
 Running = subprocess.Popen[bytes] | Forked

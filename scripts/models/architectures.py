@@ -138,7 +138,7 @@ def run(folder: Path, changes: dict[str, Any], expected: list[str] | None, quest
     from streamspace.reply import build
 
     try:
-        pipeline = build.pipeline(_config(folder, changes), lambda progress: None)
+        pipeline = build.here(_config(folder, changes), lambda progress: None)
     except StreamspaceError as error:
         return f"refused: {_reason(str(error).replace(str(folder), 'it'))}"
     except Exception as error:
@@ -200,7 +200,7 @@ def _next_turn(folder: Path) -> str:
             return "other text"
         return "new tokens" if second.end.reused_tokens else "all again"
 
-    pipeline = build.pipeline(_config(folder, RUNS["chat"]), lambda progress: None)
+    pipeline = build.here(_config(folder, RUNS["chat"]), lambda progress: None)
     try:
         return asyncio.run(turns())
     except Exception as error:

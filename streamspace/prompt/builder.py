@@ -19,7 +19,7 @@ from streamspace.prompt.calling import TemplateCalling
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.prompt import Prompt
-from streamspace.tools import Tools, everywhere
+from streamspace.tools import Call, Tools, everywhere
 from streamspace.trial import Endless
 
 
@@ -40,13 +40,21 @@ class PromptBuilder:
         self.thinking = find(str(tokenizer.chat_template), self._probe, thinking) if has_template else Thinking()
 
     def schema_problem(self, schema: str) -> str:
-        """Why a reply can't follow a JSON schema; "" if it can."""
+        """See `Prompts.schema_problem`."""
         from streamspace.engines.schemas import problem  # here: few replies follow one
 
         return problem(schema, self._tokenizer)
 
+    def tools_problem(self, tools: Tools) -> str:
+        """See `Prompts.tools_problem`."""
+        return self.calling.problem(tools)
+
+    def calls(self, reply: Sequence[Part], tools: Tools) -> tuple[Call, ...]:
+        """See `Prompts.calls`."""
+        return self.calling.read(reply, tools)
+
     def text(self, text: str, new_tokens: int) -> Prompt:
-        """A raw text to be continued. Raises RequestError when it is longer than what fits."""
+        """See `Prompts.text`."""
         ids = tuple(self._tokenizer(text, split_special_tokens=True)["input_ids"])
         self._check(len(ids), self._budget(new_tokens))
         return Prompt(ids)
@@ -60,12 +68,7 @@ class PromptBuilder:
         begun: Sequence[Part] = (),
         tools: Tools | None = None,
     ) -> Prompt:
-        """A conversation, with the reply as far as it has `begun` where it is to go on; `tools` is what it may call.
-
-        The oldest turns are left out until the rest fits into the context window beside `new_tokens`. Raises
-        RequestError when the last question alone is too long, for a choice of thinking that the model hasn't, or an
-        image that can't be read.
-        """
+        """See `Prompts.chat`."""
         turns, dropped_images = self._seen(turns)
         budget = self._budget(new_tokens)
         choice = self.thinking.choices.get(self.thinking.choose(thinking), Choice())

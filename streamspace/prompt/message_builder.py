@@ -13,7 +13,7 @@ from streamspace.model.thinking import Choice, Thinking
 from streamspace.prompt.calling import Calling
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.prompt import Prompt
-from streamspace.tools import Tools
+from streamspace.tools import Call, Tools
 
 CHARACTERS = 4  # per token, about: where the tokenizer is elsewhere, the server counts for itself
 Count = Callable[[Sequence[Message], Tools | None], int]
@@ -43,6 +43,18 @@ class MessageBuilder:
         names = () if not thinking else ("off", "on") if thinking in ("off", "on") else ("low", "medium", "high")
         self.thinking = Thinking(dict.fromkeys(names, Choice()), thinking or "")
 
+    def schema_problem(self, schema: str) -> str:
+        """See `Prompts.schema_problem`: that is for the server to say."""
+        return ""
+
+    def tools_problem(self, tools: Tools) -> str:
+        """See `Prompts.tools_problem`: so is that."""
+        return ""
+
+    def calls(self, reply: Sequence[Part], tools: Tools) -> tuple[Call, ...]:
+        """See `Prompts.calls`."""
+        return self.calling.read(reply, tools)
+
     def text(self, text: str, new_tokens: int) -> Prompt:
         """Refuses: raises RequestError. What these servers have in common takes conversations only."""
         raise RequestError(t("error.conversations_only"))
@@ -56,11 +68,7 @@ class MessageBuilder:
         begun: Sequence[Part] = (),
         tools: Tools | None = None,
     ) -> Prompt:
-        """A conversation, with the reply as far as it has `begun` where it is to go on; `tools` is what it may call.
-
-        The oldest turns are left out while the rest is longer than `most_tokens`, by the server's count or an estimate.
-        Raises RequestError when the last question alone is too long by the server's count.
-        """
+        """See `Prompts.chat`. How long the messages are is the server's count, or else an estimate."""
 
         def messages(start: int) -> list[Message]:
             before = [Message("system", system)] if system.strip() else []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from streamspace.events import Kind, Message, Request, Tensor
+from streamspace.events import Kind, Message, Part, Request, Tensor
+from streamspace.model.thinking import Thinking
+from streamspace.prompt.conversation import Turn
 from streamspace.sampling import SamplingParams
-from streamspace.tools import Tools
+from streamspace.tools import Call, Tools
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,37 @@ class Prompt:
             tensors=self.tensors,
             tools=self.tools,
         )
+
+
+class Prompts(Protocol):
+    """Prompts for one model, with what its tokenizer and its chat template know besides."""
+
+    thinking: Thinking
+    """The choices that a client has."""
+
+    def text(self, text: str, new_tokens: int) -> Prompt:
+        """A raw text to be continued. Raises RequestError when it is longer than what fits beside `new_tokens`."""
+
+    def chat(
+        self,
+        system: str,
+        turns: Sequence[Turn],
+        new_tokens: int,
+        thinking: object = None,
+        begun: Sequence[Part] = (),
+        tools: Tools | None = None,
+    ) -> Prompt:
+        """A conversation, with the reply as far as it has `begun` where it is to go on; `tools` is what it may call.
+
+        The oldest turns are left out until the rest fits beside `new_tokens`. Raises RequestError when the last
+        question alone is too long, for a choice of thinking that the model hasn't, or an image that can't be read.
+        """
+
+    def schema_problem(self, schema: str) -> str:
+        """Why a reply can't follow a JSON schema; "" if it can."""
+
+    def tools_problem(self, tools: Tools) -> str:
+        """Why the model can't be offered these functions; "" if it can."""
+
+    def calls(self, reply: Sequence[Part], tools: Tools) -> tuple[Call, ...]:
+        """The calls that a whole reply consists of, besides what it says before them."""

@@ -12,7 +12,7 @@ from streamspace.engines import selection, zerogpu
 from streamspace.engines.zerogpu import Call, Worker
 from streamspace.model.placement import Machine, check_gguf, has_cuda
 from streamspace.prompt.message_builder import MessageBuilder
-from streamspace.reply import gguf, places
+from streamspace.reply import gguf, places, remote
 from streamspace.reply.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -28,20 +28,30 @@ def pipeline(
 ) -> Pipeline:
     """The pipeline for a config. May load the model, so it takes long, and tells how far it is.
 
-    On ZeroGPU `worker` gets the model, and replies come through `gpu`, the decorated function.
+    A model on this machine runs in a process of its own. Not on ZeroGPU, which has one: there `worker` gets the model,
+    and replies come through `gpu`, the decorated function. STREAMSPACE_MODEL=here keeps it in this process.
     Raises DeviceError or ModelError.
     """
     if config.endpoint:
         config = places.with_places(config, places.SERVER, "a server has a line of its own")
         engine = selection.make(config, Situation(zerogpu.present()))
         return Pipeline(config, engine, MessageBuilder(config.limits.prompt_tokens, config.thinking.default))
+    if zerogpu.present() or os.environ.get("STREAMSPACE_MODEL") == "here":
+        return here(config, on_progress, worker, gpu)
+    return remote.pipeline(config, on_progress)
+
+
+def here(
+    config: Config, on_progress: Callable[[str], None] = log.info, worker: Worker | None = None, gpu: Call | None = None
+) -> Pipeline:
+    """The pipeline of a model that is loaded into this process. See `pipeline`."""
     before_torch()
     if file := config.model.gguf:
         check_gguf(Machine(zero=zerogpu.present()), config.device, file)
         situation = Situation(zerogpu.present(), "cuda" if config.device == "auto" and has_cuda() else config.device)
         if selection.choose(config, situation).name == "llamacpp":
             return gguf.pipeline(config, situation, on_progress)
-    from streamspace.reply import local  # brings torch, which a model on a server doesn't need
+    from streamspace.reply import local  # brings torch, which a model elsewhere doesn't need
 
     return local.pipeline(config, on_progress, worker, gpu)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from streamspace.config.types import Config
-from streamspace.errors import ClosingError, ModelError, StreamspaceError, unexpected
+from streamspace.errors import ClosingError, EndedError, ModelError, StreamspaceError, unexpected
 from streamspace.i18n import t
 from streamspace.reply.account import Accounts
 from streamspace.reply.measure import Measure
@@ -20,6 +20,7 @@ from streamspace.reply.request import ChatRequest, CompletionRequest
 
 log = logging.getLogger(__name__)
 OnProgress = Callable[[str], None]
+TRIES = 3  # of a reply whose turn never comes, since its model ends before
 RETRY_DELAY = 30.0  # seconds after a failure before a new visit tries once more
 
 
@@ -27,8 +28,9 @@ class Loader:
     """Stands in for a `Pipeline` from the first moment on: what it is asked for waits until the model is loaded.
 
     `make` builds the pipeline, telling how far it is. When it fails, `error` says why; a visit some time later tries
-    again, so that a cause that is gone (a gated model's terms, the network) needs no restart. Not without `background`:
-    on ZeroGPU weights can be loaded by the main thread alone, before the page is launched.
+    again, so that a cause that is gone (a gated model's terms, the network) needs no restart. A pipeline whose model is
+    lost is made anew at once. Not without `background`: on ZeroGPU weights can be loaded by the main thread alone,
+    before the page is launched.
     """
 
     def __init__(self, config: Config, make: Callable[[Config, OnProgress], Pipeline], background: bool = True) -> None:
@@ -63,7 +65,9 @@ class Loader:
             return
         try:
             self.error = ""
-            self.pipeline = self._make(self.config, self._on_progress)
+            made = self._make(self.config, self._on_progress)
+            made.on_end = lambda: self._lost(made)
+            self.pipeline = made
         except StreamspaceError as error:
             self._fail(error.args[0])
             log.error("%s%s", error, f": {error.detail}" if error.detail else "")
@@ -117,12 +121,25 @@ class Loader:
             self.pipeline.end()
 
     async def _when_loaded(self, start: Callable[[Pipeline], Replies]) -> Replies:
-        async for note in self.until_ready():
-            yield Progress(phase="loading", note=note)
-        assert self.pipeline
-        async with aclosing(start(self.pipeline)) as replies:
-            async for progress in replies:
-                yield progress
+        for _ in range(TRIES):
+            async for note in self.until_ready():
+                yield Progress(phase="loading", note=note)
+            pipeline = self.pipeline
+            assert pipeline
+            try:
+                async with aclosing(start(pipeline)) as replies:
+                    async for progress in replies:
+                        yield progress
+                return
+            except EndedError:  # before its turn had come: it waits for the model to be there again
+                self._lost(pipeline)
+        raise EndedError(t("error.model_ended"))
+
+    def _lost(self, pipeline: Pipeline) -> None:
+        """The pipeline's model is gone."""
+        if self.pipeline is pipeline:
+            self.pipeline = None
+            self.ensure_started()
 
     def _on_progress(self, progress: str) -> None:
         self.progress = progress

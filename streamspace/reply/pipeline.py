@@ -16,10 +16,8 @@ from streamspace.events import Failure, Part, Request
 from streamspace.i18n import t
 from streamspace.model.context import Fit
 from streamspace.prompt import conversation
-from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.message_builder import MessageBuilder
-from streamspace.prompt.prompt import Prompt
+from streamspace.prompt.prompt import Prompt, Prompts
 from streamspace.reply import parameters
 from streamspace.reply.bridge import bridge, update_interval
 from streamspace.reply.measure import Measure
@@ -41,7 +39,7 @@ class Pipeline:
         self,
         config: Config,
         engine: Engine,
-        builder: PromptBuilder | MessageBuilder,
+        builder: Prompts,
         budget: Budget | None = None,
         fit: Fit | None = None,
     ) -> None:
@@ -53,6 +51,8 @@ class Pipeline:
         self._decoding = asyncio.Lock()  # images: one reply's at a time
         self.fit = fit
         """What of the config's limits fits a model on this machine."""
+        self.on_end: Callable[[], None] = lambda: None
+        """Called where the model is lost, with the process that had it: no reply can be written any more."""
         self._queue = RequestQueue(min(config.limits.places, engine.capacity), config.limits.queue)
         self._rates = Rates(config.limits)
 

@@ -8,9 +8,8 @@ from streamspace.config.types import Config
 from streamspace.errors import ModelError, RequestError
 from streamspace.model import context
 from streamspace.model.context import Fit
-from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.prompt.prompt import Prompts
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +22,7 @@ def fit(config: Config, window: int) -> Fit:
     return found
 
 
-def check_system_prompt(config: Config, prompts: PromptBuilder | MessageBuilder, fit: Fit) -> None:
+def check_system_prompt(config: Config, prompts: Prompts, fit: Fit) -> None:
     """Raises ModelError where the system prompt alone takes the room of a prompt: every reply would fail."""
     if config.task != "chat":
         return

@@ -178,7 +178,7 @@ def test_a_local_path_with_nothing_but_a_gguf_file_needs_no_name_for_it(tmp_path
 
 def test_the_embedded_models_replies_are_batched(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    pipeline = build.pipeline(config())
+    pipeline = build.here(config())
     assert isinstance(pipeline.engine, BatchingEngine)
     assert pipeline.engine.capacity == 8 * cores()[0]
     assert "Engine: batching because replies can share each pass" in caplog.messages
@@ -195,12 +195,12 @@ def test_a_state_space_model_gets_the_plain_engine_and_the_log_says_why(
     )
     AutoModelForCausalLM.from_config(shape).save_pretrained(tmp_path)
     tiny.tokenizer.save_pretrained(tmp_path)
-    pipeline = build.pipeline(config(model__id=str(tmp_path)))
+    pipeline = build.here(config(model__id=str(tmp_path)))
     assert isinstance(pipeline.engine, GenerateEngine)
     (said,) = [message for message in caplog.messages if message.startswith("Engine: ")]
     assert said.startswith("Engine: generate because batching can't run this model: ")
     with pytest.raises(ModelError, match="got 'batching', which it can't do"):
-        build.pipeline(config(model__id=str(tmp_path), engine="batching"))
+        build.here(config(model__id=str(tmp_path), engine="batching"))
 
 
 def test_a_model_that_counts_its_positions_itself_is_not_batched_though_its_short_replies_would_be_right(
@@ -279,7 +279,7 @@ def test_an_int8_model_that_rounds_by_its_pass_is_batched_all_the_same(tmp_path:
     )  # fmt: skip
     AutoModelForCausalLM.from_config(shape).save_pretrained(tmp_path)
     tiny.tokenizer.save_pretrained(tmp_path)
-    engine = build.pipeline(config(model__id=str(tmp_path), model__quantization="int8")).engine
+    engine = build.here(config(model__id=str(tmp_path), model__quantization="int8")).engine
     plain = GenerateEngine(engine._model, engine._tokenizer)  # type: ignore[attr-defined]
     prompts = [tuple(tiny.tokenizer(text)["input_ids"]) for text in HELLO]
     assert isinstance(engine, BatchingEngine)

@@ -92,7 +92,7 @@ async def test_every_reply_works_within_what_fits_and_log_and_page_say_so(
         model__id=str(narrow), engine="generate", limits__prompt_tokens=1024, sampling__max_new_tokens=REPLY,
         system_prompt="Be brief.",
     )  # fmt: skip
-    pipeline = build.pipeline(asked)
+    pipeline = build.here(asked)
     assert (
         "limits.prompt_tokens and sampling.max_new_tokens: expected 128 tokens at most together, the context window of "
         f"'{narrow}', got 1024 + 512. Until then, replies and prompts are as short as that. Write prompt_tokens: 64 and "
@@ -113,7 +113,7 @@ async def test_every_reply_works_within_what_fits_and_log_and_page_say_so(
 
 def test_a_system_prompt_that_leaves_no_room_is_told_instead_of_in_every_reply(narrow: Path) -> None:
     with pytest.raises(ModelError) as caught:
-        build.pipeline(config(model__id=str(narrow), engine="generate", system_prompt="Be brief. " * 100))
+        build.here(config(model__id=str(narrow), engine="generate", system_prompt="Be brief. " * 100))
     assert str(caught.value) == (
         "system_prompt: expected less than 64 tokens with the chat template, to leave a message room. Shorten it, or raise limits.prompt_tokens"
     )
@@ -127,7 +127,7 @@ async def test_a_model_without_a_window_takes_what_the_config_asks_for(tmp_path:
     tiny.tokenizer.save_pretrained(tmp_path)
     file = tmp_path / "tokenizer_config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "model_max_length": None}))
-    pipeline = build.pipeline(config(model__id=str(tmp_path), engine="generate"))
+    pipeline = build.here(config(model__id=str(tmp_path), engine="generate"))
     assert pipeline.fit
     assert (pipeline.fit.window, pipeline.fit.problem) == (UNBOUNDED, "")
     assert "This model takes" not in visit.reduced(pipeline, "en")

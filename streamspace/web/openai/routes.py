@@ -16,8 +16,7 @@ from starlette.types import ASGIApp
 
 from streamspace.errors import ClosingError, ModelError, RequestError
 from streamspace.i18n import t
-from streamspace.prompt.builder import PromptBuilder
-from streamspace.prompt.calling import Calling
+from streamspace.prompt.prompt import Prompts
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.request import Caller
@@ -119,23 +118,22 @@ class OpenAI:
         """The reply, step by step. Raises RequestError, and all that a reply raises."""
         with images.folder(self._loader.config) as folder:
             with self._refusals(caller):
-                builder = self._loaded("chat", "image-chat").builder
-                if isinstance(builder, PromptBuilder):
-                    await self._check_format(body, builder)
-                request = await asyncio.to_thread(asked.chat, body, self._bounds, builder.thinking, folder, caller)
-            read = _reading(body, builder.calling, caller)
+                prompts = self._loaded("chat", "image-chat").builder
+                await self._check_format(body, prompts)
+                request = await asyncio.to_thread(asked.chat, body, self._bounds, prompts.thinking, folder, caller)
+            read = _reading(body, prompts, caller)
             async with aclosing(steps(self._loader.chat(request), read)) as told:
                 async for step in told:
                     yield step
 
-    async def _check_format(self, body: Chat, builder: PromptBuilder) -> None:
+    async def _check_format(self, body: Chat, prompts: Prompts) -> None:
         """Raises Refused where replies can't have the form that is asked for.
 
         One schema is tried at a time: it takes a processor.
         """
         name, schema, tools = f"{formats.NAME}.json_schema.schema", body.response_format, body.offered
         if tools:
-            if problem := await asyncio.to_thread(builder.calling.problem, tools):
+            if problem := await asyncio.to_thread(prompts.tools_problem, tools):
                 raise Refused(f"{functions.NAME}: {problem}", functions.NAME, errors.UNSUPPORTED)
             name, schema = functions.NAME, tools.grammar
         if not schema:
@@ -144,7 +142,7 @@ class OpenAI:
         if asked.begun(body):
             raise Refused(f"{parameter}: expected none beside a reply to go on with", parameter, errors.UNSUPPORTED)
         async with self._trying:
-            problem = await asyncio.to_thread(builder.schema_problem, schema)
+            problem = await asyncio.to_thread(prompts.schema_problem, schema)
         if problem:
             raise Refused(f"{name}: {problem}", parameter)
 
@@ -184,9 +182,9 @@ class OpenAI:
         return {"id": self._name, "object": "model", "created": self._since, "owned_by": owner}
 
 
-def _reading(body: Chat, calling: Calling, caller: Caller) -> Read:
+def _reading(body: Chat, prompts: Prompts, caller: Caller) -> Read:
     most = 1 if body.parallel_tool_calls is False else None
-    return reading(body.offered, calling, f"call_{caller.id}", most) if body.offered else plain
+    return reading(body.offered, prompts, f"call_{caller.id}", most) if body.offered else plain
 
 
 def _check_type(request: Request) -> None:

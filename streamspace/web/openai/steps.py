@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from streamspace.engines import calls, canonical
 from streamspace.events import Finished, Part
-from streamspace.prompt.calling import Calling
+from streamspace.prompt.prompt import Prompts
 from streamspace.reply.progress import Replies
 from streamspace.tools import Tools
 from streamspace.web.openai.forms import Texts
 
-Read = Callable[[tuple[Part, ...], bool], Texts]  # of a reply's parts, and whether these are all
+Read = Callable[[tuple[Part, ...], bool], Awaitable[Texts]]  # of a reply's parts, and whether these are all
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Step:
 Steps = AsyncGenerator[Step, None]
 
 
-def plain(parts: tuple[Part, ...], whole: bool) -> Texts:
+async def plain(parts: tuple[Part, ...], whole: bool) -> Texts:
     """The texts of a reply that may call nothing."""
     return Texts.of(parts)
 
@@ -36,21 +37,21 @@ async def steps(replies: Replies, read: Read = plain) -> Steps:
     """The steps of a reply, each read so."""
     async with aclosing(replies):
         async for progress in replies:
-            now = read(progress.parts, bool(progress.end)) if progress.parts else None
+            now = await read(progress.parts, bool(progress.end)) if progress.parts else None
             yield Step(now and replace(now, scored=progress.scored), progress.end)
 
 
-def reading(tools: Tools, calling: Calling, prefix: str, most: int | None) -> Read:
+def reading(tools: Tools, prompts: Prompts, prefix: str, most: int | None) -> Read:
     """How to read a reply that may call these functions, `most` of them; the calls' ids have this prefix.
 
     A call is told when the reply is whole, and until then no answer that may turn out to be one.
     """
 
-    def read(parts: tuple[Part, ...], whole: bool) -> Texts:
+    async def read(parts: tuple[Part, ...], whole: bool) -> Texts:
         texts, answer = Texts.of(parts), canonical.of_kind(parts, "answer")
         if not whole:
             return replace(texts, content="" if tools.required or calls.may_be(answer) else answer)
-        found = calling.read(parts, tools)[:most]
+        found = (await asyncio.to_thread(prompts.calls, parts, tools))[:most]
         if not found:
             return texts
         named = tuple(replace(each, id=f"{prefix}{index}") for index, each in enumerate(found))
