@@ -183,11 +183,11 @@ class Spare:
 
 
 def _lend(spare: Spare) -> None:
-    """Has the first process that is started with pipes, which is the model's, be the spare one."""
+    """Has the first process of the model be the spare one."""
     start, spares = subprocess.Popen, [spare]
 
     def popen(command: Any, *args: Any, **how: Any) -> Any:
-        if spares and how.get("stdin") == how.get("stdout") == subprocess.PIPE and command[0] == sys.executable:
+        if spares and command[0] == sys.executable and "worker" in command[-1]:
             return spares.pop().begin(command[1:])
         return start(command, *args, **how)
 

@@ -47,11 +47,12 @@ class Quiet:
 
 
 class Process:
-    """A running app that `started` has started."""
+    """A running app that `started` has started, with its model's process, if that has one."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._process = psutil.Process(app.process.pid)
+        own = psutil.Process(app.process.pid)
+        self._processes = [own, *own.children()]
 
     async def quiet(self) -> Quiet:
         """The app once it holds no place and the number of its files stays the same, or when patience ends."""
@@ -63,39 +64,43 @@ class Process:
             since = since if found == before else time.monotonic()
             before = found
         told = await asyncio.to_thread(self.tell)
-        (used,) = map(int, USED.findall(told))
-        return Quiet(self._chats(), *before, self._threads(told), used, self._process.memory_info().rss)
+        used = sum(int(each) for text in told for each in USED.findall(text))
+        threads = sum(map(_threads, self._processes, told))
+        resident = sum(each.memory_info().rss for each in self._processes)
+        return Quiet(self._chats(), *before, threads, used, resident)
 
     def _held(self) -> tuple[int, int]:
         """How many places and files."""
-        files = self._process.num_fds()  # before the connection by which the rest is asked
+        files = sum(each.num_fds() for each in self._processes)  # before the connection by which the rest is asked
         health = json.loads(self._get("/health"))
         return health["writing"] + health["waiting"], files
 
     def _chats(self) -> int:
         return sum(int(float(each)) for each in REQUESTS.findall(self._get("/metrics")))
 
-    def tell(self) -> str:
-        """What the app tells of itself; what it has in use counts from the first time on."""
+    def tell(self) -> list[str]:
+        """What each process tells of itself; what it has in use counts from the first time on."""
+        return [self._told(each) for each in self._processes]
+
+    def _told(self, process: psutil.Process) -> str:
         told = len(self._app.log)
-        self._process.send_signal(signal.SIGUSR1)
+        process.send_signal(signal.SIGUSR1)
         until = time.monotonic() + PATIENCE
         while "Current thread" not in self._app.log[told:] and time.monotonic() < until:
             time.sleep(0.25)
         time.sleep(0.25)
         return self._app.log[told:]
 
-    def _threads(self, told: str) -> int:
-        """How many, without those that wait in a pool for work: a pool grows with its load, up to a bound."""
-        calls = [re.findall(CALL, thread) for thread in told.split("hread 0x")[1:]]
-        known = self._process.num_threads() - len(calls)  # those that Python doesn't know
-        return known + sum(
-            not POOL.match(next((file for file in files if not WAIT.match(file)), "")) for files in calls
-        )
-
     def _get(self, path: str) -> str:
         with urlopen(f"{self._app.url}{path}", timeout=10) as answer:
             return answer.read().decode()
+
+
+def _threads(process: psutil.Process, told: str) -> int:
+    """How many a process has, without those that wait in a pool for work: a pool grows with its load, up to a bound."""
+    calls = [re.findall(CALL, thread) for thread in told.split("hread 0x")[1:]]
+    known = process.num_threads() - len(calls)  # those that Python doesn't know
+    return known + sum(not POOL.match(next((file for file in files if not WAIT.match(file)), "")) for files in calls)
 
 
 class Pulse:

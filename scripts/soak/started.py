@@ -1,4 +1,5 @@
-"""Runs the app that APP names, as it is, but on SIGUSR1 it tells in its log what memory is in use, and its threads.
+"""Runs the app that APP names, or the module of its argument, as it is, but on SIGUSR1 it tells what memory is in use
+and its threads, in its log. The model's process does the same.
 
 Memory in use is what Python has allocated since the first signal and not freed: no garbage, and nothing of what
 allocators hold for later or of torch's caches by shape, which is most of what a process grows by at first.
@@ -14,6 +15,8 @@ import signal
 import sys
 import tracemalloc
 
+from streamspace.reply import process
+
 
 def tell(number: int, frame: object) -> None:
     """Handles the signal."""
@@ -26,4 +29,8 @@ def tell(number: int, frame: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGUSR1, tell)
-    runpy.run_path(os.environ["APP"], run_name="__main__")
+    if sys.argv[1:]:
+        runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+    else:
+        process.PROGRAM = ("scripts/soak/started.py", process.PROGRAM[-1])
+        runpy.run_path(os.environ["APP"], run_name="__main__")

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from streamspace.config.types import Config
 from streamspace.engines.engine import HEARTBEAT, Events
-from streamspace.events import Failure, Finished, Request
+from streamspace.events import Failure, Finished, Heartbeat, Request
 from streamspace.model.thinking import Thinking
 from streamspace.prompt.prompt import Prompts
 from streamspace.reply.pipeline import Pipeline
@@ -50,6 +50,8 @@ class RemoteEngine:
                 yield event
                 if isinstance(event, Finished | Failure):
                     return
+                if isinstance(event, Heartbeat):
+                    self._process.check()
                 if stop.is_set() and not stopped:
                     self._process.stop(number)
                     stopped = True

@@ -21,7 +21,7 @@ from streamspace.events import Event, Failure, Request
 from streamspace.i18n import t
 from streamspace.reply import build
 from streamspace.reply.pipeline import Pipeline
-from streamspace.reply.process import Loaded
+from streamspace.reply.process import PULSE, Loaded
 
 log = logging.getLogger(__name__)
 ASKED = 4  # questions that are answered at once
@@ -108,7 +108,10 @@ class Worker:
     def _send(self) -> None:
         """Runs in a thread. What is there at once goes at once, so that a pass of many replies is one message."""
         while True:
-            messages = [self._said.get()]
+            try:
+                messages = [self._said.get(timeout=PULSE)]
+            except queue.Empty:
+                messages = [("pulse", None)]
             while not self._said.empty():
                 messages.append(self._said.get())
             events: list[tuple[int, Event]] = [value for kind, value in messages if kind == "event"]

@@ -177,7 +177,7 @@ def test_an_exception_of_the_model_is_told_and_not_quoted_and_the_next_request_w
             "The model failed while it was answering. Try again; the Space's log has the details"
         )
     assert client.predict("Hello", api_name="/chat")
-    assert "The model failed while it was answering: RuntimeError at apps/probed_app.py:" in app.log
+    assert "The model failed while it was answering: RuntimeError at apps/probe.py:" in app.log
     assert "on fire" not in app.log
 
 

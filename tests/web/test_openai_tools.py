@@ -11,7 +11,7 @@ from streamspace.engines import schemas
 from streamspace.engines.endpoint_payload import payload
 from streamspace.events import Event, Finished, Message, Part, TextDelta
 from streamspace.prompt.builder import PromptBuilder
-from streamspace.prompt.calling import Calling
+from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.tools import Call, Tools
 from streamspace.web.openai import functions
 from streamspace.web.openai.steps import plain, reading
@@ -75,16 +75,16 @@ async def test_calls_are_told_whole_and_as_a_stream(
     assert (pieces[-1]["choices"][0]["finish_reason"], done) == (choice["finish_reason"], "DONE")
 
 
-def test_an_answer_is_told_as_it_comes_unless_it_may_be_a_call() -> None:
-    def told(answer: str, **choice: Any) -> str:
+async def test_an_answer_is_told_as_it_comes_unless_it_may_be_a_call() -> None:
+    async def told(answer: str, **choice: Any) -> str:
         tools = functions.offered(functions.read(TOOLS), choice.get("choice"))
         assert tools
-        return reading(tools, Calling(), "", None)((Part("answer", answer),), False).content
+        return (await reading(tools, MessageBuilder(1), "", None)((Part("answer", answer),), False)).content
 
-    assert told("It") == "It"
-    assert told("to be") == "to be"
-    assert [told(begun) for begun in ("", "{", ' [{"a', "t", "to", "to=functions")] == [""] * 6
-    assert told("It", choice="required") == ""
+    assert await told("It") == "It"
+    assert await told("to be") == "to be"
+    assert [await told(begun) for begun in ("", "{", ' [{"a', "t", "to", "to=functions")] == [""] * 6
+    assert await told("It", choice="required") == ""
 
 
 async def test_only_one_call_is_told_to_who_can_make_one_at_a_time() -> None:
@@ -245,5 +245,5 @@ def test_references_within_parameters_still_lead_somewhere() -> None:
         assert (matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()) == fits, text
 
 
-def test_the_parts_of_a_reply_are_told_as_any_other_where_nothing_is_offered() -> None:
-    assert plain((Part("tool_call", PARIS),), True).content == f"<tool_call>\n{PARIS}"
+async def test_the_parts_of_a_reply_are_told_as_any_other_where_nothing_is_offered() -> None:
+    assert (await plain((Part("tool_call", PARIS),), True)).content == f"<tool_call>\n{PARIS}"
