@@ -67,7 +67,8 @@ class ModelProcess:
             except EOFError:
                 raise ModelError(
                     "model.id: expected a model that this machine can load, and the process that loaded "
-                    f"{config.model.id!r} {self._program.close()}. Choose a smaller one, or set model.quantization: int8"
+                    f"{config.model.id!r} {self._program.close()}. Choose a smaller one, or set model.quantization: "
+                    "int8"
                 ) from None
             if kind == "progress":
                 on_progress(value)
