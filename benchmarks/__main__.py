@@ -1,27 +1,22 @@
-"""The command line of the benchmarks: `make bench`, or `make bench ARGS=--full` for many clients (minutes)."""
+"""The command line of the benchmarks: `make bench`, or `make bench ARGS=--full` for all contestants (half an hour)."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from tokenizers import Tokenizer
+from benchmarks.measurements import comparison, forward_pass, images, overhead, page, startup, zerogpu
+from benchmarks.report import record, tables
+from benchmarks.systems import models
+from benchmarks.systems.contestants import BASELINE, NAMED, groups
+from benchmarks.systems.models import Load
 
-from benchmarks.measurements import forward_pass, images, overhead, page, startup, turns
-from benchmarks.measurements.serving import Row, rows
-from benchmarks.report import record
-from benchmarks.systems.processes import BASELINE, KERNELS, LLAMA, SERVER, Load, running
-from tests.running import ROOT
-
-TINY = "./models/tiny"
-ENGINES = ("generate", "batching")
-MESSAGE = "Count to two hundred"
 SHORT, LONG = 64, 512  # tokens of the replies by which the overhead is measured
 
 
@@ -32,29 +27,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in options.measure():
             print(line)
         return 0
-    conditions = record.conditions()
-    if options.full:
-        measured = all_systems(options.concurrency, options.rounds)
-    else:
-        measured = engines(["batching"], 64, rounds=1) if options.quick else engines(ENGINES, 256, rounds=5)
-    print(record.markdown(measured))
-    print(f"\nWritten to {record.save(measured, conditions, options.json)}")
+    measured: dict[str, Any] = record.conditions() | (_full(options) if options.full else _short(options.quick))
+    visitors = measured["visitors"]
+    for model in measured["models"]:
+        print(f"{model['name']}: {tables.noise(model)}\n\n{tables.contestants(model, visitors)}\n")
+        if model["groups"][1:]:
+            print(f"{tables.switches(model, visitors)}\n")
+    print(f"{tables.zerogpu(measured['zerogpu'])}\n" if measured["zerogpu"] else "", end="")
+    print(f"Written to {record.save(measured, options.json)}")
     return 0
 
 
+def _full(options: argparse.Namespace) -> dict[str, Any]:
+    """All contestants and switches, with a random model and each given one; and what ZeroGPU is asked for."""
+    tokens, visitors, rounds = 64, options.visitors, options.rounds
+    loads: list[AbstractContextManager[Load]] = [
+        models.random(tokens),
+        *(models.real(each, tokens) for each in options.model),
+    ]
+    found = []
+    for each in loads:
+        with each as load:
+            sets = [comparison.compare(group, load, visitors, rounds) for group in groups()]
+            found.append({"name": load.name, "groups": [[row.data() for row in rows] for rows in sets]})
+    return {**_shape(visitors, tokens, rounds), "models": found, "zerogpu": zerogpu.turns(models.embedded(tokens))}
+
+
+def _short(quick: bool) -> dict[str, Any]:
+    """The embedded model: the baseline, and this app with its engines, for one visitor and some."""
+    names, visitors, tokens, rounds = [BASELINE, "generate", "batching"], [1, 8], 128, 3
+    if quick:
+        names, visitors, tokens, rounds = [BASELINE, "batching"], [1, 2], 64, 1
+    load = models.embedded(tokens)
+    rows = comparison.compare([NAMED[name] for name in names], load, visitors, rounds)
+    found = {"name": load.name, "groups": [[row.data() for row in rows]]}
+    return {**_shape(visitors, tokens, rounds), "models": [found], "zerogpu": []}
+
+
+def _shape(visitors: Sequence[int], tokens: int, rounds: int) -> dict[str, Any]:
+    return {"visitors": visitors, "tokens": tokens, "rounds": rounds}
+
+
 def _overhead() -> Iterator[str]:
-    with random_model() as model:
-        yield forward_pass.lines(forward_pass.passes(model, rounds=9)) + "\n"
-        yield overhead.lines(overhead.speeds(model, SHORT, LONG, rounds=3), SHORT, LONG)
-
-
-def _turns() -> Iterator[str]:
-    with random_model() as model:
-        yield turns.lines(turns.seconds(model, rounds=3))
+    with models.random(LONG) as load:
+        yield forward_pass.lines(forward_pass.passes(str(load.model), rounds=9)) + "\n"
+        yield overhead.lines(overhead.speeds(str(load.model), SHORT, LONG, rounds=3), SHORT, LONG)
 
 
 def _start() -> Iterator[str]:
-    yield startup.lines(startup.seconds(Load(TINY, MESSAGE, tokens=16), rounds=3))
+    yield startup.lines(startup.seconds(models.embedded(16), rounds=3))
 
 
 def _images() -> Iterator[str]:
@@ -70,55 +91,23 @@ def _page() -> Iterator[str]:
 
 ALONE = {  # measurements that are no comparison of systems
     "--overhead": (_overhead, "the time of forward passes, and what streaming adds"),
-    "--turns": (_turns, "the wait for each turn of a long conversation, with what was read kept and without"),
     "--start": (_start, "the time until the page, and until the first token"),
     "--images": (_images, "the memory that large images take"),
     "--page": (_page, "what the page loads, and how it keeps up, in a browser"),
 }
 
 
-def engines(names: Sequence[str], tokens: int, rounds: int) -> list[Row]:
-    """One client, the embedded model: the baseline, and this app with each of the engines."""
-    tokenizer = Tokenizer.from_file(str(ROOT / TINY / "tokenizer.json"))
-    load = Load(TINY, MESSAGE, tokens)
-    with running([BASELINE, *names], load, concurrency=4) as systems:
-        return rows(systems, load, [1], rounds, lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
-
-
-def all_systems(concurrencies: Sequence[int], rounds: int) -> list[Row]:
-    """Many clients, a random model of a usual size that never ends a reply: all systems."""
-    with random_model() as model:
-        load = Load(model, MESSAGE, tokens=32)
-        names = [BASELINE, KERNELS, "generate", "batching", "batching int8", LLAMA, SERVER]
-        with running(names, load, max(concurrencies)) as systems:
-            return rows(systems, load, concurrencies, rounds, lambda _: load.tokens)
-
-
-@contextmanager
-def random_model() -> Iterator[str]:
-    """The folder of a random model, for as long as the context lasts."""
-    with TemporaryDirectory() as folder:
-        call = f"random_model.build({folder!r}, {str(ROOT / TINY)!r})"
-        build = [sys.executable, "-c", f"from benchmarks.systems import random_model; {call}"]
-        subprocess.run(build, check=True, cwd=ROOT)  # not here: torch reads the environment when it is imported
-        yield folder
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
-    parser.add_argument("--full", action="store_true", help="all systems, a model of 115M parameters, many clients")
+    parser.add_argument("--full", action="store_true", help="all contestants and switches, a model of 115M parameters")
     for name, (measure, words) in ALONE.items():
         parser.add_argument(name, action="store_const", const=measure, dest="measure", help=words)
     parser.add_argument(
-        "--concurrency",
-        type=int,
-        nargs="+",
-        default=[1, 4, 8, 16, 32],
-        metavar="N",
-        help="clients, with --full",
+        "--model", type=Path, action="append", default=[], metavar="FOLDER", help="another model, with --full"
     )
-    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="with --full")
+    parser.add_argument("--visitors", type=int, nargs="+", default=[1, 8], metavar="N", help="at once, with --full")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="with --full")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write (default: benchmarks/results/)")
     return parser
 

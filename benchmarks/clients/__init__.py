@@ -1,1 +1,1 @@
-"""Who asks: the clients of the compared systems, and a proxy that counts the bytes that they receive."""
+"""Who asks: one light client for all systems, and Gradio's client for those that have a page."""

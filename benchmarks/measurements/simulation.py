@@ -2,7 +2,7 @@
 
 python -m benchmarks.measurements.simulation RESULTS.json
 
-RESULTS.json is the record of `python -m benchmarks --full`, from which the duration of a forward pass is taken.
+RESULTS.json is a record of `python -m benchmarks --full --visitors 1 32`: passes take as long as its first model's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.report import tables
 from benchmarks.report.plot import lines
-from benchmarks.systems.processes import BASELINE, SERVER
 
 PLOT = Path(__file__).parents[2] / "docs/scaling.svg"
 TOKENS = 250  # mean length of a reply
@@ -63,18 +63,14 @@ def waits(engine: Engine, per_hour: float, seed: int = 0) -> list[float]:
 
 
 def engines(results: Path) -> list[Engine]:
-    """The engines as measured: a pass takes concurrency over tokens/s, alone and at the highest concurrency."""
-    rows = [
-        row
-        for row in json.loads(results.read_text("utf-8"))["rows"]
-        if row["system"] != SERVER and not row["system"].startswith(BASELINE)
-    ]
+    """The engines as measured: a pass takes visitors over tokens/s, for one visitor and for the most there were."""
+    record = json.loads(results.read_text("utf-8"))
+    speeds = {number: tables.speeds(record["models"][0], number) for number in record["visitors"]}
     found = []
-    for name in dict.fromkeys(row["system"] for row in rows):
-        speeds = {row["concurrency"]: row["tokens_per_second"] for row in rows if row["system"] == name}
-        batch = 1 if name.startswith("generate") else max(speeds)
-        single = 1 / speeds[1]
-        found.append(Engine(name, batch, single, (batch / speeds[batch] - single) / max(batch - 1, 1)))
+    for name in (name for name in speeds[1] if name.startswith(("generate", "batching"))):
+        batch = 1 if name == "generate" else max(speeds)
+        single = 1 / speeds[1][name]
+        found.append(Engine(name, batch, single, (batch / speeds[batch][name] - single) / max(batch - 1, 1)))
     return found
 
 

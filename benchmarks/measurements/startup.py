@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 
-from benchmarks.clients.clients import replies
-from benchmarks.systems.processes import BASELINE, Load, running
+from benchmarks.clients import page
+from benchmarks.systems.contestants import BASELINE, NAMED
+from benchmarks.systems.models import Load
+from benchmarks.systems.processes import running
 from tests.running import ROOT
 
 
@@ -20,13 +22,10 @@ def seconds(load: Load, rounds: int) -> dict[str, tuple[float, float | None]]:
         pages.setdefault("`import gradio`", []).append(_import())
         for name in (BASELINE, "generate"):
             started = time.perf_counter()
-            with running([name], load, concurrency=1, loaded=False) as (system,):
+            with running([NAMED[name]], load, loaded=False) as (system,):
                 pages.setdefault(name, []).append(time.perf_counter() - started)
-                (client,) = system.clients(1)
                 before = time.perf_counter() - started
-                (timing,) = replies([client], load.message)
-                tokens.setdefault(name, []).append(before + timing.first_token)
-                client.close()
+                tokens.setdefault(name, []).append(before + page.reply(system.port, load.message).first)
     return {name: (statistics.median(each), _median(tokens.get(name))) for name, each in pages.items()}
 
 

@@ -1,1 +1,1 @@
-"""What is compared: this app, the baseline and transformers' server, each a process whose model is metered."""
+"""What is compared: the table of contestants, how each is started as a process of its own, and their models."""

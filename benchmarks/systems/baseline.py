@@ -1,8 +1,8 @@
 """The baseline: a streaming chat as most tutorials write it, with `generate` in a thread and a TextIteratorStreamer.
 
 Its defects are kept, so that a benchmark compares with what people run today: Stop leaves the model running, an error
-in the thread hangs the page, a word is held back until the next space. To run it:
-`MODEL=./models/tiny python benchmarks/systems/baseline.py`.
+in the thread hangs the page, a word is held back until the next space. `door` is all that is added. To run it:
+`MODEL=./models/tiny python -m benchmarks.systems.baseline`.
 """
 
 import os
@@ -10,6 +10,8 @@ from threading import Thread
 
 import gradio as gr
 from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer
+
+from benchmarks.systems import door
 
 MODEL = os.environ.get("MODEL", "./models/tiny")
 MAX_NEW_TOKENS = int(os.environ.get("MAX_NEW_TOKENS", "512"))
@@ -34,4 +36,4 @@ def chat(message, history):
 demo = gr.ChatInterface(chat, concurrency_limit=None)
 
 if __name__ == "__main__":
-    demo.launch()
+    door.launch(demo, chat)

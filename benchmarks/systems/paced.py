@@ -10,6 +10,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from benchmarks.systems import door
+
 TEXT = Path(os.environ["TEXT"]).read_text("utf-8")
 HISTORY = json.loads(Path(os.environ["HISTORY"]).read_text("utf-8"))
 PIECE = int(os.environ["PIECE"])
@@ -23,4 +25,4 @@ def chat(message, history):
 
 
 if __name__ == "__main__":
-    gr.ChatInterface(chat, chatbot=gr.Chatbot(value=HISTORY)).launch()
+    door.launch(gr.ChatInterface(chat, chatbot=gr.Chatbot(value=HISTORY), concurrency_limit=None), chat)

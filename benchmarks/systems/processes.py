@@ -1,78 +1,93 @@
-"""Starts the compared systems, each in a process of its own; all serve the same model, with greedy decoding."""
+"""Starts the contestants, each in a process of its own; all serve the same model, with greedy decoding."""
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from benchmarks.clients.clients import Client, GradioClient, OpenAIClient
-from benchmarks.systems import random_model
-from benchmarks.systems.meter import Meter
+import psutil
+
+from benchmarks.clients import light
+from benchmarks.clients.light import Question, Reply
+from benchmarks.systems.contestants import Contestant
+from benchmarks.systems.models import Load
+from tests.forked import Running
 from tests.running import ROOT, App, clean, end, free_port
 
-BASELINE = "baseline"
-KERNELS = "baseline + kernels"  # with this app's packed layers and thread counts
-SERVER = "transformers serve"
-LLAMA = "llamacpp q8_0"  # whose weights are a GGUF file's, and whose passes nobody counts
-METERED = "benchmarks/systems/metered.py"
-
-
-@dataclass(frozen=True)
-class Load:
-    """What is requested of each system: the model, the message, and the length of the reply."""
-
-    model: str
-    message: str
-    tokens: int
+PLACES, WINDOW = 8, 2048  # replies at once, and tokens of each, of servers that want to be told
+CALM, LOOK = 0.05, 0.3  # of a core: what a system may take that has nothing to do; seconds between two looks
+LOADING = 503
+FORMATS: dict[str, dict[str, object]] = {
+    "float32": {},
+    "bfloat16": {"model.dtype": "bfloat16"},
+    "int8": {"model.quantization": "int8"},
+    "q8_0": {"model.dtype": "auto"},  # that of a GGUF file
+}
 
 
 @dataclass(frozen=True)
 class System:
-    """A running system, how to make a client of a URL, and the meter of its model."""
+    """A running contestant, measured from outside, and what it calls its model."""
 
-    name: str
+    contestant: Contestant
+    model: str
     port: int
-    client: Callable[[str], Client]
-    meter: Meter
-    process: subprocess.Popen[bytes]
+    process: Running
     log: Path
 
-    @property
-    def weights(self) -> str:
-        """The number format of its weights."""
-        return next((form for form in ("int8", "q8_0") if self.name.endswith(f" {form}")), "float32")
+    def replies(self, *questions: Question) -> list[Reply]:
+        """The replies to all questions, which are asked at the same moment."""
+        return light.replies(self.port, self.model, questions)
 
-    def clients(self, number: int, url: str | None = None) -> list[Client]:
-        """New clients, of its own URL or of a proxy's."""
-        return [self.client(url or f"http://127.0.0.1:{self.port}") for _ in range(number)]
+    def cpu(self) -> float:
+        """Seconds that its processes have computed, once they have nothing more to do."""
+        now, before = self.cpu_now(), -1.0
+        until = time.monotonic() + 120
+        while now - before > CALM * LOOK and time.monotonic() < until:
+            time.sleep(LOOK)
+            before, now = now, self.cpu_now()
+        return now
+
+    def megabytes(self) -> float:
+        """The memory of its processes; where they share some, Linux counts it once."""
+        infos = [each.memory_full_info() for each in self._processes()]
+        return sum(getattr(info, "pss", info.uss) for info in infos) / 1e6
+
+    def cpu_now(self) -> float:
+        return sum(sum(each.cpu_times()[:2]) for each in self._processes())
+
+    def _processes(self) -> list[psutil.Process]:
+        first = psutil.Process(self.process.pid)
+        return [first, *first.children(recursive=True)]
 
 
 @contextmanager
-def running(names: Sequence[str], load: Load, concurrency: int, loaded: bool = True) -> Iterator[list[System]]:
-    """Starts the named systems one after another, each once the one before has `loaded` its model; ends them all.
+def running(contestants: Sequence[Contestant], load: Load, loaded: bool = True) -> Iterator[list[System]]:
+    """Starts them one after another, each once the one before has `loaded` its model and replied; ends them all.
 
-    A system that can't serve the model is left out, with its reason on stderr.
+    One that can't serve the model is left out, with its reason on stderr.
     """
     started: list[System] = []
     with TemporaryDirectory() as folder:
         try:
-            for name in names:
-                start = _server if name == SERVER else _app
-                started.append(start(name, load, concurrency, Path(folder)))
-                ready = not loaded or name in (BASELINE, KERNELS)  # these load their model before they serve
-                if not ready and (problem := _wait(started[-1])):
-                    print(f"{name} is left out: {problem}", file=sys.stderr)
+            for each in contestants:
+                if each.weights == "q8_0" and not load.gguf.is_file():
+                    print(f"{each.name} is left out: the model isn't a Llama", file=sys.stderr)
+                    continue
+                started.append(STARTS[each.start](each, load, Path(folder)))
+                if loaded and (problem := _problem(started[-1], load)):
+                    print(f"{each.name} is left out: {problem}", file=sys.stderr)
                     end(started.pop().process)
             yield started
         finally:
@@ -80,61 +95,87 @@ def running(names: Sequence[str], load: Load, concurrency: int, loaded: bool = T
                 end(system.process)
 
 
-def _app(name: str, load: Load, concurrency: int, folder: Path) -> System:
-    meter = folder / f"{name.replace(' ', '-')}.meter"
-    baseline = name in (BASELINE, KERNELS)
-    env = {"METER": str(meter), "APP": "benchmarks/systems/baseline.py" if baseline else "app.py"}
-    env |= {"MODEL": str(ROOT / load.model), "MAX_NEW_TOKENS": str(load.tokens)} if baseline else {}
-    env |= {"KERNELS": "1"} if name == KERNELS else {}
-    app = App(folder, {} if baseline else _changes(name, load, concurrency), METERED, env, fresh=True)
-    return System(name, app.port, GradioClient, Meter(meter), app.process, app.log_file)
-
-
-def _changes(name: str, load: Load, concurrency: int) -> dict[str, object]:
-    """What differs from config/tiny.yaml for an engine's name, with or without a number format after it."""
-    engine, _, form = name.partition(" ")
-    weights = {"model.id": load.model, "model.quantization": form or "none"}
-    if name == LLAMA:
-        weights = {"model.id": f"{load.model}/{random_model.GGUF}", "model.dtype": "auto"}
+def settings(load: Load) -> dict[str, object]:
+    """What differs from config/tiny.yaml for a load."""
     return {
-        "engine": engine,
-        **weights,
+        "model.id": str(load.model),
         "system_prompt": "",
         "sampling.max_new_tokens": {"default": load.tokens, "min": 1, "max": load.tokens},
-        "limits.concurrency": "auto",  # as the presets are shipped
-        "limits.queue": 2 * concurrency,
-    }  # fmt: skip
+        "limits.prompt_characters": 20_000,
+        "limits.prompt_tokens": WINDOW - load.tokens,
+    }
 
 
-def _server(name: str, load: Load, concurrency: int, folder: Path) -> System:
-    """transformers' server with continuous batching, and as much cache as the app's batch has."""
-    model, port, meter = str(ROOT / load.model), free_port(), folder / "server.meter"
-    settings = {
-        "--port": port, "--dtype": "float32", "--cb-block-size": 32, "--cb-max-batch-tokens": 512,
-        "--cb-num-blocks": 64 * concurrency,
-    }  # fmt: skip
-    arguments = ["serve", model, "--continuous-batching", *(str(part) for pair in settings.items() for part in pair)]
-    env = {"METER": str(meter), "APP": "transformers.cli.transformers", "ARGUMENTS": shlex.join(arguments)}
-    log = folder / "server.log"
+def _app(contestant: Contestant, load: Load, folder: Path) -> System:
+    model = load.gguf if contestant.weights == "q8_0" else load.model
+    changes = {**settings(load), "model.id": str(model), **FORMATS[contestant.weights], **contestant.changes}
+    app = App(folder, changes, env=dict(contestant.env), fresh=True)
+    return System(contestant, str(model), app.port, app.process, app.log_file)
+
+
+def _baseline(contestant: Contestant, load: Load, folder: Path) -> System:
+    return _script(contestant, folder, {"MODEL": str(load.model), "MAX_NEW_TOKENS": str(load.tokens)})
+
+
+def _paced(contestant: Contestant, load: Load, folder: Path) -> System:
+    """As many words as the others write tokens, as fast as they can be sent."""
+    text, history = folder / "text", folder / "history"
+    text.write_text("word " * load.tokens, "utf-8")
+    history.write_text("[]", "utf-8")
+    return _script(contestant, folder, {"TEXT": str(text), "HISTORY": str(history), "PIECE": "5", "PAUSE": "0"})
+
+
+def _script(contestant: Contestant, folder: Path, env: dict[str, str]) -> System:
+    app = App(folder, {}, f"benchmarks/systems/{contestant.start}.py", env, fresh=True)
+    return System(contestant, "", app.port, app.process, app.log_file)
+
+
+def _serve(contestant: Contestant, load: Load, folder: Path) -> System:
+    """transformers' server with continuous batching, and a cache for as many replies as it has places."""
+    options = f"--dtype float32 --cb-block-size 32 --cb-max-batch-tokens 512 --cb-num-blocks {PLACES * WINDOW // 32}"
+    command = ["-m", "transformers.cli.transformers", "serve", str(load.model), "--continuous-batching"]
+    return _server(contestant, str(load.model), folder, [*command, *options.split(), "--port"])
+
+
+def _llama(contestant: Contestant, load: Load, folder: Path) -> System:
+    command = ["benchmarks/systems/llama.py", str(load.gguf), PLACES, WINDOW, os.cpu_count() or 1]
+    return _server(contestant, str(load.gguf), folder, map(str, command))
+
+
+def _server(contestant: Contestant, model: str, folder: Path, command: Iterable[str]) -> System:
+    """A server whose command ends with its port."""
+    port, log = free_port(), folder / f"{contestant.start}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, METERED], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
-            env={**clean(os.environ), "PYTHONPATH": str(ROOT), **env},
-        )  # fmt: skip
-    return System(name, port, lambda url: OpenAIClient(url, model, load.tokens), Meter(meter), process, log)
+            [sys.executable, *command, str(port)], cwd=ROOT, env=clean(os.environ), stdout=out, stderr=subprocess.STDOUT
+        )
+    return System(contestant, model, port, process, log)
 
 
-def _wait(system: System) -> str | None:
-    """Waits until the model is loaded. Returns why it can't be."""
+STARTS: dict[str, Callable[[Contestant, Load, Path], System]] = {
+    "app": _app, "baseline": _baseline, "paced": _paced, "serve": _serve, "llama": _llama,
+}  # fmt: skip
+
+
+def _problem(system: System, load: Load) -> str | None:
+    """Waits until the model is loaded, and has replied. Returns why it can't."""
     while system.process.poll() is None:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{system.port}/health", timeout=5).close()
+        status, health = _health(system.port)
+        if health.get("state") == "failed":
+            return str(health["reason"])
+        if status not in (LOADING, None):
+            system.replies(Question([{"role": "user", "content": load.message}], load.tokens))
             return None
-        except urllib.error.HTTPError as error:
-            health = json.loads(error.read() or b"{}")
-            if health.get("state") == "failed":
-                return health["reason"]
-        except OSError:
-            pass  # it doesn't listen yet
         time.sleep(0.1)
     return f"it has ended:\n{system.log.read_text('utf-8', 'replace')}"
+
+
+def _health(port: int) -> tuple[int | None, dict[str, Any]]:
+    """What a system says of itself; None while it doesn't listen. The baseline knows no such question."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return answer.status, {}
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"{}")
+    except OSError:
+        return None, {}

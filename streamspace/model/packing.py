@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.nn import Linear, Module, Parameter
 
+from streamspace import switches
 from streamspace.model import layers
 from streamspace.model import torch_internals as internals
 
@@ -30,6 +31,6 @@ def pack(model: Any) -> Any:
     About twice as fast on two cores, for one reply and for many (docs/decisions/0004-cpu-weight-packing.md). An output
     layer that shares its weights with the embeddings needs their memory a second time.
     """
-    if internals.has_packed_linear(model.dtype):
+    if switches.is_on("packing") and internals.has_packed_linear(model.dtype):
         layers.replace(model, PackedLinear)
     return model

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from streamspace import switches
 from streamspace.model.cores import cores
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ def tune(model: Any) -> None:
 
     Takes a second or two. The number stays the same while the process runs: another one rounds differently.
     """
+    if not switches.is_on("threads"):
+        return
     all_cores = torch.get_num_threads()
     quickest = [_quickest(model, size, all_cores) for size in SIZES]
     if all(number == all_cores for number in quickest):

@@ -9,37 +9,73 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.clients import light
 from benchmarks.measurements.simulation import LOADS, Engine, engines, percentile, plot, table, waits
-from benchmarks.report import excerpt, record
-from benchmarks.systems.processes import Load, running
+from benchmarks.report import excerpt, record, tables
+from benchmarks.systems.contestants import NAMED, SWITCHES, groups
+from benchmarks.systems.models import Load
+from benchmarks.systems.processes import running
+from streamspace import switches
+from streamspace.reply.bridge import update_interval
+from tests.running import ROOT
 
 
-def test_stop_ends_this_apps_model_and_leaves_the_baselines_running(
+def test_one_who_leaves_ends_this_apps_model_and_not_the_baselines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "results.json"
     assert main(["--quick", "--json", str(file)]) == 0
     written = json.loads(file.read_text("utf-8"))
-    baseline, *ours = written["rows"]
-    assert [row["system"] for row in (baseline, *ours)] == ["baseline", "batching"]
-    assert all(row["passes_after_stop"] <= 1 for row in ours)
-    assert baseline["passes_after_stop"] > 10
-    for row in (baseline, *ours):
-        least, most = row["spread"]["tokens_per_second"]
-        assert least <= row["tokens_per_second"] <= most
-        assert row["kilobytes_per_1000_tokens"] > 0
-    assert set(written["versions"]) == {"python", "torch", "transformers", "gradio"}
+    (baseline, ours) = written["models"][0]["groups"][0]
+    assert (baseline["system"], ours["system"]) == ("baseline", "batching")
+    assert baseline["rounds"]["after_leaving"][0] > 0.5 > ours["rounds"]["after_leaving"][0]
+    for figures in (baseline["rounds"], ours["rounds"]):
+        assert figures["tokens/2"][0] <= written["tokens"]
+        assert all(values[0] > 0 for name, values in figures.items() if name != "after_leaving")
+    assert set(written["versions"]) == {"python", "torch", "transformers", "gradio", "xllamacpp"}
     assert written["load_average_at_start"] >= 0
-    header, _, *rows, empty, path = capsys.readouterr().out.splitlines()
-    assert header.startswith("| system ")
-    assert [row.split()[1] for row in rows] == ["baseline", "batching"]
+    model, _, header, _, *rows, empty, path = capsys.readouterr().out.splitlines()
+    assert model.startswith("the embedded model: Between the rounds, tokens/s of a system differ by 0% ")
+    assert header.split() == ["|", "system", "|", "baseline", "|", "batching", "|"]
+    assert len(rows) == 1 + len(tables.COLUMNS)
     assert (empty, path) == ("", f"Written to {file}")
 
 
 def test_a_system_that_can_not_serve_the_model_is_left_out_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    with running(["generate"], Load("./models/elsewhere", "Hello", 8), concurrency=1) as systems:
+    load = Load("none", ROOT / "models/elsewhere", "Hello", 8, len)
+    with running([NAMED["llamacpp"], NAMED["generate"]], load) as systems:
         assert systems == []
-    assert capsys.readouterr().err.startswith("generate is left out: The model could not be loaded. ")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "llamacpp is left out: the model isn't a Llama"
+    assert second.startswith("generate is left out: The model could not be loaded. ")
+
+
+def test_each_switch_takes_one_thing_out_of_a_contestant() -> None:
+    assert {each.env[switches.VARIABLE] for each in SWITCHES if switches.VARIABLE in each.env} == set(switches.SWITCHES)
+    for each in SWITCHES:
+        whole = NAMED[each.of]
+        changed = {name: value for name, value in each.changes.items() if whole.changes.get(name) != value}
+        assert len(changed) + len(each.env) == 1
+    names = [each.name for group in groups() for each in group]
+    assert set(names) == {*NAMED, *(each.name for each in SWITCHES)}
+
+
+def test_what_is_switched_off_is_left_out_of_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert update_interval(100) == 0.05
+    monkeypatch.setenv(switches.VARIABLE, "packing,pacing")
+    assert [switches.is_on(name) for name in switches.SWITCHES] == [False, True, False]
+    assert update_interval(100) == 0
+
+
+def test_the_light_client_reads_a_stream_whatever_its_pieces_are() -> None:
+    piece = 'data: {"choices": [{"delta": {"content": "%s"}}]}\n\n'
+    stream = (
+        piece % "One" + piece % "" + piece % " two" + 'data: {"choices": [], "usage": {"prompt_tokens": 3}}\n\n'
+    ).encode()
+    halves = [(1.0, stream[:70]), (2.0, stream[70:])]
+    assert light.read(halves) == light.Reply("One two", [1.0, 2.0], len(stream), {"prompt_tokens": 3})
+    with pytest.raises(RuntimeError, match="the server says full"):
+        light.read([(1.0, b'data: {"error": "full"}\n\n')])
 
 
 ONE = Engine("one", batch=1, single=0.02, further=0.0)
@@ -55,22 +91,34 @@ def test_a_simulated_queue_grows_with_the_load_and_batching_shortens_it() -> Non
     assert percentile(MANY, 960) < percentile(ONE, 960)
 
 
-def row(system: str, concurrency: int, speed: float, weights: str = "float32") -> dict[str, object]:
+def row(system: str, *speeds: float, of: str = "", switch: str = "") -> dict[str, Any]:
+    """A system with these tokens/s of one visitor, and four times as many of eight, in as many rounds."""
+    shared = ("slowest/8", "gap/8", "turn_warm", "repeating", "client_cpu/1")
+    figures = {"tokens_per_second/1": [*speeds], "tokens_per_second/8": [4 * each for each in speeds]}
     return {
-        "system": system, "weights": weights, "concurrency": concurrency, "tokens_per_second": speed,
-        "first_token_slowest": 0.5, "passes_after_stop": 0,
+        "system": system, "weights": "float32", "of": of, "switch": switch,
+        "rounds": {**figures, **{name: [0.5] * len(speeds) for name in shared}},
+    }  # fmt: skip
+
+
+def kept(*groups: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "date": "1 May 2026", "cores": 2, "processor": "A processor", "load_average_at_start": 0.25,
+        "versions": {"torch": "2.13"}, "commit": "abc", "visitors": [1, 8], "tokens": 64, "rounds": 3,
+        "models": [{"name": "a model", "groups": [*groups]}],
+        "zerogpu": [{"turn": "turn 2", "prompt": 700, "read": 30, "asked": 4.0, "first": 0.25}],
     }  # fmt: skip
 
 
 def test_the_simulation_takes_its_passes_from_a_record(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    rows = [("baseline", 1, 10), ("generate", 1, 20), ("generate", 4, 20), ("batching", 1, 20), ("batching", 4, 50)]
-    rows += [("baseline + kernels", 1, 15), ("transformers serve", 1, 15)]
-    file.write_text(json.dumps({"rows": [row(*each) for each in rows]}))
+    file.write_text(
+        json.dumps(kept([row("no model", 99), row("baseline", 10), row("generate", 20), row("batching", 20)]))
+    )
     generate, batching = engines(file)
     assert (generate.batch, generate.seconds(1)) == (1, 0.05)
-    assert (batching.batch, batching.seconds(1)) == (4, 0.05)
-    assert batching.seconds(4) == pytest.approx(4 / 50)
+    assert (batching.batch, batching.seconds(1)) == (8, 0.05)
+    assert batching.seconds(8) == pytest.approx(8 / 80)
 
 
 def test_the_simulation_is_shown_as_a_table_and_a_plot() -> None:
@@ -80,50 +128,44 @@ def test_the_simulation_is_shown_as_a_table_and_a_plot() -> None:
     assert plot(found).count("<polyline") == 2
 
 
-def test_the_readme_shows_the_record_that_is_kept() -> None:
-    kept = json.loads(excerpt.RECORD.read_text("utf-8"))
-    shown = excerpt.SECTION.search(excerpt.README.read_text("utf-8"))
-    assert shown
-    assert shown.group() == excerpt.section(kept)
-    assert excerpt.PLOT.read_text("utf-8") == excerpt.plot(kept)
-    assert excerpt.plot(kept).count("<polyline") == len({row["system"] for row in kept["rows"]})
+def test_the_readme_and_the_page_on_scaling_show_the_record_that_is_kept() -> None:
+    record = json.loads(excerpt.RECORD.read_text("utf-8"))
+    for path, text in ((excerpt.README, excerpt.section(record)), (excerpt.SCALING, excerpt.whole(record))):
+        shown = excerpt.SECTION.search(path.read_text("utf-8"))
+        assert shown
+        assert shown.group() == text
+    assert excerpt.PLOT.read_text("utf-8") == excerpt.plot(record)
 
 
-def flat(kept: dict[str, Any]) -> str:
-    return excerpt.section(kept).replace("\n", " ")
+def cells(text: str, start: str) -> list[str]:
+    """The cells of the table's row that begins so."""
+    (line,) = (line for line in text.splitlines() if line.startswith(f"| {start} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_the_excerpt_compares_equal_number_formats_only() -> None:
-    rows = [row("baseline", 1, 20), row("batching", 1, 30), row("baseline", 32, 10), row("batching", 32, 90)]
-    rows += [row("batching int8", 32, 130, "int8")]
-    text = flat({"date": "1 May 2026", "cores": 2, "rows": rows})
-    assert "| 1 | batching | float32 | 30 | 1.5 | 0.50 | 0 |" in text
-    assert "| 32 | batching | float32 | 90 | 9.0 | 0.50 | 0 |" in text
-    assert "| 32 | batching | int8 | 130 |  | 0.50 | 0 |" in text
-    assert "int8 is not compared with the baseline, which runs in float32." in text
-
-
-def test_the_excerpt_says_which_part_of_a_gain_is_kernels_and_what_an_older_run_lacks() -> None:
-    rows = [row("baseline", 1, 20), row("batching", 1, 30)]
-    old = {"date": "1 May 2026", "cores": 2, "rows": rows}
-    assert "This run did not measure the two separately; [packing alone]" in flat(old)
-    assert flat(old).startswith(
-        "1 May 2026, 2 cores without a GPU. Not recorded then: processor, load average at the start, versions, commit, "
-        "spread. A random Llama"
+def test_the_excerpt_says_how_it_was_measured_and_how_much_the_rounds_differ() -> None:
+    text = excerpt.section(kept([row("baseline", 18, 20, 22)]))
+    assert text.replace("\n", " ").startswith(
+        "1 May 2026, 2 cores without a GPU, A processor, load average 0.2 at the start, torch 2.13, commit abc. Replies "
+        "of 64 tokens, medians of 3 interleaved rounds. All visitors ask at the same moment"
     )
-    rows = [row("baseline", 32, 10), row("baseline + kernels", 32, 20), row("batching", 32, 90)]
-    rows = [{**each, "spread": {"tokens_per_second": [9, 91]}} for each in rows]
-    new = {"processor": "A processor", "load_average_at_start": 0.25, "versions": {"torch": "2.13"}, "commit": "abc"}
-    text = flat({**old, **new, "rows": rows})
-    assert text.startswith(
-        "1 May 2026, 2 cores without a GPU, A processor, load average 0.2 at the start, torch 2.13, commit abc, medians over "
-        "the rounds, with minimum and maximum. A random Llama"
-    )
-    assert "| 32 | batching | float32 | 90 (9 to 91) | 9.0 | 0.50 | 0 |" in text
-    assert (
-        "With 32 clients, the factor from kernels (packed layers, thread counts) is 2.0, that from streaming and batching "
-        "4.5." in text
-    )
+    assert "Between the rounds, tokens/s of a system differ by 20% (median; at most 20%)." in text.replace("\n", " ")
+    assert cells(text, "baseline") == [
+        "baseline", "float32", "20 (18 to 22)", "80 (72 to 88)", "0.50", "500", "0.50", "-", "-",
+    ]  # fmt: skip
+
+
+def test_what_a_speedup_is_worth_is_paired_by_rounds() -> None:
+    pair = [row("batching", 30, 20, 24), row("batching without x", 20, 10, 8, of="batching", switch="x")]
+    text = excerpt.whole(kept([row("batching", 30, 20, 24)], pair))
+    assert cells(text, "x")[:4] == ["x", "batching", "2.00 (1.50 to 3.00)", "2.00 (1.50 to 3.00)"]
+    assert cells(text, "turn 2") == ["turn 2", "700", "30", "4", "0.25"]
+
+
+def test_the_plot_has_a_bar_for_each_system_with_a_model() -> None:
+    drawn = excerpt.plot(kept([row("no model", 99), row("baseline", 10), row("batching", 20)]))
+    assert drawn.count("<rect x=") == 4
+    assert "no model" not in drawn
 
 
 def test_the_processor_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.running import ROOT
 
 PACKAGE = ROOT / "streamspace"
 FLOORS = [  # from the ground up: a package imports from lower floors only
-    {"i18n", "sampling", "tools", "foreign", "gguf", "problems", "trial"},
+    {"i18n", "sampling", "tools", "foreign", "gguf", "problems", "switches", "trial"},
     {"errors", "events"},
     {"repository"},
     {"config"},

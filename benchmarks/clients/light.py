@@ -1,0 +1,116 @@
+"""The light client, the same for every system: a streamed chat by OpenAI's API, over a bare HTTP connection.
+
+While replies come it notes bytes and moments only, and reads them when all are complete: it shares the cores with what
+it measures.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Barrier
+from typing import Any
+
+PATIENCE = 600.0  # seconds without a byte
+Arrivals = list[tuple[float, bytes]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one visitor asks: a conversation, and the largest number of tokens of the reply."""
+
+    messages: Sequence[Mapping[str, str]]
+    tokens: int
+    visitor: str = "1"
+
+    def body(self, model: str) -> bytes:
+        asked = {"model": model, "messages": self.messages, "max_tokens": self.tokens, "prompt_cache_key": self.visitor}
+        return json.dumps(
+            {**asked, "temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+        ).encode()
+
+
+@dataclass
+class Reply:
+    """A reply as it came: its text, the seconds after the request of each piece of it, its size, the server's count."""
+
+    text: str = ""
+    times: list[float] = field(default_factory=list)
+    bytes: int = 0
+    usage: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def first(self) -> float:
+        """Seconds until the first text. Raises RuntimeError where none came."""
+        if not self.times:
+            raise RuntimeError("the reply has no text")
+        return self.times[0]
+
+    @property
+    def longest_gap(self) -> float:
+        return max((later - before for before, later in zip(self.times, self.times[1:], strict=False)), default=0.0)
+
+
+def replies(port: int, model: str, questions: Sequence[Question]) -> list[Reply]:
+    """Sends all questions at the same moment; returns when all replies are complete. Raises RuntimeError."""
+    together = Barrier(len(questions))
+
+    def wait(question: Question) -> Arrivals:
+        connection = _connected(port)
+        together.wait()
+        return list(_arrivals(connection, question.body(model)))
+
+    with ThreadPoolExecutor(len(questions)) as threads:
+        return [read(arrivals) for arrivals in threads.map(wait, questions)]
+
+
+def leave(port: int, model: str, question: Question) -> None:
+    """Asks, and closes the connection when the first text has come."""
+    connection, arrivals = _connected(port), Arrivals()
+    for each in _arrivals(connection, question.body(model)):
+        arrivals.append(each)
+        if read(arrivals).text:
+            break
+    connection.close()
+
+
+def _connected(port: int) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.connect()
+    return connection
+
+
+def _arrivals(connection: http.client.HTTPConnection, body: bytes) -> Iterator[tuple[float, bytes]]:
+    began = time.perf_counter()
+    connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+    with connection.getresponse() as response:
+        if response.status != http.HTTPStatus.OK:
+            raise RuntimeError(f"{response.status}: {response.read(500)!r}")
+        while data := response.read1():
+            yield time.perf_counter() - began, data
+    connection.close()
+
+
+def read(arrivals: Iterable[tuple[float, bytes]]) -> Reply:
+    """What the bytes say. Raises RuntimeError where the server tells of an error."""
+    reply, rest = Reply(), b""
+    for moment, data in arrivals:
+        reply.bytes += len(data)
+        *lines, rest = (rest + data).split(b"\n")
+        told = [json.loads(line[6:]) for line in lines if line.startswith(b"data: {")]
+        if refused := next((each["error"] for each in told if "error" in each), None):
+            raise RuntimeError(f"the server says {refused}")
+        if text := "".join(map(_text, told)):
+            reply.text += text
+            reply.times.append(moment)
+        reply.usage = next((each["usage"] for each in told if each.get("usage")), reply.usage)
+    return reply
+
+
+def _text(event: Mapping[str, Any]) -> str:
+    parts = (choice["delta"] for choice in event["choices"])
+    return "".join(part.get("reasoning_content") or part.get("content") or "" for part in parts)
