@@ -47,7 +47,7 @@ check-files:
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/fault.yml .github/ISSUE_TEMPLATE/model.yml
 
-bench: .venv/dev.done ## Compare the app with the baseline; ARGS=--full adds other systems and many clients (minutes)
+bench: .venv/dev.done ## Compare the app with the baseline; ARGS=--full adds the other systems and what each speedup is worth (half an hour)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: .venv/dev.done ## Hold the app under mixed visitors for SECONDS=120, and judge what is lost, left open or kept; SEED=0

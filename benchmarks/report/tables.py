@@ -68,7 +68,7 @@ def switches(model: Record, visitors: Sequence[int]) -> str:
     head = ["speedup", "of", *(_named(heading, visitors, "{} at once") for heading, _ in WORTH.values())]
     rows = [
         [row["switch"], row["of"], *(_worth(whole, row, name, visitors) for name in WORTH)]
-        for whole, *others in model["groups"][1:]
+        for whole, *others in filter(None, model["groups"][1:])
         for row in others
     ]
     return table([head, *rows])
@@ -76,16 +76,10 @@ def switches(model: Record, visitors: Sequence[int]) -> str:
 
 def zerogpu(rows: Sequence[Row]) -> str:
     """What turns read again and ask for on a card that ZeroGPU lends."""
-    head = ["ZeroGPU", "prompt, tokens", "of them read", "GPU seconds asked", "first token, s"]
-    return table(
-        [
-            head,
-            *(
-                [row["turn"], *(f"{row[name]:g}" for name in ("prompt", "read", "asked")), f"{row['first']:.2f}"]
-                for row in rows
-            ),
-        ]
-    )
+    lines = [["ZeroGPU", "prompt, tokens", "of them read", "GPU seconds asked", "first token, s"]]
+    for row in rows:
+        lines.append([row["turn"], *(f"{row[name]:g}" for name in ("prompt", "read", "asked")), f"{row['first']:.2f}"])
+    return table(lines)
 
 
 def noise(model: Record) -> str:
@@ -98,21 +92,20 @@ def noise(model: Record) -> str:
         if name.startswith("tokens_per_second/")
     ]
     client = max(max(values) for figures in rows for name, values in figures.items() if name.startswith("client_cpu/"))
-    return (
-        f"Between the rounds, tokens/s of a system differ by {statistics.median(spreads):.0%} (median; at most "
-        f"{max(spreads):.0%}). The client takes {client:.2f} s of a core per 1,000 tokens at most."
-    )
+    told = f"Between the rounds, tokens/s of a system differ by {statistics.median(spreads):.0%} (median; at most "
+    told = f"{told}{max(spreads):.0%}). " if any(spreads) else "One round only. "
+    return f"{told}The client takes {client:.2f} s of a core per 1,000 tokens at most."
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
-    """The lines, the first of which is the head; the first two columns are text."""
-    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
-    rule = ["-" * width if index < 1 else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
+    """The lines, the first of which is the head; all columns but the first are numbers."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join(_line(line, widths) for line in (lines[0], rule, *lines[1:]))
 
 
 def speeds(model: Record, visitors: int) -> dict[str, float]:
-    """Each contestant's tokens/s, of which at least one is by a model."""
+    """The tokens/s of each contestant that has a model."""
     return {
         row["system"]: statistics.median(row["rounds"][f"tokens_per_second/{visitors}"])
         for row in model["groups"][0]
