@@ -49,7 +49,7 @@ def _full(options: argparse.Namespace) -> dict[str, Any]:
     for each in loads:
         with each as load:
             sets = [comparison.compare(group, load, visitors, rounds) for group in groups()]
-            found.append({"name": load.name, "groups": [[row.data() for row in rows] for rows in sets]})
+            found.append({"name": load.name, "groups": sets})
     return {**_shape(visitors, tokens, rounds), "models": found, "zerogpu": zerogpu.turns(models.embedded(tokens))}
 
 
@@ -60,8 +60,7 @@ def _short(quick: bool) -> dict[str, Any]:
         names, visitors, tokens, rounds = [BASELINE, "batching"], [1, 2], 64, 1
     load = models.embedded(tokens)
     rows = comparison.compare([NAMED[name] for name in names], load, visitors, rounds)
-    found = {"name": load.name, "groups": [[row.data() for row in rows]]}
-    return {**_shape(visitors, tokens, rounds), "models": [found], "zerogpu": []}
+    return {**_shape(visitors, tokens, rounds), "models": [{"name": load.name, "groups": [rows]}], "zerogpu": []}
 
 
 def _shape(visitors: Sequence[int], tokens: int, rounds: int) -> dict[str, Any]:

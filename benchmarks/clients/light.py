@@ -9,14 +9,15 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Barrier
 from typing import Any
 
 PATIENCE = 600.0  # seconds without a byte
-Arrivals = list[tuple[float, bytes]]
+Arrivals = list[tuple[float, bytes]]  # seconds after the request
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class Question:
     visitor: str = "1"
 
     def body(self, model: str) -> bytes:
+        """The request."""
         asked = {"model": model, "messages": self.messages, "max_tokens": self.tokens, "prompt_cache_key": self.visitor}
-        return json.dumps(
-            {**asked, "temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
-        ).encode()
+        asked |= {"temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+        return json.dumps(asked).encode()
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Reply:
 
 def replies(port: int, model: str, questions: Sequence[Question]) -> list[Reply]:
     """Sends all questions at the same moment; returns when all replies are complete. Raises RuntimeError."""
-    together = Barrier(len(questions))
+    together = Barrier(len(questions), timeout=60)
 
     def wait(question: Question) -> Arrivals:
         connection = _connected(port)
@@ -65,17 +66,15 @@ def replies(port: int, model: str, questions: Sequence[Question]) -> list[Reply]
         return list(_arrivals(connection, question.body(model)))
 
     with ThreadPoolExecutor(len(questions)) as threads:
-        return [read(arrivals) for arrivals in threads.map(wait, questions)]
+        return [*map(read, list(threads.map(wait, questions)))]
 
 
 def leave(port: int, model: str, question: Question) -> None:
     """Asks, and closes the connection when the first text has come."""
-    connection, arrivals = _connected(port), Arrivals()
-    for each in _arrivals(connection, question.body(model)):
-        arrivals.append(each)
-        if read(arrivals).text:
-            break
-    connection.close()
+    come = Arrivals()
+    with closing(_arrivals(_connected(port), question.body(model))) as arrivals:
+        while not read(come).text:
+            come.append(next(arrivals))
 
 
 def _connected(port: int) -> http.client.HTTPConnection:
@@ -84,15 +83,14 @@ def _connected(port: int) -> http.client.HTTPConnection:
     return connection
 
 
-def _arrivals(connection: http.client.HTTPConnection, body: bytes) -> Iterator[tuple[float, bytes]]:
+def _arrivals(connection: http.client.HTTPConnection, body: bytes) -> Generator[tuple[float, bytes], None, None]:
     began = time.perf_counter()
     connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
-    with connection.getresponse() as response:
+    with closing(connection), connection.getresponse() as response:
         if response.status != http.HTTPStatus.OK:
             raise RuntimeError(f"{response.status}: {response.read(500)!r}")
         while data := response.read1():
             yield time.perf_counter() - began, data
-    connection.close()
 
 
 def read(arrivals: Iterable[tuple[float, bytes]]) -> Reply:

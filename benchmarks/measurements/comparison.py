@@ -6,7 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.clients import light, page
 from benchmarks.clients.light import Question
@@ -14,55 +14,42 @@ from benchmarks.systems.contestants import Contestant
 from benchmarks.systems.models import Load
 from benchmarks.systems.processes import System, running
 
-Figures = dict[str, float]  # of one round; what is measured of so many visitors ends with /NUMBER
+Figures = dict[str, float]  # times are seconds; what is measured of so many visitors ends with /NUMBER
+Row = dict[str, Any]  # as it is recorded
 ANSWER = 16  # tokens of an answer in a longer conversation
 LINES = 22  # of the long question
 
 
-@dataclass
-class Row:
-    """One contestant: each figure with its value in each round. Times are seconds."""
-
-    contestant: Contestant
-    rounds: list[Figures] = field(default_factory=list)
-
-    def data(self) -> dict[str, object]:
-        """What is recorded of it."""
-        each = self.contestant
-        names = self.rounds[0] if self.rounds else ()
-        found = {name: [figures[name] for figures in self.rounds] for name in names}
-        return {"system": each.name, "weights": each.weights, "of": each.of, "switch": each.switch, "rounds": found}
-
-
 def compare(contestants: Sequence[Contestant], load: Load, visitors: Sequence[int], rounds: int) -> list[Row]:
-    """Interleaved rounds, in each of which everything is measured of all contestants."""
+    """Each contestant with its figures in interleaved rounds, in each of which everything is measured of all."""
     with running(contestants, load) as systems:
-        rows = [Row(system.contestant, [{} for _ in range(rounds)]) for system in systems]
+        found: list[dict[str, list[float]]] = [{} for _ in systems]
         for number in range(rounds):
             for measure in (*(several(each) for each in visitors), turns, repeating, from_page, leaving):
                 print(f"round {number + 1} of {rounds}: {measure.__name__}", file=sys.stderr)
-                for system, row in zip(systems, rows, strict=True):
-                    row.rounds[number] |= measure(system, load, number, row.rounds[number])
-    return rows
+                for system, figures in zip(systems, found, strict=True):
+                    for name, value in measure(system, load, number).items():
+                        figures.setdefault(name, []).append(value)
+        return [_row(system.contestant, figures) for system, figures in zip(systems, found, strict=True)]
 
 
-def several(visitors: int) -> Callable[[System, Load, int, Mapping[str, float]], Figures]:
+def several(visitors: int) -> Callable[[System, Load, int], Figures]:
     """What measures so many visitors who ask at the same moment."""
 
-    def measure(system: System, load: Load, number: int, _: Mapping[str, float]) -> Figures:
+    def measure(system: System, load: Load, number: int) -> Figures:
         asked = [
             Question([user(f"{load.message} ({number}.{visitor})")], load.tokens, f"visitor {visitor}")
             for visitor in range(visitors)
         ]
-        before, own, began = system.cpu(), time.process_time(), time.perf_counter()
+        before, own = system.cpu(), time.process_time()
         replies = system.replies(*asked)
-        seconds, own = time.perf_counter() - began, time.process_time() - own
+        own = time.process_time() - own
         tokens = sum(load.count(reply.text) for reply in replies)
         figures = {
             "first": statistics.median(reply.first for reply in replies),
             "slowest": max(reply.first for reply in replies),
             "gap": max(reply.longest_gap for reply in replies),
-            "tokens_per_second": tokens / seconds,
+            "tokens_per_second": tokens / max(reply.times[-1] for reply in replies),
             "tokens": tokens / visitors,
             "cpu": 1000 * (system.cpu() - before) / tokens,
             "client_cpu": 1000 * own / tokens,
@@ -75,7 +62,7 @@ def several(visitors: int) -> Callable[[System, Load, int, Mapping[str, float]],
     return measure
 
 
-def turns(system: System, load: Load, number: int, _: Mapping[str, float]) -> Figures:
+def turns(system: System, load: Load, number: int) -> Figures:
     """The second turn of a conversation: after its first, and of one that the system has never seen."""
     began, other = ([user(long_question(f"{number} {name}"))] for name in ("warm", "cold"))
     (first,) = system.replies(Question(began, ANSWER, "warm"))
@@ -85,15 +72,14 @@ def turns(system: System, load: Load, number: int, _: Mapping[str, float]) -> Fi
     return {"turn_warm": warm.first, "turn_cold": cold.first}
 
 
-def repeating(system: System, load: Load, number: int, _: Mapping[str, float]) -> Figures:
+def repeating(system: System, load: Load, number: int) -> Figures:
     """A reply whose text is in the question, as that of edited code."""
     question = f"Write this once more, word for word:\n{long_question(f'{number} again', lines=3)}"
-    began = time.perf_counter()
     (reply,) = system.replies(Question([user(question)], load.tokens))
-    return {"repeating": load.count(reply.text) / (time.perf_counter() - began)}
+    return {"repeating": load.count(reply.text) / reply.times[-1]}
 
 
-def from_page(system: System, load: Load, _: int, figures: Mapping[str, float]) -> Figures:
+def from_page(system: System, load: Load, _: int) -> Figures:
     """One visitor of the page, by Gradio's client."""
     if not system.contestant.page or system.contestant.of:
         return {}
@@ -101,7 +87,7 @@ def from_page(system: System, load: Load, _: int, figures: Mapping[str, float]) 
     return {"page_first": reply.first, "page_tokens_per_second": load.count(reply.text) / reply.times[-1]}
 
 
-def leaving(system: System, load: Load, number: int, figures: Mapping[str, float]) -> Figures:
+def leaving(system: System, load: Load, number: int) -> Figures:
     """What part of the computing of a whole reply is done after its visitor has left at the first text."""
     if system.contestant.start == "paced" or system.contestant.of:
         return {}
@@ -128,3 +114,8 @@ def user(text: str) -> dict[str, str]:
 def said(text: str) -> dict[str, str]:
     """A model's message."""
     return {"role": "assistant", "content": text}
+
+
+def _row(contestant: Contestant, figures: Mapping[str, list[float]]) -> Row:
+    told = {"system": contestant.name, "weights": contestant.weights, "of": contestant.of, "switch": contestant.switch}
+    return {**told, "rounds": figures}
