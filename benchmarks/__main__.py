@@ -55,7 +55,7 @@ def _full(options: argparse.Namespace) -> dict[str, Any]:
 
 def _short(quick: bool) -> dict[str, Any]:
     """The embedded model: the baseline, and this app with its engines, for one visitor and some."""
-    names, visitors, tokens, rounds = [BASELINE, "generate", "batching"], [1, 8], 128, 3
+    names, visitors, tokens, rounds = [BASELINE, "generate", "batching"], [1, 8], 64, 3
     if quick:
         names, visitors, tokens, rounds = [BASELINE, "batching"], [1, 2], 64, 1
     load = models.embedded(tokens)

@@ -26,7 +26,7 @@ from tests.forked import Running
 from tests.running import ROOT, App, clean, end, free_port
 
 PLACES, WINDOW = 8, 2048  # replies at once, and tokens of each, of servers that want to be told
-CALM, LOOK = 0.05, 0.3  # of a core: what a system may take that has nothing to do; seconds between two looks
+LOOK, CALM = 0.15, 0.01  # seconds between two looks, and of computing between them, of one that has nothing to do
 LOADING = 503
 FORMATS: dict[str, dict[str, object]] = {
     "float32": {},
@@ -54,7 +54,7 @@ class System:
         """Seconds that its processes have computed, once they have nothing more to do."""
         now, before = self.cpu_now(), -1.0
         until = time.monotonic() + 120
-        while now - before > CALM * LOOK and time.monotonic() < until:
+        while now - before > CALM and time.monotonic() < until:
             time.sleep(LOOK)
             before, now = now, self.cpu_now()
         return now
