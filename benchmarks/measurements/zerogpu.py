@@ -1,6 +1,6 @@
 """Counts what turns of a conversation read again, and ask for, on ZeroGPU, with a stand-in of its device API.
 
-The cards are this machine's cores, so tokens and seconds asked are those of a Space, and times are not.
+The cards are this machine's cores, so tokens and seconds asked are those of a Space, and no times are given.
 """
 
 from __future__ import annotations
@@ -51,4 +51,4 @@ def _turn(space: ZeroSpace, load: Load, name: str, messages: list[dict[str, str]
     prompt = reply.usage["prompt_tokens"]
     read = prompt - reply.usage["prompt_tokens_details"]["cached_tokens"]
     asked = float(space.api.asked("/schedule")[-1]["durationSeconds"])
-    return {"turn": name, "prompt": prompt, "read": read, "asked": asked, "first": reply.first}, reply.text
+    return {"turn": name, "prompt": prompt, "read": read, "asked": asked}, reply.text

@@ -52,7 +52,7 @@ def plot(record: Record) -> str:
     """Tokens/s of each system, for the first model, as SVG."""
     model, visitors = record["models"][0], record["visitors"]
     found = {f"{number} visitor{'s' * (number > 1)}": tables.speeds(model, number) for number in visitors}
-    return bars(f"tokens/s of all visitors, {model['name']}", found)
+    return bars(f"{model['name']}, tokens/s of all visitors:", found)
 
 
 def write(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from tests.running import ROOT
 RESULTS = Path(__file__).parents[1] / "results"
 PACKAGES = ("torch", "transformers", "gradio", "xllamacpp")
 CPU_INFO = Path("/proc/cpuinfo")  # Linux
+NUMBERS = re.compile(r"\[[^][{}\"]*\]")  # a list of them goes into one line
 
 
 def conditions() -> dict[str, Any]:
@@ -53,7 +55,8 @@ def save(record: Mapping[str, object], path: Path | None = None) -> Path:
     """Writes the record to `path`, by default a new file in RESULTS."""
     path = path or RESULTS / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_rounded(record), indent=1) + "\n", "utf-8")
+    text = json.dumps(_rounded(record), indent=1)
+    path.write_text(NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n", "utf-8")
     return path
 
 

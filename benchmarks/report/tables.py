@@ -31,7 +31,7 @@ COLUMNS = (
     Column("tokens/s, MANY", "tokens_per_second/MANY", spread=True),
     Column("first token, FEW, s", "first/FEW", 2, brief=False),
     Column("first token, MANY, s", "first/MANY", 2, brief=False),
-    Column("slowest, MANY, s", "slowest/MANY", 2),
+    Column("slowest first token, MANY, s", "slowest/MANY", 2),
     Column("longest gap, MANY, ms", "gap/MANY", factor=1000),
     Column("turn 2 warm, s", "turn_warm", 2),
     Column("turn 2 cold, s", "turn_cold", 2),
@@ -76,9 +76,9 @@ def switches(model: Record, visitors: Sequence[int]) -> str:
 
 def zerogpu(rows: Sequence[Row]) -> str:
     """What turns read again and ask for on a card that ZeroGPU lends."""
-    lines = [["ZeroGPU", "prompt, tokens", "of them read", "GPU seconds asked", "first token, s"]]
+    lines = [["ZeroGPU", "prompt, tokens", "of them read", "GPU seconds asked"]]
     for row in rows:
-        lines.append([row["turn"], *(f"{row[name]:g}" for name in ("prompt", "read", "asked")), f"{row['first']:.2f}"])
+        lines.append([row["turn"], *(f"{row[name]:g}" for name in ("prompt", "read", "asked"))])
     return table(lines)
 
 

@@ -21,7 +21,7 @@ from tests.running import ROOT
 VOCABULARY = 32_000
 GGUF = "q8_0.gguf"  # the file's name in the model's folder
 TINY = ROOT / "models/tiny"
-RANDOM = "a random Llama of 115M parameters"
+RANDOM = "A random Llama of 115M parameters"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Load:
 
 def embedded(tokens: int) -> Load:
     """The embedded model."""
-    return Load("the embedded model", TINY, "Count to two hundred", tokens, _counter(TINY))
+    return Load("The embedded model", TINY, "Count to two hundred", tokens, _counter(TINY))
 
 
 @contextmanager
