@@ -344,7 +344,7 @@ async def test_tokens_of_what_turns_out_to_be_a_thought_are_taken_back() -> None
 
 BAD: list[tuple[dict[str, Any], str | None, str]] = [
     ({"messages": "hi"}, "messages", "messages: expected a list, got 'hi'"),
-    ({"messages": []}, "messages", "messages: expected at least 1 entries, got a list of 0"),
+    ({"messages": []}, "messages", "messages: expected a list of at least 1, got a list of 0"),
     ({"messages": [7]}, "messages[0]", "messages[0]: expected a mapping of keys, got 7"),
     ({"messages": [{"content": "x"}]}, "messages[0].role", "messages[0].role: expected a value, got nothing"),
     ({"messages": [{"role": "user"}]}, "messages[0].content", "messages[0].content: expected a value, got nothing"),
@@ -369,7 +369,7 @@ BAD: list[tuple[dict[str, Any], str | None, str]] = [
      f"max_completion_tokens: expected a whole number from 1 to 1024, got '{'1' + '0' * 39}'"),
     ({"max_tokens": 1.5}, "max_tokens", "max_tokens: expected a whole number from 1 to 1024, got 1.5"),
     ({"seed": -1}, "seed", "seed: expected a whole number from 0 to 2147483647, or none, got '-1'"),
-    ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "stop: expected at most 4 entries, got a list of 5"),
+    ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "stop: expected a list of at most 4, got a list of 5"),
     ({"stop": [""]}, "stop[0]", "stop[0]: expected text that is not empty, got ''"),
     ({"stop": 7}, "stop", "stop: expected a list, got 7"),
     ({"logprobs": 5}, "logprobs", "logprobs: expected true or false, got 5"),
