@@ -97,7 +97,11 @@ def test_those_who_have_nothing_now_are_not_remembered() -> None:
 @pytest.mark.parametrize(
     ("limits", "message", "wait"),
     [
-        ({"per_minute": 2}, r"Messages that this Space takes from one visitor in a minute: 2\. Try again in 6[01] s", 60),
+        (
+            {"per_minute": 2},
+            r"Messages that this Space takes from one visitor in a minute: 2\. Try again in 6[01] s",
+            60,
+        ),
         (
             {"tokens_per_day": 7},
             r"This Space writes up to 7 tokens a day for one visitor\. Come back in 24\.\d h",

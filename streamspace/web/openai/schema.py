@@ -132,7 +132,14 @@ class Completion(Body):
     """The body of /v1/completions."""
 
     prompt: Annotated[str, BeforeValidator(_alone)]
-    neutral: ClassVar[Neutral] = {**Body.neutral, "suffix": ("",), "echo": (False,), "best_of": (1,), "logprobs": ()}
+    logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELIEST)] | None = None
+    neutral: ClassVar[Neutral] = {
+        **Body.neutral,
+        "suffix": ("",),
+        "echo": (False,),
+        "best_of": (1,),
+        "response_format": ({"type": "text"},),
+    }
 
 
 def read(kind: type[T], body: bytes, bounds: SamplingLimits) -> T:
