@@ -53,7 +53,7 @@ bench: .venv/dev.done ## Compare the app with the baseline; ARGS=--full adds the
 soak: .venv/dev.done ## Hold the app under mixed visitors for SECONDS=120, and judge what is lost, left open or kept; SEED=0
 	$(BIN)/python -m scripts.soak --seconds $(or $(SECONDS),120) --seed $(or $(SEED),0)
 
-suites: .venv/dev.done ## Run suites that others wrote for OpenAI's API: trustedrouter-provider-check, schemathesis, compatcanary
+suites: .venv/dev.done ## Run suites that others wrote for OpenAI's API: trustedrouter-provider-check, schemathesis, compatcanary; and @gradio/client
 	$(BIN)/python -m scripts.suites $(ARGS)
 
 format: .venv/dev.done ## Format the code, and regenerate the schema and the tables in docs/

@@ -60,6 +60,7 @@ class Request:
     `time_limit` is how long the model may write before it ends with the reason "timeout"; None is no limit.
     `tensors` is what the model takes beside the prompt: nothing in a conversation of text.
     Replies to one `visitor` may share what the model has read, which shows in their speed; one without shares nothing.
+    `cache_key` is what a server is told of who shares, if anything.
     """
 
     prompt: tuple[int, ...]
@@ -71,6 +72,7 @@ class Request:
     thinking: str = ""
     tensors: tuple[Tensor, ...] = ()
     visitor: str = ""
+    cache_key: str = ""
     tools: Tools | None = None
 
 

@@ -70,6 +70,14 @@ def test_each_language_has_its_own_spaces_around_marks() -> None:
         assert [text for text in i18n.catalog(name).values() if re.search(r"\s[:;?!…]|\.\.\.|……", text)] == []
 
 
+@pytest.mark.parametrize("name", ["en", "de", "es", "fr", "hi", "pt"])
+@pytest.mark.parametrize("key", ["limit_minute", "limit_at_once", "dropped_messages", "dropped_images", "file_many"])
+def test_a_number_that_may_be_1_stands_where_no_word_depends_on_it(name: str, key: str) -> None:
+    (text,) = (text for full, text in i18n.catalog(name).items() if full.endswith(f".{key}"))
+    counted = key.startswith("limit_") and name == "hi"  # whose words for messages and replies have one form
+    assert counted or re.search(r": \{(most|messages|images)\b", text)
+
+
 def test_every_text_that_the_code_says_exists_and_every_text_is_said() -> None:
     sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "streamspace").rglob("*.[pj][ys]"))
     said = set(re.findall(r"\"((?:status|reply|error)\.\w+)\"", sources))

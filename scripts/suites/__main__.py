@@ -14,6 +14,7 @@ from streamspace.config.types import Config
 from tests.running import App, changed
 
 UV = [str(Path(sys.executable).with_name("uv")), "tool", "run"]
+HERE = Path(__file__).parent
 EXAMPLES = "20"  # of each operation, beside those of the coverage phase
 SUITES = {
     "provider-check": [*UV, "trustedrouter-provider-check==0.1.8", "--base-url", "{url}/v1", "--tier", "4"],
@@ -24,6 +25,10 @@ SUITES = {
     ],
     "compatcanary": [
         "npx", "--yes", "compatcanary@0.2.2", "scan", "--base-url", "{url}/v1", "--model", "tiny", "--profile", "chat",
+    ],
+    "gradio-client": [
+        "sh", "-c", "npm install --silent @gradio/client@2.7.0 && node --input-type=module - {url} < \"$0\"",
+        f"{HERE}/gradio_client.mjs",
     ],
 }  # fmt: skip
 

@@ -19,6 +19,8 @@ def payload(request: Request, model: str) -> dict[str, Any]:
         extra |= {"continue_final_message": True, "add_generation_prompt": False}
     if request.thinking:
         extra |= _thinking(request.thinking)
+    if request.cache_key:
+        extra["prompt_cache_key"] = request.cache_key
     return {
         "messages": [message(each) for each in request.messages],
         "model": model,

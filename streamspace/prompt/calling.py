@@ -58,7 +58,7 @@ class TemplateCalling(Calling):
     def problem(self, tools: Tools) -> str:
         """See `Calling.problem`."""
         if not self._shown:
-            return "the model's chat template has no functions and results of theirs in it"
+            return "expected none, since this model's chat template has no place for functions or for their results"
         if not tools.required and not self._is_readable:
             return (
                 "this model's calls are in a form that can't be read. Set tool_choice to 'required', or to a function"

@@ -103,7 +103,7 @@ class Pipeline:
                 await entry.move()
             # Images are large, and those of the replies that wait would all be there.
             prompt, sampling = job or await self._alone(build)
-            request = replace(prompt.request(sampling), visitor=caller.shares)
+            request = replace(prompt.request(sampling), visitor=caller.shares, cache_key=caller.cache_key)
             now = Progress(begun, dropped_messages=prompt.dropped_messages, dropped_images=prompt.dropped_images)
             async with aclosing(self._written(request, now)) as replies:
                 async for progress in replies:

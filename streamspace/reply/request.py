@@ -20,13 +20,15 @@ class Caller:
     """Who asks for one reply: the door, what tells the visitor from others (nothing for ""), and the reply's own id.
 
     `web.visitor.caller` makes one; a `key` is a hash, since it is written into the log. Replies whose `shares` are
-    the same share what has been read of their prompts; one without it shares nothing.
+    the same share what has been read of their prompts; one without it shares nothing. `cache_key` names that to a
+    model's server.
     """
 
     door: Door = "none"
     key: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(12))
     shares: str = ""
+    cache_key: str = ""
 
 
 @dataclass(frozen=True)

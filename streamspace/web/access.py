@@ -20,7 +20,7 @@ from streamspace.web import account, visitor
 
 HEADERS = {"WWW-Authenticate": "Bearer"}  # of every 401
 # Gradio's API by name, at any root; by these names it would call the page's own functions as well.
-NAMED = re.compile(r".*/(?:call(?:/v2)?|run|api)/[^/]*/?", re.DOTALL)
+NAMED = re.compile(r".*/(?P<way>call(?:/v2)?|run|api)/(?P<name>[^/]*)/?", re.DOTALL)
 UPLOADS = re.compile(r".*/(?:upload|streamspace/pdf)/?", re.DOTALL)  # of the page, and of clients of the API
 
 

@@ -331,7 +331,7 @@ def test_a_visitor_who_had_enough_is_told_so_by_each_door_in_its_own_form(start:
     from gradio_client.exceptions import AppError
 
     app = start(changes={"limits.per_minute": 2}, script="tests/standins/apps/scripted_app.py")
-    told = r"This Space takes 2 messages a minute from one visitor\. Try again in (\d+) s"
+    told = r"Messages that this Space takes from one visitor in a minute: 2\. Try again in (\d+) s"
     other = Client(app.url, verbose=False)
     with client(app) as found:
         assert found.chat.completions.create(model="tiny", messages=user("hi"), stream=False).choices

@@ -111,7 +111,23 @@ def test_bodies_of_any_kind_get_a_plain_answer(scripted: App, path: str) -> None
         status, text = post(scripted, path, body)
         assert "Traceback" not in text
         assert "site-packages" not in text
-        assert status in (200, 400, 403, 413, 422) or json.loads(text) in ({"detail": DEFECT}, ERROR)
+        assert status in (200, 400, 403, 404, 413, 422) or json.loads(text) in ({"detail": DEFECT}, ERROR)
+
+
+@pytest.mark.parametrize("way", ["call", "call/v2", "run", "api"])
+def test_a_function_that_there_is_not_is_told_as_such(scripted: App, way: str) -> None:
+    before = scripted.log
+    status, text = post(scripted, f"{way}/none", f'{{"data": ["{SECRET}"]}}')
+    assert (status, json.loads(text)) == (404, {"detail": "api_name: expected /chat, got 'none'"})
+    assert scripted.log == before
+
+
+@pytest.mark.parametrize("arguments", ["{}", f'{{"message": "hi", "{SECRET}": 1}}'])
+def test_an_argument_by_name_that_is_missing_or_unknown_is_the_callers_fault(scripted: App, arguments: str) -> None:
+    before = scripted.log
+    status, text = post(scripted, "call/v2/chat", arguments)
+    assert (status, json.loads(text)) == (422, {"detail": WRONG_VALUES})
+    assert scripted.log == before
 
 
 @pytest.mark.parametrize("wrong", ["1e999", f'"{SECRET}\\ud800"'])

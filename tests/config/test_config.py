@@ -204,7 +204,7 @@ def test_the_environment_chooses_the_file() -> None:
         ({"limits__queue": None}, "limits.queue: expected a whole number, got nothing (null)"),
         ({"sampling__top_p__min": "low"}, "sampling.top_p.min: expected a number, got 'low'"),
         ({"gpu__tokens_per_second": 0.0}, "gpu.tokens_per_second: expected more than 0, got 0"),
-        ({"sampling__stop": ["x"] * 9}, "sampling.stop: expected at most 8 entries, got a list of 9"),
+        ({"sampling__stop": ["x"] * 9}, "sampling.stop: expected a list of at most 8, got a list of 9"),
         ({"card__preload": "maybe"}, "card.preload: expected true or false, got 'maybe'"),
         ({"system_prompt": {"a": 1}}, "system_prompt: expected text, got a mapping of keys"),
     ],

@@ -97,7 +97,11 @@ def test_those_who_have_nothing_now_are_not_remembered() -> None:
 @pytest.mark.parametrize(
     ("limits", "message", "wait"),
     [
-        ({"per_minute": 2}, r"This Space takes 2 messages a minute from one visitor\. Try again in 6[01] s", 60),
+        (
+            {"per_minute": 2},
+            r"Messages that this Space takes from one visitor in a minute: 2\. Try again in 6[01] s",
+            60,
+        ),
         (
             {"tokens_per_day": 7},
             r"This Space writes up to 7 tokens a day for one visitor\. Come back in 24\.\d h",
@@ -132,7 +136,7 @@ async def test_replies_at_once_are_those_that_wait_too_and_one_that_ends_makes_r
         async for _ in found.chat(ChatRequest("hi", caller=ADA)):
             pass
     assert str(caught.value) == (
-        "This Space writes up to 2 replies at once for one visitor. Wait until one of yours is complete"
+        "Replies that this Space writes at once for one visitor: 2. Wait until one of yours is complete"
     )
     other = asyncio.ensure_future(read(found, BOB))
     await until(lambda: found.busy == (1, 2))
@@ -165,7 +169,7 @@ class Counting(MessageBuilder):
 
 
 @pytest.mark.parametrize(
-    ("limits", "text"), [({"per_minute": 2}, "2 messages a minute"), ({"queue": 1}, "its queue of 1 is full")]
+    ("limits", "text"), [({"per_minute": 2}, "in a minute: 2."), ({"queue": 1}, "its queue of 1 is full")]
 )
 async def test_who_is_over_a_limit_costs_no_prompt(limits: Any, text: str) -> None:
     go_on, builder = threading.Event(), Counting(1024, "on")

@@ -36,9 +36,11 @@ from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
+from streamspace.reply.request import Caller
 from streamspace.web.door import Door
-from streamspace.web.openai import routes
+from streamspace.web.openai import asked, routes, schema
 from streamspace.web.openai.forms import Texts
+from streamspace.web.openai.schema import Completion
 from tests.reply.test_pipeline import CONFIG
 from tests.running import changed
 
@@ -229,11 +231,11 @@ async def test_a_conversation_of_many_turns_keeps_its_order_and_loses_its_though
 
 
 async def test_sampling_is_what_is_asked_for_within_the_configs_bounds() -> None:
-    asked = await Server().asked(
+    request = await Server().asked(
         temperature=1, top_p=0.5, top_k=7, min_p=0.1, repetition_penalty=1.25, seed=5, stop=["a", "b"], max_tokens=9,
         max_completion_tokens=1,
     )  # fmt: skip
-    sampling = asked.sampling
+    sampling = request.sampling
     assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p) == (1, 0.5, 7, 0.1)
     assert (sampling.repetition_penalty, sampling.seed, sampling.max_new_tokens) == (1.25, 5, 1)
     assert sampling.stop == ("a", "b")
@@ -283,6 +285,20 @@ FORMATS: list[dict[str, Any]] = [
 async def test_a_format_reaches_the_models_server(form: dict[str, Any]) -> None:
     request = pickle.loads(pickle.dumps(await Server().asked(response_format=form)))
     assert payload(request, "owner/model")["response_format"] == form
+
+
+async def test_a_cache_key_reaches_the_models_server_as_one_that_no_other_visitor_can_name() -> None:
+    def told(visitor: str, key: str) -> str:
+        body = schema.read(Completion, json.dumps({"prompt": "A", "prompt_cache_key": key}).encode(), CONFIG.sampling)
+        return asked.completion(body, CONFIG.sampling, Caller("openai", visitor)).caller.cache_key
+
+    assert told("one", "a") == told("one", "a")
+    assert len({told("one", "a"), told("one", "b"), told("other", "a")}) == 3
+    server = Server(thinking=None)
+    request = await server.asked(prompt_cache_key="mine")
+    assert payload(request, "model")["extra_body"] == {"prompt_cache_key": request.cache_key}
+    assert len(request.cache_key) == 32
+    assert payload(await server.asked(prompt_cache_key=""), "model")["extra_body"] is None
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -336,6 +352,24 @@ async def test_how_likely_tokens_were_is_told_with_them() -> None:
     assert (await server.asked(logprobs=False)).sampling.likeliest is None
 
 
+async def test_how_likely_tokens_of_a_continuation_were_is_told_in_its_own_form(tiny: Any) -> None:
+    config = Config.model_validate(changed({"task": "completion"}))
+    said = (TextDelta("H", 1, scored=SCORED[:1]), TextDelta("i", 2, scored=SCORED[1:]))
+    server = Server(*said, END, config=config, builder=PromptBuilder(tiny.tokenizer, 1024, 1024))
+    whole = (await server.post("/v1/completions", prompt="A", logprobs=1)).json()["choices"][0]
+    likeliest = [{"H\ufffd": -0.5, "a": -1.25}, {"i": 0.0}]
+    told = {"tokens": ["H\ufffd", "i"], "token_logprobs": [-0.5, 0.0], "top_logprobs": likeliest}
+    assert (whole["text"], whole["logprobs"]) == ("Hi", told)
+    assert server.engine.asked[-1].sampling.likeliest == 1
+    pieces = events(await server.post("/v1/completions", prompt="A", logprobs=1, stream=True))[:-1]
+    found = [piece["choices"][0]["logprobs"] for piece in pieces]
+    assert [token for each in found if each for token in each["tokens"]] == told["tokens"]
+    assert found[-1] is None
+    for refused in ({"logprobs": True}, {"response_format": {"type": "json_object"}}):
+        answer = await server.post("/v1/completions", prompt="A", **refused)
+        assert (answer.status_code, error(answer)["param"]) == (400, *refused)
+
+
 async def test_tokens_of_what_turns_out_to_be_a_thought_are_taken_back() -> None:
     server = Server(TextDelta("H", 1, scored=SCORED[:1]), Reclassified(), TextDelta("i", 2, scored=SCORED[1:]), END)
     whole = (await server.post(logprobs=True)).json()["choices"][0]
@@ -344,7 +378,7 @@ async def test_tokens_of_what_turns_out_to_be_a_thought_are_taken_back() -> None
 
 BAD: list[tuple[dict[str, Any], str | None, str]] = [
     ({"messages": "hi"}, "messages", "messages: expected a list, got 'hi'"),
-    ({"messages": []}, "messages", "messages: expected at least 1 entries, got a list of 0"),
+    ({"messages": []}, "messages", "messages: expected a list of at least 1, got a list of 0"),
     ({"messages": [7]}, "messages[0]", "messages[0]: expected a mapping of keys, got 7"),
     ({"messages": [{"content": "x"}]}, "messages[0].role", "messages[0].role: expected a value, got nothing"),
     ({"messages": [{"role": "user"}]}, "messages[0].content", "messages[0].content: expected a value, got nothing"),
@@ -369,7 +403,7 @@ BAD: list[tuple[dict[str, Any], str | None, str]] = [
      f"max_completion_tokens: expected a whole number from 1 to 1024, got '{'1' + '0' * 39}'"),
     ({"max_tokens": 1.5}, "max_tokens", "max_tokens: expected a whole number from 1 to 1024, got 1.5"),
     ({"seed": -1}, "seed", "seed: expected a whole number from 0 to 2147483647, or none, got '-1'"),
-    ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "stop: expected at most 4 entries, got a list of 5"),
+    ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "stop: expected a list of at most 4, got a list of 5"),
     ({"stop": [""]}, "stop[0]", "stop[0]: expected text that is not empty, got ''"),
     ({"stop": 7}, "stop", "stop: expected a list, got 7"),
     ({"logprobs": 5}, "logprobs", "logprobs: expected true or false, got 5"),
@@ -441,7 +475,7 @@ async def test_a_wrong_model_is_not_found_and_its_own_is() -> None:
         (b"7", "body: expected a mapping of keys, got 7"),
         (b"\xff", "The body isn't JSON: expected value at line 1 column 1"),
         (b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
-         "The body isn't JSON: unexpected end of hex escape at line 1 column 50"),
+         "This text holds half of a character (a lone surrogate), which no model can read. Remove it"),
         (b'{"messages": ' + b"[" * 100_000, "The body isn't JSON: recursion limit exceeded at line 1 column 214"),
     ],
 )  # fmt: skip

@@ -108,6 +108,9 @@ async def test_a_server_is_asked_as_the_client_asks() -> None:
             ["weather", "time"],
         )
         assert "response_format" not in sent
+    form = described({"type": "object"})
+    sent = payload(await Server().asked(tools=TOOLS, tool_choice="none", **form), "model")
+    assert ("tools" in sent, sent["response_format"]) == (False, {"type": "json_object"})
     for nothing in ({}, {"tools": []}, {"tools": TOOLS, "tool_choice": "none"}, {"tools": None, "tool_choice": "auto"}):
         assert "tools" not in payload(await Server().asked(**nothing), "model")
 
@@ -200,7 +203,7 @@ async def test_a_model_that_can_call_nothing_says_so() -> None:
         "tools",
         "unsupported_parameter",
     )
-    assert error(answer)["message"].startswith("tools: the model's chat template has no functions")
+    assert error(answer)["message"].startswith("tools: expected none, since this model's chat template")
 
 
 async def test_a_call_that_has_to_be_is_one_by_the_answers_grammar() -> None:

@@ -42,7 +42,7 @@ def part(kind: str, text: str, seconds: float = 0.0) -> dict[str, Any]:
             Progress(dropped_messages=2, dropped_images=1, phase="prefill"),
             {
                 "parts": [], "state": "writing", "status": "Processing the prompt…",
-                "notice": "The 2 oldest messages don't fit the context window and were left out · "
+                "notice": "Messages left out to fit the context window, oldest first: 2 · "
                 "Images left out, oldest first: 1",
             },
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,15 +69,22 @@ def _sampling(body: Body, bounds: SamplingLimits) -> SamplingParams:
     most = getattr(body, "max_completion_tokens", None) or body.max_tokens
     chosen = parameters.choose(bounds, {**dict(body), "max_new_tokens": most})
     chosen = replace(chosen, stop=(*chosen.stop, *(body.stop or ())))
-    if not isinstance(body, Chat):
-        return chosen
+    if isinstance(body, Completion):
+        return replace(chosen, likeliest=body.logprobs)
+    assert isinstance(body, Chat)
     grammar = body.offered.grammar if body.offered else body.response_format
     return replace(chosen, grammar=grammar, likeliest=(body.top_logprobs or 0) if body.logprobs else None)
 
 
 def _sharing(body: Body, caller: Caller) -> Caller:
-    """Who sends the same key reads what was kept of the last reply faster: nobody else knows it, if it is random."""
-    return replace(caller, shares=f"openai {caller.key} {body.prompt_cache_key}") if body.prompt_cache_key else caller
+    """Who sends the same key reads what was kept of the last reply faster: nobody else knows it, if it is random.
+
+    A server that keeps it is sent a hash, by which nobody else can name it either.
+    """
+    if not body.prompt_cache_key:
+        return caller
+    shares = f"openai {caller.key} {body.prompt_cache_key}"
+    return replace(caller, shares=shares, cache_key=hashlib.blake2b(shares.encode(), digest_size=16).hexdigest())
 
 
 def _turns(said: Sequence[Question | Reply | Result], folder: Path | None) -> list[Turn]:

@@ -84,7 +84,19 @@ def _likely(told: Likelihood) -> dict[str, Any]:
 
 
 def _text(texts: Texts) -> Mapping[str, Any]:
-    return {"text": texts.content}
+    return {"text": texts.content, "logprobs": _columns(texts)}
+
+
+def _columns(texts: Texts) -> dict[str, Any] | None:
+    """The scores of `_scores` in the older form that texts have."""
+    if not texts.scored:
+        return None
+    told = [[*map(_likely, (each.own, *each.likeliest))] for each in texts.scored]
+    return {
+        "tokens": [own["token"] for own, *_ in told],
+        "token_logprobs": [own["logprob"] for own, *_ in told],
+        "top_logprobs": [{each["token"]: each["logprob"] for each in place} for place in told],
+    }
 
 
 CONVERSATION = Form(

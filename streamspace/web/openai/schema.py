@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from streamspace.config.ranges import SamplingLimits
+from streamspace.i18n import t
 from streamspace.problems import expected, path, say
 from streamspace.reply import parameters
 from streamspace.tools import Tools
@@ -132,7 +133,14 @@ class Completion(Body):
     """The body of /v1/completions."""
 
     prompt: Annotated[str, BeforeValidator(_alone)]
-    neutral: ClassVar[Neutral] = {**Body.neutral, "suffix": ("",), "echo": (False,), "best_of": (1,), "logprobs": ()}
+    logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELIEST)] | None = None
+    neutral: ClassVar[Neutral] = {
+        **Body.neutral,
+        "suffix": ("",),
+        "echo": (False,),
+        "best_of": (1,),
+        "response_format": ({"type": "text"},),
+    }
 
 
 def read(kind: type[T], body: bytes, bounds: SamplingLimits) -> T:
@@ -146,7 +154,8 @@ def read(kind: type[T], body: bytes, bounds: SamplingLimits) -> T:
 def _refused(detail: ErrorDetails) -> Refused:
     where = path(detail["loc"], ("messages", "content"))  # whose entries are told apart by a key
     if detail["type"] == "json_invalid":
-        return Refused(f"The body isn't JSON: {detail['ctx']['error']}")
+        half = "hex escape" in detail["ctx"]["error"]
+        return Refused(t("error.half_character") if half else f"The body isn't JSON: {detail['ctx']['error']}")
     if detail["type"] == "value_error":  # a rule of ours, which says it all
         return Refused(str(detail["ctx"]["error"]), where)
     if detail["type"].startswith("union_tag"):

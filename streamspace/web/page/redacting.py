@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamspace.errors import RequestError, redacted_trace, unexpected
 from streamspace.i18n import t
+from streamspace.problems import say
+from streamspace.web.access import NAMED
 from streamspace.web.page.gate import Gate
 from streamspace.web.readers import Leftovers, Readers
 
@@ -81,10 +83,24 @@ class RedactingMiddleware:
         try:
             await self._app(scope, receive, sending)
         except Exception as error:
-            # FastAPI's answer to a wrong body quotes it, which fails where JSON can't hold it: 1e999, half a character.
-            refused = type(error.__context__).__name__ == "RequestValidationError"
-            if not refused:
+            refusal = _refusal(error, scope)
+            if not refusal:
                 log.error("A request failed: %s", redacted_trace(error))
             if not started:
-                told, status = (t("error.values"), 422) if refused else (unexpected(), 500)
+                told, status = refusal or (unexpected(), 500)
                 await JSONResponse({"detail": told}, status)(scope, receive, send)
+
+
+def _refusal(error: Exception, scope: Scope) -> tuple[str, int] | None:
+    """What a client did wrong where Gradio raises something else, and the status; None for a defect."""
+    # FastAPI's answer to a wrong body quotes it, which fails where JSON can't hold it: 1e999, half a character.
+    if type(error.__context__).__name__ == "RequestValidationError":
+        return t("error.values"), 422
+    if not (called := NAMED.fullmatch(scope["path"])):
+        return None
+    functions = scope["app"].get_blocks().fns.values()
+    if called["name"] not in {each.api_name for each in functions}:
+        public = ", ".join(f"/{each.api_name}" for each in functions if each.api_visibility == "public")
+        return f"api_name: expected {public}, got {say(called['name'])}", 404
+    # Arguments by name, of which one is missing or unknown.
+    return (t("error.values"), 422) if called["way"] == "call/v2" and isinstance(error, TypeError) else None
