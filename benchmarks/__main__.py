@@ -27,44 +27,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in options.measure():
             print(line)
         return 0
-    measured: dict[str, Any] = record.conditions() | (_full(options) if options.full else _short(options.quick))
+    measured = (_full if options.full else _short)(options, record.conditions())
     visitors = measured["visitors"]
     for model in measured["models"]:
         print(f"{model['name']}: {tables.noise(model)}\n\n{tables.contestants(model, visitors)}\n")
         if model["groups"][1:]:
             print(f"{tables.switches(model, visitors)}\n")
     print(f"{tables.zerogpu(measured['zerogpu'])}\n" if measured["zerogpu"] else "", end="")
-    print(f"Written to {record.save(measured, options.json)}")
+    record.save(measured, options.json)
+    print(f"Written to {options.json}")
     return 0
 
 
-def _full(options: argparse.Namespace) -> dict[str, Any]:
-    """All contestants and switches, with a random model and each given one; and what ZeroGPU is asked for."""
+def _full(options: argparse.Namespace, measured: dict[str, Any]) -> dict[str, Any]:
+    """All contestants and switches, with a random model and each given one; and what ZeroGPU is asked for.
+
+    What has been measured is written before the next group is.
+    """
     tokens, visitors, rounds = 64, options.visitors, options.rounds
     loads: list[AbstractContextManager[Load]] = [
         models.random(tokens),
         *(models.real(each, tokens) for each in options.model),
     ]
-    found = []
+    measured |= _shape(visitors, tokens, rounds) | {"zerogpu": zerogpu.turns(models.embedded(tokens))}
     for each in loads:
         with each as load:
-            sets = [comparison.compare(group, load, visitors, rounds) for group in groups()]
-            found.append({"name": load.name, "groups": sets})
-    return {**_shape(visitors, tokens, rounds), "models": found, "zerogpu": zerogpu.turns(models.embedded(tokens))}
+            found: dict[str, Any] = {"name": load.name, "groups": []}
+            measured["models"].append(found)
+            for group in groups():
+                found["groups"].append(comparison.compare(group, load, visitors, rounds))
+                record.save(measured, options.json)
+    return measured
 
 
-def _short(quick: bool) -> dict[str, Any]:
+def _short(options: argparse.Namespace, measured: dict[str, Any]) -> dict[str, Any]:
     """The embedded model: the baseline, and this app with its engines, for one visitor and some."""
     names, visitors, tokens, rounds = [BASELINE, "generate", "batching"], [1, 8], 64, 3
-    if quick:
+    if options.quick:
         names, visitors, tokens, rounds = [BASELINE, "batching"], [1, 2], 64, 1
     load = models.embedded(tokens)
     rows = comparison.compare([NAMED[name] for name in names], load, visitors, rounds)
-    return {**_shape(visitors, tokens, rounds), "models": [{"name": load.name, "groups": [rows]}], "zerogpu": []}
+    return measured | _shape(visitors, tokens, rounds) | {"models": [{"name": load.name, "groups": [rows]}]}
 
 
 def _shape(visitors: Sequence[int], tokens: int, rounds: int) -> dict[str, Any]:
-    return {"visitors": visitors, "tokens": tokens, "rounds": rounds}
+    return {"visitors": visitors, "tokens": tokens, "rounds": rounds, "models": [], "zerogpu": []}
 
 
 def _overhead() -> Iterator[str]:
@@ -107,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--visitors", type=int, nargs="+", default=[1, 8], metavar="N", help="at once, with --full")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="with --full")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write (default: benchmarks/results/)")
+    parser.add_argument("--json", type=Path, default=record.new(), metavar="FILE", help="where to write")
     return parser
 
 

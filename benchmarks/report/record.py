@@ -51,13 +51,16 @@ def described(record: Mapping[str, Any]) -> str:
     )
 
 
-def save(record: Mapping[str, object], path: Path | None = None) -> Path:
-    """Writes the record to `path`, by default a new file in RESULTS."""
-    path = path or RESULTS / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
+def new() -> Path:
+    """A new file for a record."""
+    return RESULTS / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
+
+
+def save(record: Mapping[str, object], path: Path) -> None:
+    """Writes the record."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_rounded(record), indent=1)
     path.write_text(NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n", "utf-8")
-    return path
 
 
 def _rounded(value: Any) -> Any:
