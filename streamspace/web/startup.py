@@ -24,6 +24,7 @@ from streamspace.web.ending import Ending
 from streamspace.web.mcp import routes as mcp
 from streamspace.web.openai import routes as openai
 from streamspace.web.page import assets, head, pdf
+from streamspace.web.page.page import CALLS
 from streamspace.web.page.redacting import RedactingMiddleware
 from streamspace.web.page.shell import Shell
 
@@ -98,6 +99,7 @@ def _launch(page: gr.Blocks, loader: Loader) -> None:
             show_error=False,  # a traceback is not for the visitor
             enable_monitoring=False,  # would be public
             run_history=False,
+            max_threads=CALLS,  # that many calls at once; others would wait before the queue, where no position is told
             mcp_server=False,  # of Gradio's, which GRADIO_MCP_SERVER would open beside ours
             state_session_capacity=SESSIONS,
             max_file_size=f"{MOST_MEGABYTES if config.task == 'image-chat' else 1}mb",

@@ -153,6 +153,20 @@ def test_a_full_queue_has_one_answer(start: Callable[..., App]) -> None:
     found.close()
 
 
+def test_every_call_waits_in_the_queue_that_tells_its_position(start: Callable[..., App]) -> None:
+    app = start(changes={"limits.concurrency": 1, "limits.queue": 50}, script="tests/standins/apps/scripted_app.py")
+    call = urllib.request.Request(
+        f"{app.url}/gradio_api/call/v2/chat", b'{"message": "steady"}', {"Content-Type": "application/json"}
+    )
+    for _ in range(60):
+        urllib.request.urlopen(call, timeout=10).close()
+    until, waiting = time.monotonic() + 10, 0
+    while waiting < 50 and time.monotonic() < until:
+        with urllib.request.urlopen(f"{app.url}/health", timeout=10) as answer:
+            waiting = json.load(answer)["waiting"]
+    assert waiting == 50
+
+
 def test_nan_is_refused(app: App) -> None:
     """A client in JSON can't send NaN; one that writes its own bytes can, as Python's json reads them."""
     body = b'{"data": ["hi", null, null, null, NaN, null, null, null, null, true, null]}'

@@ -10,7 +10,7 @@ from streamspace.web.page import channels
 from streamspace.web.page.gate import Gate
 from streamspace.web.page.redacting import RedactingBlocks
 
-CALLS = 10_000  # that Gradio may hold before it has begun them, which takes it a moment
+CALLS = 10_000  # that Gradio may hold, those that run and those that it hasn't begun, which takes it a moment
 HOUR, DAY = 3600, 86_400  # how often uploaded files are looked through, and how old they get, in seconds
 ENDPOINTS = {
     "chat": (api.chat, "chat"),
