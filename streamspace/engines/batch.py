@@ -15,11 +15,12 @@ from transformers import ContinuousBatchingConfig
 from streamspace.engines import transformers_internals as internals
 from streamspace.engines.explained import explain
 from streamspace.engines.reply import Reply
-from streamspace.engines.sampler import RequestSampler
+from streamspace.engines.sampler import BatchSampler, RequestSampler
 from streamspace.errors import redacted_trace
 
 log = logging.getLogger(__name__)
 PAGE = 32  # tokens; whole pages of a conversation are shared with its next turn instead of being read again
+LEFT = RequestSampler()
 STEP = 512  # tokens read in one pass at most, so that a long prompt doesn't hold up the replies beside it
 
 
@@ -61,6 +62,7 @@ class Batch:
         self._report = report  # called in an except clause
         self._members: dict[str, Member] = {}
         self._failed = False
+        self._sampler = BatchSampler(capacity)
         batching = ContinuousBatchingConfig(
             page_size=PAGE,
             num_blocks=capacity * (math.ceil(longest / PAGE) + 1),
@@ -105,10 +107,10 @@ class Batch:
         if member := self._members.get(name):
             member.reply.reused_tokens = min(tokens, member.reply.prompt_tokens)
 
-    def _sample(self, state: Any, scores: torch.Tensor) -> torch.Tensor | None:
-        """Called in the batch's thread, in each pass."""
-        member = self._members.get(state.request_id)
-        return member.sampler.sample(state, scores) if member else None
+    def _sample(self, states: list[Any], scores: torch.Tensor) -> torch.Tensor:
+        """Called in the batch's thread, in each pass; who has left meanwhile gets any token."""
+        members = [self._members.get(state.request_id) for state in states]
+        return self._sampler.sample([each.sampler if each else LEFT for each in members], states, scores)
 
     def _deliver(self, output: internals.GenerationOutput) -> None:
         """Called in the batch's thread, which an exception would end."""
