@@ -101,8 +101,8 @@ def test_each_row_is_sampled_as_generate_samples_it_alone(tiny: Any, drawn: Draw
 @pytest.mark.parametrize(
     "asked",
     [
-        {"suppress_tokens": [1, 3]}, {"no_repeat_ngram_size": 1}, {"sequence_bias": [[[4], 9.0]]}, {"top_h": 0.4},
-        {"epsilon_cutoff": 0.01}, {"suppress_tokens": [2], "eta_cutoff": 0.02},
+        {"sequence_bias": [[[4], 9.0], [[1, 3], 9.0]]}, {"top_h": 0.4}, {"epsilon_cutoff": 0.01},
+        {"sequence_bias": [[[4], -9.0]], "eta_cutoff": 0.02},
     ],
     ids=str,
 )  # fmt: skip
