@@ -20,8 +20,8 @@ from streamspace.errors import redacted_trace
 
 log = logging.getLogger(__name__)
 PAGE = 32  # tokens; whole pages of a conversation are shared with its next turn instead of being read again
-LEFT = RequestSampler()
 STEP = 512  # tokens read in one pass at most, so that a long prompt doesn't hold up the replies beside it
+LEFT = RequestSampler()  # of who has left since the pass began: any token will do
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Batch:
             max_batch_tokens=max(STEP, capacity),
             max_requests_per_batch=capacity,
             safety_margin=0.0,  # there is room for each to its end
-            use_cuda_graph=False,  # the sampler's work is not of a fixed shape
+            use_cuda_graph=False,  # a replay would leave the sampler out: docs/decisions/0018-sampling-in-one-pass.md
             use_async_batching=False,  # a reply that has ended must not be in the next pass
             auto_switch_to_flash=False,  # the config file chooses the attention
         )
@@ -108,7 +108,7 @@ class Batch:
             member.reply.reused_tokens = min(tokens, member.reply.prompt_tokens)
 
     def _sample(self, states: list[Any], scores: torch.Tensor) -> torch.Tensor:
-        """Called in the batch's thread, in each pass; who has left meanwhile gets any token."""
+        """Called in the batch's thread, in each pass."""
         members = [self._members.get(state.request_id) for state in states]
         return self._sampler.sample([each.sampler if each else LEFT for each in members], states, scores)
 

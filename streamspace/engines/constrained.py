@@ -64,7 +64,7 @@ class Constraint(LogitsProcessor):
             return allowed
         if not self._begun and self._reply.answer:  # the end of a tag and the beginning of the answer were one token
             self._follow(self._vocabulary.tokenize_str(self._reply.answer))
-        allowed = self._following(scores)
+        allowed = self._next_tokens(scores)
         if self._matcher.is_error():
             self._reply.fail(t("error.schema"))
         elif self._matcher.is_stopped():
@@ -85,8 +85,8 @@ class Constraint(LogitsProcessor):
             self._reply.only_answer()
         self._matcher.consume_tokens(tokens)
 
-    def _following(self, scores: torch.Tensor) -> torch.Tensor:
-        """Whether each token follows the schema, shape (vocabulary,); there may be more scores than tokens.
+    def _next_tokens(self, scores: torch.Tensor) -> torch.Tensor:
+        """Whether each token may come next by the schema, shape (vocabulary,); there may be more scores than tokens.
 
         Another part is begun only where the model would do that: other tokens being forbidden doesn't make it think.
         """

@@ -25,7 +25,7 @@ from transformers import (
 from streamspace.engines import transformers_internals as internals
 from streamspace.engines.constrained import Constraint
 from streamspace.engines.preparation import generation_config
-from streamspace.engines.truncation import masked, min_p, on, top_k_and_p, top_p
+from streamspace.engines.truncation import min_p, on, top_k_and_p, top_p, without
 from streamspace.events import Request
 
 
@@ -40,6 +40,7 @@ class Parameters(NamedTuple):
 
 
 NEUTRAL = Parameters()
+FEW = 256  # tokens of a top-k, for which those with more of them don't make the others wait
 
 
 @dataclass
@@ -92,7 +93,7 @@ class BatchSampler:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._noise = torch.empty(0)
-        self._allowed = torch.empty(0)
+        self._forbidden = torch.empty(0)
 
     def sample(self, rows: Sequence[RequestSampler], states: Sequence[Any], scores: torch.Tensor) -> torch.Tensor:
         """Scores in which the token chosen is the highest, from the model's, which may be written to.
@@ -103,7 +104,7 @@ class BatchSampler:
         if all(row.is_neutral for row in rows):
             return scores
         if self._noise.shape != (shape := (self._capacity, scores.shape[-1])):
-            self._noise, self._allowed = scores.new_empty(shape), scores.new_empty(shape, dtype=torch.bool)
+            self._noise, self._forbidden = scores.new_empty(shape), scores.new_empty(shape, dtype=torch.bool)
         parameters = torch.tensor([row.parameters for row in rows], dtype=scores.dtype, device=scores.device)
         if penalised := _taking(rows, "penalty"):
             seen = [rows[at].ids(states[at], scores.device) for at in penalised]
@@ -115,9 +116,9 @@ class BatchSampler:
                 own = scores[at : at + 1]
                 own[:] = row.alone(ids, own)
                 if row.constraint and (allowed := row.constraint.allowed(ids, own)) is not None:
-                    self._allowed[at] = allowed
+                    self._forbidden[at] = ~allowed
                     constrained.append(at)
-        scores = on(constrained, masked, scores, self._allowed[: len(rows)])
+        scores = on(constrained, without, scores, self._forbidden[: len(rows)])
         sampled = [at for at, row in enumerate(rows) if row.rng]
         return on(sampled, lambda *given: self._drawn([rows[at] for at in sampled], *given), scores, parameters)
 
@@ -125,9 +126,11 @@ class BatchSampler:
         """As `torch.multinomial` draws one token: the highest of the probabilities, each divided by a random number."""
         _, temperature, top_k, rest, share = parameters.unsqueeze(-1).unbind(1)
         scores = scores / temperature
-        few, many = _taking(rows, "top_k"), [at for at in _taking(rows, "rest") if not rows[at].parameters.top_k]
-        scores = on(few, top_k_and_p, scores, top_k, rest)
-        scores = on(many, top_p, scores, rest)
+        limited = _taking(rows, "top_k")
+        few = [at for at in limited if rows[at].parameters.top_k <= FEW]
+        for group in (few, sorted({*limited} - {*few})):
+            scores = on(group, top_k_and_p, scores, top_k, rest)
+        scores = on(sorted({*_taking(rows, "rest")} - {*limited}), top_p, scores, rest)
         scores = on(_taking(rows, "min_p"), min_p, scores, share)
         probabilities = scores.softmax(-1)
         if bool(probabilities[:, 0].isnan().any()):

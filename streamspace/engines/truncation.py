@@ -23,9 +23,9 @@ def on(rows: Sequence[int], step: Step, scores: torch.Tensor, *given: torch.Tens
     return scores
 
 
-def masked(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    """Minus infinity where a token isn't allowed."""
-    return torch.where(allowed, scores, -torch.inf)
+def without(scores: torch.Tensor, removed: torch.Tensor) -> torch.Tensor:
+    """Minus infinity for what is removed."""
+    return torch.where(removed, -torch.inf, scores)
 
 
 def top_k_and_p(scores: torch.Tensor, k: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
@@ -37,7 +37,7 @@ def top_k_and_p(scores: torch.Tensor, k: torch.Tensor, rest: torch.Tensor) -> to
     values = scores.topk(int(k.max())).values
     last = values.gather(-1, k - 1)
     cut, parted = _cut(scores, values, k, last, rest) if bool(rest.any()) else (last, [])
-    return on(parted, top_p, masked(scores, ~(scores < cut)), rest)
+    return on(parted, top_p, without(scores, scores < cut), rest)
 
 
 def _cut(
@@ -51,7 +51,7 @@ def _cut(
     width = int(kept.max())  # of those that are as large as the last there may be more than `k`
     place = torch.arange(width, device=scores.device)
     values = torch.nn.functional.pad(values, (0, width - values.shape[-1]))
-    values = masked(torch.where(place < k, values, last), place < kept)
+    values = without(torch.where(place < k, values, last), place >= kept)
     ascending = torch.full_like(scores, -torch.inf)  # of the vocabulary's length, by which a sum is rounded
     ascending[:, -width:] = values.flip(-1)
     shares = ascending.softmax(-1)[:, -width:].cumsum(-1)
@@ -67,10 +67,10 @@ def top_p(scores: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
     values, ids = scores.sort()
     removed = values.softmax(-1).cumsum(-1) <= rest
     removed[:, -1] = False
-    return masked(scores, ~removed.scatter(-1, ids, removed))
+    return without(scores, removed.scatter(-1, ids, removed))
 
 
 def min_p(scores: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """The tokens with at least this share of the likeliest one's probability."""
     probabilities = scores.softmax(-1)
-    return masked(scores, ~(probabilities < share * probabilities.amax(-1, keepdim=True)))
+    return without(scores, probabilities < share * probabilities.amax(-1, keepdim=True))
