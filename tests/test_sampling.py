@@ -11,12 +11,13 @@ import pytest
 import torch
 from starlette.requests import Request as Asked
 from transformers import LogitsProcessorList
+from transformers.generation.continuous_batching.requests import RequestState
 
 from streamspace import i18n
 from streamspace.config.types import Config
 from streamspace.engines.endpoint_payload import payload
 from streamspace.engines.preparation import generation_config
-from streamspace.engines.sampler import RequestSampler
+from streamspace.engines.sampler import BatchSampler, RequestSampler
 from streamspace.events import Message, Request
 from streamspace.reply import parameters
 from streamspace.reply.loader import Loader
@@ -50,12 +51,14 @@ def test_a_batch_computes_other_scores_with_it(parameter: Parameter, tiny: Any) 
     if parameter.name == "max_new_tokens":
         return  # a batch counts tokens itself: tests/engines/test_batching.py
     torch.manual_seed(1)
-    scores, ids = torch.randn(1, 2048) * 3, torch.arange(2048).view(1, -1)
+    scores, state = torch.randn(1, 2048) * 3, RequestState("one", initial_tokens=list(range(2048)))
     without, with_it = (
-        RequestSampler.of(Request((1, 2), each), tiny.model, LogitsProcessorList())
+        BatchSampler(1).sample(
+            [RequestSampler.of(Request((1, 2), each), tiny.model, LogitsProcessorList())], [state], scores.clone()
+        )
         for each in (NEUTRAL, other(parameter))
     )
-    assert not torch.equal(without.processors(ids, scores.clone()), with_it.processors(ids, scores.clone()))
+    assert not torch.equal(without, with_it)
 
 
 @EACH

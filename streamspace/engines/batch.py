@@ -15,12 +15,13 @@ from transformers import ContinuousBatchingConfig
 from streamspace.engines import transformers_internals as internals
 from streamspace.engines.explained import explain
 from streamspace.engines.reply import Reply
-from streamspace.engines.sampler import RequestSampler
+from streamspace.engines.sampler import BatchSampler, RequestSampler
 from streamspace.errors import redacted_trace
 
 log = logging.getLogger(__name__)
 PAGE = 32  # tokens; whole pages of a conversation are shared with its next turn instead of being read again
 STEP = 512  # tokens read in one pass at most, so that a long prompt doesn't hold up the replies beside it
+LEFT = RequestSampler()  # of who has left since the pass began: any token will do
 
 
 @dataclass
@@ -61,13 +62,14 @@ class Batch:
         self._report = report  # called in an except clause
         self._members: dict[str, Member] = {}
         self._failed = False
+        self._sampler = BatchSampler(capacity)
         batching = ContinuousBatchingConfig(
             page_size=PAGE,
             num_blocks=capacity * (math.ceil(longest / PAGE) + 1),
             max_batch_tokens=max(STEP, capacity),
             max_requests_per_batch=capacity,
             safety_margin=0.0,  # there is room for each to its end
-            use_cuda_graph=False,  # the sampler's work is not of a fixed shape
+            use_cuda_graph=False,  # a replay would leave the sampler out: docs/decisions/0018-sampling-in-one-pass.md
             use_async_batching=False,  # a reply that has ended must not be in the next pass
             auto_switch_to_flash=False,  # the config file chooses the attention
         )
@@ -105,10 +107,10 @@ class Batch:
         if member := self._members.get(name):
             member.reply.reused_tokens = min(tokens, member.reply.prompt_tokens)
 
-    def _sample(self, state: Any, scores: torch.Tensor) -> torch.Tensor | None:
+    def _sample(self, states: list[Any], scores: torch.Tensor) -> torch.Tensor:
         """Called in the batch's thread, in each pass."""
-        member = self._members.get(state.request_id)
-        return member.sampler.sample(state, scores) if member else None
+        members = [self._members.get(state.request_id) for state in states]
+        return self._sampler.sample([each.sampler if each else LEFT for each in members], states, scores)
 
     def _deliver(self, output: internals.GenerationOutput) -> None:
         """Called in the batch's thread, which an exception would end."""

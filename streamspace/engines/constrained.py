@@ -42,30 +42,36 @@ class Constraint(LogitsProcessor):
         self._seen: int | None = None
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Scores of shape (1, vocabulary): minus infinity for each token that may not come next.
+        """Scores of shape (1, vocabulary): minus infinity for each token that may not come next."""
+        allowed = self.allowed(input_ids, scores)
+        return scores if allowed is None else scores.masked_fill(~allowed.to(scores.device), -torch.inf)
 
-        `input_ids` has shape (1, tokens so far). Where no token may come, the reply is ended, and the scores are as
-        they were.
+    def allowed(self, input_ids: Any, scores: Any) -> torch.Tensor | None:
+        """Whether each token may come next, shape (vocabulary,); None lets pass all.
+
+        `input_ids` has shape (1, tokens so far), `scores` (1, vocabulary). Where no token may come, the reply is ended.
         """
         if self._seen is not None and input_ids.shape[1] > self._seen:
             self._take(int(input_ids[0, -1]))
         self._seen = input_ids.shape[1]
         self._thought |= self._reply.kind == "reasoning"
         self._masked = not self._reply.ended and (self._begun or self._reply.kind == "answer")
-        if not self._masked:
-            if not self._reply.ended:
-                scores[:, self._ends] = -torch.inf  # the answer is still to come
-            return scores
+        if self._reply.ended:
+            return None
+        if not self._masked:  # the answer is still to come
+            allowed = torch.ones(scores.shape[-1], dtype=torch.bool)
+            allowed[self._ends] = False
+            return allowed
         if not self._begun and self._reply.answer:  # the end of a tag and the beginning of the answer were one token
             self._follow(self._vocabulary.tokenize_str(self._reply.answer))
-        allowed = self._allowed(scores)
+        allowed = self._next_tokens(scores)
         if self._matcher.is_error():
             self._reply.fail(t("error.schema"))
         elif self._matcher.is_stopped():
             self._reply.finish("stop")
         else:
-            return scores.masked_fill(~allowed.to(scores.device), -torch.inf)
-        return scores
+            return allowed
+        return None
 
     def _take(self, token: int) -> None:
         """The token that was chosen last."""
@@ -79,8 +85,8 @@ class Constraint(LogitsProcessor):
             self._reply.only_answer()
         self._matcher.consume_tokens(tokens)
 
-    def _allowed(self, scores: torch.Tensor) -> torch.Tensor:
-        """Whether each token may come next, shape (vocabulary,); there may be more scores than tokens.
+    def _next_tokens(self, scores: torch.Tensor) -> torch.Tensor:
+        """Whether each token may come next by the schema, shape (vocabulary,); there may be more scores than tokens.
 
         Another part is begun only where the model would do that: other tokens being forbidden doesn't make it think.
         """

@@ -1,8 +1,8 @@
 """What continuous batching needs of transformers' private parts: all of it is here, and nowhere else.
 
 transformers offers a batch whose results go to a queue and whose sampling is one for all. Here each result goes to the
-reply's own reader in the batch's thread, so that what ends a reply ends it before the next pass, and each reply samples
-for itself. tests/project/test_private_parts.py names every part, for the day when a newer version has it no more.
+reply's own reader in the batch's thread, so that what ends a reply ends it before the next pass, and all replies are
+sampled here. tests/project/test_private_parts.py names every part, for the day when a newer version has it no more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transformers.generation.continuous_batching.continuous_api import OutputRou
 from transformers.generation.continuous_batching.requests import FutureRequestState, GenerationOutput, RequestState
 
 Deliver = Callable[[GenerationOutput], None]
-Sample = Callable[[RequestState, torch.Tensor], "torch.Tensor | None"]
+Sample = Callable[[list[RequestState], torch.Tensor], torch.Tensor]
 Salt = Callable[[str], str]  # from a request's id
 Note = Callable[[str, int], None]
 LOGGER = "ContinuousBatchingLogger"  # what it says, the engine says once
@@ -36,7 +36,7 @@ def start_manager(
     salt: Salt,
     reused: Note,
 ) -> ContinuousBatchingManager:
-    """A running batch that calls `deliver` with each output, and `sample` for each reply's scores, in its thread.
+    """A running batch that calls `deliver` with each output, and `sample` with all replies' scores, in its thread.
 
     Requests share what the batch has read of equal beginnings if their `salt` is the same; `reused` is told how many
     tokens of a request those are.
@@ -143,8 +143,6 @@ class _Scores(ContinuousBatchingLogitsProcessorList):
         self, input_ids: torch.LongTensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
     ) -> torch.Tensor:
         """Scores of shape (replies, vocabulary); the batch then takes the highest of each row."""
-        for row, state in enumerate(self._rows):
-            sampled = self._sample(state, scores[row : row + 1])
-            if sampled is not None:
-                scores[row] = sampled
-        return scores
+        count = len(self._rows)  # below them may be rows of replies whose prompts are still being read
+        sampled = self._sample(self._rows, scores[:count])
+        return sampled if count == len(scores) else torch.cat((sampled, scores[count:]))
