@@ -1,4 +1,4 @@
-"""What makes the app faster and can be taken out by the environment, so that a benchmark shows what it is worth.
+"""What makes the app better and can be taken out by the environment: to see what it is worth, or for a debugger.
 
 `STREAMSPACE_WITHOUT=packing,threads python app.py`. What the config file has a key for has no switch here.
 """
@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import os
 
+from streamspace.errors import UsageError
+
 VARIABLE = "STREAMSPACE_WITHOUT"
-SWITCHES = {"packing": "packed layers", "threads": "chosen numbers of threads", "pacing": "paced updates"}
+SWITCHES = {
+    "process": "a process of its own",
+    "packing": "packed layers",
+    "threads": "chosen numbers of threads",
+    "pacing": "paced updates",
+}
 
 
 def is_on(name: str) -> bool:
-    """Whether this one of SWITCHES is left in."""
-    assert name in SWITCHES
-    return name not in os.environ.get(VARIABLE, "").split(",")
+    """Whether this one of SWITCHES is left in. Raises UsageError where the environment names another."""
+    named = set(filter(None, os.environ.get(VARIABLE, "").split(",")))
+    if unknown := sorted(named - set(SWITCHES)):
+        raise UsageError(f"{VARIABLE}: expected some of {','.join(SWITCHES)}, got {unknown[0]!r}")
+    return name not in named

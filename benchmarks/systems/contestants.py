@@ -58,7 +58,6 @@ def without(
 SWITCHES = (
     *(without("batching", words, env={switches.VARIABLE: name}) for name, words in switches.SWITCHES.items()),
     without("batching", "short waits of threads", env={"GOMP_SPINCOUNT": "300000"}),  # the library's own number
-    without("batching", "a process of its own", env={"STREAMSPACE_MODEL": "here"}),
     without("batching", "more than 4 places", {"limits.concurrency": 4}),
     without("generate", "kept caches", {"limits.cache_megabytes": 0}),
     without("generate", "lookahead", {"limits.lookahead": 0}),

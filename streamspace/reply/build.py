@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 
+from streamspace import switches
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
 from streamspace.engines import selection, zerogpu
@@ -29,14 +30,14 @@ def pipeline(
     """The pipeline for a config. May load the model, so it takes long, and tells how far it is.
 
     A model on this machine runs in a process of its own. Not on ZeroGPU, which has one: there `worker` gets the model,
-    and replies come through `gpu`, the decorated function. STREAMSPACE_MODEL=here keeps it in this process.
+    and replies come through `gpu`, the decorated function. Without the switch `process` it stays in this one.
     Raises DeviceError or ModelError.
     """
     if config.endpoint:
         config = places.with_places(config, places.SERVER, "a server has a line of its own")
         engine = selection.make(config, Situation(zerogpu.present()))
         return Pipeline(config, engine, MessageBuilder(config.limits.prompt_tokens, config.thinking.default))
-    if zerogpu.present() or os.environ.get("STREAMSPACE_MODEL") == "here":
+    if zerogpu.present() or not switches.is_on("process"):
         return here(config, on_progress, worker, gpu)
     return remote.pipeline(config, on_progress)
 

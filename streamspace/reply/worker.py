@@ -1,6 +1,4 @@
-"""The program of a model's process: loads the model, then writes the replies that come down its pipe; `process` has the
-other end.
-"""
+"""The program of a model's process: loads the model, then writes the replies that the app asks for; see `process`."""
 
 from __future__ import annotations
 
@@ -116,9 +114,12 @@ class Worker:
                 messages.append(self._said.get())
             events: list[tuple[int, Event]] = [value for kind, value in messages if kind == "event"]
             others = [message for message in messages if message[0] != "event"]
-            for message in ([("events", events)] if events else []) + others:
-                pickle.dump(message, self._outgoing, pickle.HIGHEST_PROTOCOL)
-            self._outgoing.flush()
+            try:
+                for message in ([("events", events)] if events else []) + others:
+                    pickle.dump(message, self._outgoing, pickle.HIGHEST_PROTOCOL)
+                self._outgoing.flush()
+            except OSError:  # the app has ended, and so will `serve`
+                return
 
 
 if __name__ == "__main__":

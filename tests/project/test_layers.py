@@ -11,9 +11,9 @@ from tests.running import ROOT
 
 PACKAGE = ROOT / "streamspace"
 FLOORS = [  # from the ground up: a package imports from lower floors only
-    {"i18n", "sampling", "tools", "foreign", "gguf", "problems", "switches", "trial"},
+    {"i18n", "sampling", "tools", "foreign", "gguf", "problems", "trial"},
     {"errors", "events"},
-    {"repository"},
+    {"repository", "switches"},
     {"config"},
     {"model", "engines", "hub"},
     {"prompt", "checks"},

@@ -220,8 +220,8 @@ async def read(made):
 asyncio.run(read(build.pipeline(file.read(pathlib.Path("config/tiny.yaml")), str)))
 """
     told = []
-    for where in ("here", "own"):
-        env = {**os.environ, "STREAMSPACE_MODEL": where}
+    for without in ("process", ""):
+        env = {**os.environ, "STREAMSPACE_WITHOUT": without}
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True
         )
