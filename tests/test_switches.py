@@ -16,5 +16,5 @@ def test_what_is_named_is_taken_out_and_the_rest_left_in(monkeypatch: pytest.Mon
 
 def test_a_name_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(switches.VARIABLE, "packing,proces")
-    with pytest.raises(UsageError, match="^STREAMSPACE_WITHOUT: expected some of process,.*, got 'proces'$"):
+    with pytest.raises(UsageError, match=r"^STREAMSPACE_WITHOUT: expected some of process,.*, got 'proces'$"):
         switches.is_on("packing")
