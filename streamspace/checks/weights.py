@@ -64,7 +64,7 @@ def loaded_dtype(config: Config, hardware: str) -> str:
     """The number format that `placement` would choose, as far as the hardware's name determines it."""
     if config.model.dtype != "auto":
         return config.model.dtype
-    return choose(machine(hardware), "cpu" if _on_cpu(config, hardware) else "auto").dtype
+    return choose(machine(hardware), "cpu" if on_cpu(config, hardware) else "auto").dtype
 
 
 def weight_bytes(count: int, shape: Mapping[str, Any], config: Config, hardware: str) -> int:
@@ -114,7 +114,7 @@ def experts_left(shape: Mapping[str, Any], config: Config, where: str) -> Iterat
 
 def loading_bytes(count: int, weights: int, config: Config, hardware: str) -> int:
     """Peak bytes while torch converts float32 to int8 on a CPU, else 0. Measured: 5.3 per parameter."""
-    dynamic = config.model.quantization == "int8" and _on_cpu(config, hardware)
+    dynamic = config.model.quantization == "int8" and on_cpu(config, hardware)
     return int(count * BYTES["float32"] + weights) if dynamic else 0
 
 
@@ -122,5 +122,6 @@ def _first(shape: Mapping[str, Any], names: Sequence[str]) -> int:
     return next((shape[name] for name in names if isinstance(shape.get(name), int)), 0)
 
 
-def _on_cpu(config: Config, hardware: str) -> bool:
+def on_cpu(config: Config, hardware: str) -> bool:
+    """Whether the model is run by the CPU of this hardware."""
     return hardware.startswith("cpu") or config.device == "cpu"

@@ -41,6 +41,8 @@ def test_a_model_that_is_well_is_described_with_the_commit_to_pin(here: Checkout
         f"note: config/tiny.yaml: model.revision is empty, so the model may change. Pin it: revision: {model.head.sha}\n"
         "note: config/tiny.yaml: 2.4M parameters, 4.9 MB to download\n"
         "note: config/tiny.yaml: the model fits cpu-basic: 9.2 MiB of weights and 7.5 MiB of cache, of 16 GB\n"
+        "note: config/tiny.yaml: on a CPU, a GGUF file of this model is several times as fast, and model.quantization: "
+        "int8 up to twice, which answers a little differently. Name the file in model.file, if somebody has made one\n"
         "note: config/tiny.yaml: the page has a choice of how the model thinks: off, on\n"
         "note: config/tiny.yaml: cpu-basic costs nothing beside a plan that includes it\n"
         "1 config file: no problems\n"
