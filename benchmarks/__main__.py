@@ -17,6 +17,7 @@ from benchmarks.systems import models
 from benchmarks.systems.contestants import BASELINE, NAMED, groups
 from benchmarks.systems.models import Load
 
+RANDOM = "random"
 SHORT, LONG = 64, 512  # tokens of the replies by which the overhead is measured
 
 
@@ -40,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _full(options: argparse.Namespace, measured: dict[str, Any]) -> dict[str, Any]:
-    """All contestants and switches, with a random model and each given one; and what ZeroGPU is asked for.
+    """All contestants and switches, with each model; and what ZeroGPU is asked for.
 
     What has been measured is written before the next group is.
     """
     tokens, visitors, rounds = 64, options.visitors, options.rounds
     loads: list[AbstractContextManager[Load]] = [
-        models.random(tokens),
-        *(models.real(each, tokens) for each in options.model),
+        models.random(tokens) if each == RANDOM else models.real(Path(each), tokens)
+        for each in options.model or [RANDOM]
     ]
     measured |= _shape(visitors, tokens, rounds) | {"zerogpu": zerogpu.turns(models.embedded(tokens))}
     for each in loads:
@@ -106,11 +107,14 @@ ALONE = {  # measurements that are no comparison of systems
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
-    parser.add_argument("--full", action="store_true", help="all contestants and switches, a model of 115M parameters")
+    parser.add_argument("--full", action="store_true", help="all contestants, and what each speedup is worth")
     for name, (measure, words) in ALONE.items():
         parser.add_argument(name, action="store_const", const=measure, dest="measure", help=words)
     parser.add_argument(
-        "--model", type=Path, action="append", default=[], metavar="FOLDER", help="another model, with --full"
+        "--model",
+        action="append",
+        metavar="FOLDER",
+        help=f"of a model, with --full; {RANDOM}: of 115M parameters",
     )
     parser.add_argument("--visitors", type=int, nargs="+", default=[1, 8], metavar="N", help="at once, with --full")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="with --full")
