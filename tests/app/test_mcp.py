@@ -149,7 +149,8 @@ async def test_an_agent_over_a_limit_reads_when_to_come_back(limited: App) -> No
         refused = await ask(session, "hi")
         assert refused.isError
         (words,) = said(refused)
-        assert re.fullmatch(r"This Space takes 1 messages? a minute from one visitor\. Try again in \d+ s", words)
+        told = r"Messages that this Space takes from one visitor in a minute: 1\. Try again in \d+ s"
+        assert re.fullmatch(told, words)
         assert (await session.list_tools()).tools
     assert [(line["door"], line["outcome"]) for line in replies(limited)] == [("mcp", "done"), ("mcp", "limited")]
 

@@ -104,7 +104,7 @@ def test_calls_in_a_form_that_is_not_known_can_only_be_asked_for() -> None:
 )
 def test_a_template_without_functions_has_a_problem_with_them(source: str) -> None:
     for tools in (FREE, FORCED):
-        assert "has no functions" in builder(source).calling.problem(tools)
+        assert "no place for functions" in builder(source).calling.problem(tools)
 
 
 def test_what_a_client_says_of_functions_is_text_and_no_control_token() -> None:

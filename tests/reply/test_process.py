@@ -182,7 +182,7 @@ async def test_the_process_ends_when_the_app_closes_it_and_is_not_started_again(
     assert not loader._loading.locked()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_process_ends_with_an_app_that_is_killed(number: signal.Signals) -> None:
     code = f"""
 import pathlib, time
@@ -194,12 +194,11 @@ print(made.engine._process.pid, flush=True)
 time.sleep(60)
 """
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    app = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
-    assert app.stdout
-    assert app.stdout.readline() == "half of it\n"
-    running = psutil.Process(int(app.stdout.readline()))
-    app.send_signal(number)
-    app.wait(10)
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as app:
+        assert app.stdout
+        assert app.stdout.readline() == "half of it\n"
+        running = psutil.Process(int(app.stdout.readline()))
+        app.send_signal(number)
     psutil.wait_procs([running], timeout=10)
     assert not running.is_running()
 
