@@ -23,6 +23,7 @@ from streamspace.model.templates import check_template
 from streamspace.model.thinking import Choice
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
+from streamspace.prompt.prompt import Conversation
 
 Row = dict[str, str]
 USER = {"role": "user", "content": "What is the capital of France?"}
@@ -86,7 +87,7 @@ def _tokenizer(template: str, special: bool) -> PreTrainedTokenizerFast:
 def _encodes(tokenizer: Any, builder: PromptBuilder) -> bool:
     choice = builder.thinking.choices.get(builder.thinking.default, Choice())
     expected = tokenizer.apply_chat_template([USER], add_generation_prompt=True, **choice.variables)["input_ids"]
-    return list(builder.chat("", ASKED, 1).ids) == expected or bool(choice.instruction)
+    return list(builder.chat(Conversation("", ASKED), 1).ids) == expected or bool(choice.instruction)
 
 
 def _replies(template: str) -> str:
@@ -131,7 +132,7 @@ def _continues(tokenizer: Any, builder: PromptBuilder) -> str:
         if not expected or reasoning not in expected:
             continue
         tried += 1
-        same += tokenizer.decode(builder.chat("", ASKED, 1, None, begun).ids) == expected
+        same += tokenizer.decode(builder.chat(Conversation("", ASKED, None, begun), 1).ids) == expected
     return f"{same} of {tried}"
 
 
@@ -144,12 +145,15 @@ def _forged(tokenizer: Any, control: Sequence[str]) -> list[str]:
     builder = PromptBuilder(tokenizer, ROOM, ROOM)
     guarded = set(tokenizer._get_control_tokens(tokenizer.chat_template))
     known = {token.content: id_ for id_, token in tokenizer.added_tokens_decoder.items()}
-    plain = builder.chat("", [Turn("user", "a word b")], 1).ids
+
+    def written(word: str) -> tuple[int, ...]:
+        return builder.chat(Conversation("", [Turn("user", f"a {word} b")]), 1).ids
+
+    plain = written("word")
     return [
         token
         for token in control
-        if token in guarded
-        and builder.chat("", [Turn("user", f"a {token} b")], 1).ids.count(known[token]) > plain.count(known[token])
+        if token in guarded and written(token).count(known[token]) > plain.count(known[token])
     ]
 
 

@@ -19,6 +19,7 @@ from streamspace.deploy.watch import FAILED, ON_THE_WAY
 from streamspace.errors import DeployError, UsageError
 from streamspace.foreign import SECRETS
 from streamspace.hub import card, upload
+from streamspace.hub.errors import hub_errors
 from streamspace.model.files import UNWANTED, WANTED
 
 Say = Callable[[str], None]
@@ -136,11 +137,15 @@ def _secrets(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _model_files(space: Space, config: Config) -> list[str]:
-    """The files to preload, for a model from the Hub with a pinned revision."""
+    """The files to preload, for a model from the Hub with a pinned revision; none where they can't be read."""
     model = config.model
     if not card.loads_from_hub(config) or not card.pinned(model) or not config.card.preload:
         return []
-    found = space.model_files(model.id, model.revision or "")
+    try:
+        with hub_errors(f"list the files of {model.id}", model.id, "model"):
+            found = space.api.list_repo_files(model.id, revision=model.revision)
+    except DeployError:  # `check --online` reports it
+        return []
     return list(filter_repo_objects(found, allow_patterns=WANTED, ignore_patterns=UNWANTED))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,6 @@ from huggingface_hub.utils import build_hf_headers, disable_progress_bars, get_s
 from streamspace.deploy.excerpt import headline
 from streamspace.deploy.plan import KEPT, Plan
 from streamspace.deploy.state import Commit, Remote, Runtime
-from streamspace.errors import DeployError
 from streamspace.hub.errors import hub_errors, permitted
 from streamspace.hub.upload import File
 
@@ -173,12 +171,6 @@ class Space:
         with hub_errors(f"read the {'build' if build else 'run'} log", self.name):
             for piece in self.api.fetch_space_logs(self.name, build=build, follow=follow):
                 yield from piece.rstrip("\n").splitlines() or [""]
-
-    def model_files(self, name: str, revision: str) -> list[str]:
-        """The file names of a model's repository at a revision, empty if unreadable."""
-        with contextlib.suppress(DeployError), hub_errors(f"list the files of {name}", name, "model"):
-            return self.api.list_repo_files(name, revision=revision)
-        return []  # preloading is optional; `check --online` reports problems with the model
 
     def _commit(self, step: str, operations: Sequence[object], parent: str, title: str, message: str) -> str:
         with hub_errors(step, self.name):

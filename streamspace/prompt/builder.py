@@ -18,7 +18,7 @@ from streamspace.model.thinking import Choice, Thinking, find
 from streamspace.prompt.calling import TemplateCalling
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.prompt import Prompt
+from streamspace.prompt.prompt import Conversation, Prompt
 from streamspace.tools import Call, Tools, everywhere
 from streamspace.trial import Endless
 
@@ -59,25 +59,17 @@ class PromptBuilder:
         self._check(len(ids), self._budget(new_tokens))
         return Prompt(ids)
 
-    def chat(
-        self,
-        system: str,
-        turns: Sequence[Turn],
-        new_tokens: int,
-        thinking: object = None,
-        begun: Sequence[Part] = (),
-        tools: Tools | None = None,
-    ) -> Prompt:
+    def chat(self, conversation: Conversation, new_tokens: int) -> Prompt:
         """See `Prompts.chat`."""
-        turns, dropped_images = self._seen(turns)
-        budget = self._budget(new_tokens)
-        choice = self.thinking.choices.get(self.thinking.choose(thinking), Choice())
+        seen, dropped_images = self._seen(conversation.turns)
+        budget, tools = self._budget(new_tokens), conversation.tools
+        choice = self.thinking.choices.get(self.thinking.choose(conversation.thinking), Choice())
         if tools:
             choice = replace(choice, variables={**choice.variables, "tools": everywhere(tools.listed, self._safe)})
-        later = [index for index, turn in enumerate(turns) if turn.role == "user"][1:]
+        later = [index for index, turn in enumerate(seen) if turn.role == "user"][1:]
 
         def encode(start: int) -> Prompt:
-            return self._encode(system, turns[start:], start, choice, begun)
+            return self._encode(replace(conversation, turns=seen[start:]), start, choice)
 
         prompt = encode(0)
         if len(prompt.ids) > budget and later:
@@ -90,17 +82,15 @@ class PromptBuilder:
         """The turns with their images, and how many of these were left out."""
         return turns, 0
 
-    def _encode(
-        self, system: str, turns: Sequence[Turn], dropped_messages: int, choice: Choice, begun: Sequence[Part]
-    ) -> Prompt:
-        instructed = "\n".join(line for line in (system, choice.instruction) if line)
-        messages = self._messages(instructed, turns)
+    def _encode(self, conversation: Conversation, dropped_messages: int, choice: Choice) -> Prompt:
+        instructed = "\n".join(line for line in (conversation.system, choice.instruction) if line)
+        messages, begun = self._messages(instructed, conversation.turns), conversation.begun
         if begun:
             rendered, begins = self._begun(messages, choice, begun), begun[-1].kind
         else:
             rendered = self._render(messages, choice)
             begins = forms.opened(self._form, rendered)
-        ids, tensors = self._inputs(rendered, turns)
+        ids, tensors = self._inputs(rendered, conversation.turns)
         return Prompt(tuple(ids), dropped_messages, begins, bool(begun), tensors=tensors)
 
     def _inputs(self, rendered: str, turns: Sequence[Turn]) -> tuple[list[int], tuple[Tensor, ...]]:

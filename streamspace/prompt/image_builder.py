@@ -18,6 +18,7 @@ from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.control_tokens import ControlTokens
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.images import Images
+from streamspace.prompt.prompt import Conversation
 
 log = logging.getLogger(__name__)
 IDS = ("input_ids", "attention_mask")  # what the engine has from the prompt itself
@@ -50,7 +51,7 @@ class ImagePromptBuilder(PromptBuilder):
         """Encodes a small image. Raises ModelError when template and processor don't work together."""
         picture = Image.new("RGB", (64, 48), "white")
         try:
-            found = self._encode("", [Turn("user", "Hi", (picture,))], 0, Choice(), ())
+            found = self._encode(Conversation("", [Turn("user", "Hi", (picture,))]), 0, Choice())
         except Exception as error:  # a template and a processor raise what they like
             raise ModelError(
                 f"model.id: expected a model that reads images, got an error from the processor of {model!r}. "

@@ -12,7 +12,7 @@ from streamspace.i18n import t
 from streamspace.model.thinking import Choice, Thinking
 from streamspace.prompt.calling import Calling
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.prompt import Prompt
+from streamspace.prompt.prompt import Conversation, Prompt
 from streamspace.tools import Call, Tools
 
 CHARACTERS = 4  # per token, about: where the tokenizer is elsewhere, the server counts for itself
@@ -59,16 +59,9 @@ class MessageBuilder:
         """Refuses: raises RequestError. What these servers have in common takes conversations only."""
         raise RequestError(t("error.conversations_only"))
 
-    def chat(
-        self,
-        system: str,
-        turns: Sequence[Turn],
-        new_tokens: int,
-        thinking: object = None,
-        begun: Sequence[Part] = (),
-        tools: Tools | None = None,
-    ) -> Prompt:
+    def chat(self, conversation: Conversation, new_tokens: int) -> Prompt:
         """See `Prompts.chat`. How long the messages are is the server's count, or else an estimate."""
+        system, turns, begun, tools = conversation.system, conversation.turns, conversation.begun, conversation.tools
 
         def messages(start: int) -> list[Message]:
             before = [Message("system", system)] if system.strip() else []
@@ -81,7 +74,7 @@ class MessageBuilder:
 
         start = self._start(turns, tokens, new_tokens)
         begins = begun[-1].kind if begun else "answer"
-        choice = self.thinking.choose(thinking)
+        choice = self.thinking.choose(conversation.thinking)
         return Prompt((), start, begins, bool(begun), tuple(messages(start)), choice, tools=tools)
 
     def _start(self, turns: Sequence[Turn], tokens: Callable[[int], int], new_tokens: int) -> int:

@@ -14,6 +14,21 @@ from streamspace.tools import Call, Tools
 
 
 @dataclass(frozen=True)
+class Conversation:
+    """What the model is to reply to: the `turns` so far, the last one a question.
+
+    With `begun` the reply goes on from there. `thinking` is the client's wish, see `Thinking.choose`; `tools` is what
+    the model may call.
+    """
+
+    system: str
+    turns: Sequence[Turn]
+    thinking: object = None
+    begun: Sequence[Part] = ()
+    tools: Tools | None = None
+
+
+@dataclass(frozen=True)
 class Prompt:
     """Token ids ready for the model, or the messages for one that has its tokenizer elsewhere.
 
@@ -54,19 +69,11 @@ class Prompts(Protocol):
     def text(self, text: str, new_tokens: int) -> Prompt:
         """A raw text to be continued. Raises RequestError when it is longer than what fits beside `new_tokens`."""
 
-    def chat(
-        self,
-        system: str,
-        turns: Sequence[Turn],
-        new_tokens: int,
-        thinking: object = None,
-        begun: Sequence[Part] = (),
-        tools: Tools | None = None,
-    ) -> Prompt:
-        """A conversation, with the reply as far as it has `begun` where it is to go on; `tools` is what it may call.
+    def chat(self, conversation: Conversation, new_tokens: int) -> Prompt:
+        """A conversation, whose oldest turns are left out until the rest fits beside `new_tokens`.
 
-        The oldest turns are left out until the rest fits beside `new_tokens`. Raises RequestError when the last
-        question alone is too long, for a choice of thinking that the model hasn't, or an image that can't be read.
+        Raises RequestError when the last question alone is too long, for a choice of thinking that the model hasn't, or
+        an image that can't be read.
         """
 
     def schema_problem(self, schema: str) -> str:

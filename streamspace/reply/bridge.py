@@ -10,8 +10,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Generic, TypeVar
 
-from streamspace import switches
-
 T = TypeVar("T")
 HEARTBEAT = 0.1  # seconds of silence after which an empty batch is yielded
 READER_TIMEOUT = 20.0  # seconds without a reader after which the stream is given up
@@ -24,8 +22,6 @@ def update_interval(characters: int) -> float:
     The browser renders the whole message anew each time, so longer texts get fewer updates; 20 per second look
     continuous.
     """
-    if not switches.is_on("pacing"):
-        return 0.0
     return 0.05 if characters < 4_000 else 0.1 if characters < 16_000 else 0.25
 
 

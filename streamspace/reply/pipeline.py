@@ -8,17 +8,15 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
+from streamspace import switches
 from streamspace.config.types import Config
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Engine
 from streamspace.errors import GenerationError, RequestError
 from streamspace.events import Failure, Part, Request
-from streamspace.i18n import t
 from streamspace.model.context import Fit
-from streamspace.prompt import conversation
-from streamspace.prompt.conversation import Turn
 from streamspace.prompt.prompt import Prompt, Prompts
-from streamspace.reply import parameters
+from streamspace.reply import checked, parameters
 from streamspace.reply.bridge import bridge, update_interval
 from streamspace.reply.measure import Measure
 from streamspace.reply.progress import Progress, Replies, after
@@ -29,7 +27,6 @@ from streamspace.sampling import SamplingParams
 
 Job = tuple[Prompt, SamplingParams]
 Build = Callable[[], Job]
-CHARACTERS = 32  # of a token, at most, in any text that is worth reading
 
 
 class Pipeline:
@@ -126,7 +123,8 @@ class Pipeline:
         """The reply to a request whose turn it is, after what there is of it `now`."""
         yield now
         open_stream = partial(self.engine.stream, request)
-        batches = bridge(open_stream, lambda: update_interval(now.length) if now.tokens else 0.0)
+        paced = switches.is_on("pacing")
+        batches = bridge(open_stream, lambda: update_interval(now.length) if paced and now.tokens else 0.0)
         async with aclosing(batches):
             async for events in batches:
                 for event in events:
@@ -141,62 +139,21 @@ class Pipeline:
     def _chat_job(self, request: ChatRequest, unsent: bool = False) -> Build:
         """Builds the prompt of a request that is checked. Raises RequestError; not for an empty, `unsent` message."""
         sampling = self._sampling(request.sampling)
-        turns, dropped = self._recent(self._turns(request, self._asked(request, unsent)), request.begun)
-        system, most = self._system(request.system_prompt), sampling.max_new_tokens
+        asked, dropped = checked.conversation(self.config, request, unsent)
 
         def build() -> Job:
-            prompt = self.builder.chat(system, turns, most, request.thinking, request.begun, request.tools)
+            prompt = self.builder.chat(asked, sampling.max_new_tokens)
             return replace(prompt, dropped_messages=prompt.dropped_messages + dropped), sampling
 
         return build
 
     def _completion_job(self, request: CompletionRequest) -> Build:
         sampling = self._sampling(request.sampling)
-        text = self._message(request.prompt)
+        text = checked.message(self.config.limits, request.prompt)
         return lambda: (self.builder.text(text, sampling.max_new_tokens), sampling)
-
-    def _recent(self, turns: list[Turn], begun: tuple[Part, ...]) -> tuple[list[Turn], int]:
-        """The newest turns, of a length that could fit, since counting tokens takes long, and how many others."""
-        most, length = self.config.limits.prompt_tokens * CHARACTERS, sum(len(part.text) for part in begun)
-        if length > most:
-            raise RequestError(t("error.too_many_characters", characters=length, most=most))
-        return conversation.recent(turns, most - length)
 
     def _sampling(self, asked: Values | SamplingParams) -> SamplingParams:
         """Within the config's bounds, and within what fits the model: a reply is rather shorter than refused."""
         sampling = asked if isinstance(asked, SamplingParams) else parameters.choose(self.config.sampling, asked)
         most = self.fit.max if self.fit else sampling.max_new_tokens
         return replace(sampling, max_new_tokens=min(sampling.max_new_tokens, most))
-
-    def _asked(self, request: ChatRequest, unsent: bool) -> str | Turn:
-        """What is to be replied to."""
-        if isinstance(request.message, Turn):
-            may_be_empty = request.message.role == "tool" or bool(request.message.images)
-            return replace(request.message, text=self._message(request.message.text, may_be_empty))
-        given = request.message or "" if unsent else request.message
-        return self._message(given, unsent or bool(request.images), request.file_characters)
-
-    def _turns(self, request: ChatRequest, message: str | Turn) -> list[Turn]:
-        turns = conversation.read(request.history, message, self.config.limits.turns, request.images)
-        if self.config.task != "image-chat" and any(turn.images for turn in turns):
-            raise RequestError(t("error.image_text_only"))
-        return turns
-
-    def _message(self, message: object, empty: bool = False, of_files: int = 0) -> str:
-        limits = self.config.limits
-        most = limits.prompt_characters + min(of_files, limits.file_characters)
-        if not isinstance(message, str):
-            raise RequestError(t("error.not_text", type=type(message).__name__))
-        if not (message.strip() or empty):
-            raise RequestError(t("error.empty"))
-        if len(message) > most:
-            raise RequestError(t("error.too_many_characters", characters=len(message), most=most))
-        return message
-
-    def _system(self, asked: object) -> str:
-        if asked is None:
-            return self.config.system_prompt
-        most = self.config.limits.prompt_characters
-        if not isinstance(asked, str) or len(asked) > most:
-            raise RequestError(t("error.system_prompt", most=most))
-        return asked

@@ -9,7 +9,7 @@ from streamspace.errors import ModelError, RequestError
 from streamspace.model import context
 from streamspace.model.context import Fit
 from streamspace.prompt.conversation import Turn
-from streamspace.prompt.prompt import Prompts
+from streamspace.prompt.prompt import Conversation, Prompts
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def check_system_prompt(config: Config, prompts: Prompts, fit: Fit) -> None:
     if config.task != "chat":
         return
     try:
-        prompts.chat(config.system_prompt, [Turn("user", "Hi")], fit.max)
+        prompts.chat(Conversation(config.system_prompt, [Turn("user", "Hi")]), fit.max)
     except RequestError as error:
         raise ModelError(
             f"system_prompt: expected less than {fit.prompt} tokens with the chat template, to leave a message room. "

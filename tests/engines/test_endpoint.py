@@ -35,6 +35,7 @@ from streamspace.events import (
 )
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.prompt.prompt import Conversation
 from streamspace.sampling import ANY_OBJECT, SamplingParams
 from streamspace.tools import Call
 from tests.running import ROOT, App, clean, free_port
@@ -391,12 +392,12 @@ def test_more_visitors_than_places_wait(server: ChatServer) -> None:
 
 def test_the_oldest_turns_are_left_out_and_a_begun_reply_comes_last() -> None:
     turns = [Turn("user", "a" * 60), Turn("assistant", "b"), Turn("user", "c" * 60)]
-    prompt = MessageBuilder(most_tokens=20).chat("Be kind.", turns, 10, begun=(Part("answer", "Well"),))
+    prompt = MessageBuilder(most_tokens=20).chat(Conversation("Be kind.", turns, begun=(Part("answer", "Well"),)), 10)
     assert prompt.dropped_messages == 2
     assert prompt.messages == (
         Message("system", "Be kind."), Message("user", "c" * 60), Message("assistant", "Well"),
     )  # fmt: skip
-    assert MessageBuilder(most_tokens=1000).chat("", turns, 10).dropped_messages == 0
+    assert MessageBuilder(most_tokens=1000).chat(Conversation("", turns), 10).dropped_messages == 0
 
 
 def test_the_whole_app_runs_on_an_endpoint_without_torch(server: ChatServer, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Par
 from streamspace.prompt.calling import Calling
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
+from streamspace.prompt.prompt import Conversation
 from streamspace.sampling import SamplingParams
 from streamspace.tools import Tools
 from tests.running import ROOT, App, changed
@@ -59,7 +60,7 @@ def engine(file: Path) -> Iterator[LlamaCppEngine]:
 
 
 def request(question: str, begun: Sequence[Part] = (), **sampling: Any) -> Request:
-    prompt = MessageBuilder(4096).chat("", [Turn("user", question)], 200, begun=begun)
+    prompt = MessageBuilder(4096).chat(Conversation("", [Turn("user", question)], begun=begun), 200)
     chosen = dataclasses.replace(GREEDY, **sampling)
     return Request((), chosen, prompt.continues, prompt.begins, messages=prompt.messages)
 
@@ -118,7 +119,7 @@ def test_a_call_that_has_to_be_comes_and_its_result_is_answered(engine: LlamaCpp
     described = {"name": "weather", "description": forged, "parameters": parameters}
     tools = Tools(json.dumps([{"type": "function", "function": described}]), required=True)
     question = Turn("user", "What is the weather in Paris?")
-    prompt = MessageBuilder(4096).chat("", [question], 200, tools=tools)
+    prompt = MessageBuilder(4096).chat(Conversation("", [question], tools=tools), 200)
     reply = folded(ask(engine, prompt.request(GREEDY)))
     (call,) = Calling().read(reply, tools)
     assert call.name == "weather"
@@ -126,7 +127,7 @@ def test_a_call_that_has_to_be_comes_and_its_result_is_answered(engine: LlamaCpp
     named = dataclasses.replace(call, id="000000001")
     turns = [question, Turn("assistant", "", calls=(named,)), Turn("tool", forged, calls=(named,))]
     free = dataclasses.replace(tools, required=False)
-    prompt = MessageBuilder(4096).chat("", turns, 200, tools=free)
+    prompt = MessageBuilder(4096).chat(Conversation("", turns, tools=free), 200)
     assert end(ask(engine, prompt.request(GREEDY))).reason in ("stop", "length")
     rendered = engine.server._ask(
         "/apply-template",
@@ -282,12 +283,12 @@ def test_a_prompt_is_counted_by_the_model_and_the_oldest_turns_are_left_out(engi
     assert engine.server.count([Message("user", PLAIN)]) == len(ids)
     builder = MessageBuilder(60, None, engine.server.count, engine.server.window)
     turns = [Turn("user", "a b c d e f g h i j k l m"), Turn("assistant", "Yes."), Turn("user", PLAIN)]
-    assert builder.chat("", turns, 100).dropped_messages == 0
-    assert builder.chat("", [*turns[:2] * 3, turns[2]], 100).dropped_messages > 0
+    assert builder.chat(Conversation("", turns), 100).dropped_messages == 0
+    assert builder.chat(Conversation("", [*turns[:2] * 3, turns[2]]), 100).dropped_messages > 0
     with pytest.raises(
         RequestError, match=r"^This message is too long: \d+ tokens with its instructions, and there is"
     ):
-        builder.chat("", [Turn("user", "a b c " * 40)], 100)
+        builder.chat(Conversation("", [Turn("user", "a b c " * 40)]), 100)
 
 
 def test_each_place_has_a_window_for_the_longest_prompt_and_reply_that_fit_the_model(file: Path) -> None:

@@ -21,6 +21,7 @@ from streamspace.model.placement import Placement
 from streamspace.model.templates import check_template
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
+from streamspace.prompt.prompt import Conversation
 from tests.running import ROOT
 from tests.standins import gguf_file, vision
 
@@ -207,7 +208,9 @@ def test_a_tokenizer_in_mistrals_own_format_renders_as_mistrals_own_package_does
     shutil.copy(Path(data.__file__).parent / "data/tekken_240911.json", tmp_path / "tekken.json")
     loaded = load(Model(id=str(tmp_path)), CPU)
     check_template(loaded.tokenizer, "chat", "owner/mistral")
-    prompt = PromptBuilder(loaded.tokenizer, 4096, 1024).chat("Be brief.", [Turn("user", "Hello, café!")], 10)
+    prompt = PromptBuilder(loaded.tokenizer, 4096, 1024).chat(
+        Conversation("Be brief.", [Turn("user", "Hello, café!")]), 10
+    )
     own = transformers.MistralCommonBackend.from_pretrained(tmp_path)
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello, café!"}]
     assert list(prompt.ids) == own.apply_chat_template(messages)["input_ids"]

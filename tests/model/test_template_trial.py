@@ -20,6 +20,7 @@ from streamspace.model.loading import load
 from streamspace.model.placement import Placement
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
+from streamspace.prompt.prompt import Conversation
 from streamspace.trial import MEMORY, SECONDS, Endless
 from tests.running import ROOT
 
@@ -77,7 +78,7 @@ def test_a_template_that_does_not_end_with_one_conversation_is_stopped_and_told(
     assert templates.trial(WITHIN_A_REPLY) == [None, None, None]
     builder = PromptBuilder(tokenizer, 2048, 1024)
     with pytest.raises(RequestError) as caught:
-        builder.chat("", [Turn("user", "now")], 16)
+        builder.chat(Conversation("", [Turn("user", "now")]), 16)
     assert str(caught.value) == (
         "The model's chat template doesn't come to an end with this conversation. Begin a new one. The Space's owner: see "
         "model.chat_template"
@@ -88,7 +89,7 @@ def test_a_template_that_does_not_end_with_one_conversation_is_stopped_and_told(
     ) and time.monotonic() < until:
         time.sleep(0.05)
     assert running == []
-    assert builder.chat("", [Turn("user", "later")], 16).ids
+    assert builder.chat(Conversation("", [Turn("user", "later")]), 16).ids
 
 
 def test_a_trial_tells_what_a_template_refuses_as_transformers_does() -> None:

@@ -10,6 +10,7 @@ import pytest
 from streamspace.errors import RequestError
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
+from streamspace.prompt.prompt import Conversation
 
 BASE = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
 SWITCH = BASE + "{% if not (@ | default(true)) %}<think></think>{% endif %}"
@@ -60,8 +61,10 @@ def test_the_choices_of_a_template_are_those_that_change_the_prompt(tiny: Any, n
     prompts = builder(tiny, template)
     assert (list(prompts.thinking.choices), prompts.thinking.default) == (choices, default)
     turns = [Turn("user", "Hello")]
-    assert len({prompts.chat("", turns, 10, choice).ids for choice in choices}) == len(choices)
-    assert prompts.chat("", turns, 10).ids == prompts.chat("", turns, 10, default or None).ids
+    assert len({prompts.chat(Conversation("", turns, choice), 10).ids for choice in choices}) == len(choices)
+    assert (
+        prompts.chat(Conversation("", turns), 10).ids == prompts.chat(Conversation("", turns, default or None), 10).ids
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_a_config_chooses_the_default_among_what_there_is(tiny: Any) -> None:
 @pytest.mark.parametrize("wish", ["max", "LOW", 3, "", ["low"]])
 def test_a_choice_that_the_model_has_not_is_refused(tiny: Any, wish: object) -> None:
     with pytest.raises(RequestError) as caught:
-        builder(tiny, TEMPLATES["a switch and levels"][0]).chat("", [Turn("user", "Hello")], 10, wish)
+        builder(tiny, TEMPLATES["a switch and levels"][0]).chat(Conversation("", [Turn("user", "Hello")], wish), 10)
     assert str(caught.value) == f'thinking: expected off, low, medium, high, got "{wish}"'
 
 

@@ -16,7 +16,6 @@ from benchmarks.systems.contestants import NAMED, SWITCHES, groups
 from benchmarks.systems.models import Load
 from benchmarks.systems.processes import running
 from streamspace import switches
-from streamspace.reply.bridge import update_interval
 from tests.running import ROOT
 
 
@@ -58,12 +57,6 @@ def test_each_switch_takes_one_thing_out_of_a_contestant() -> None:
         assert len(changed) + len(each.env) == 1
     names = [each.name for group in groups() for each in group]
     assert set(names) == {*NAMED, *(each.name for each in SWITCHES)}
-
-
-def test_what_is_switched_off_is_left_out_of_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert update_interval(100) == 0.05
-    monkeypatch.setenv(switches.VARIABLE, "packing,pacing")
-    assert update_interval(100) == 0
 
 
 def test_the_light_client_reads_a_stream_whatever_its_pieces_are() -> None:

@@ -18,6 +18,7 @@ from streamspace.events import Part
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.calling import PROBE
 from streamspace.prompt.conversation import Turn
+from streamspace.prompt.prompt import Conversation
 from streamspace.tools import Call, Tools
 
 START = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
@@ -114,7 +115,7 @@ def test_what_a_client_says_of_functions_is_text_and_no_control_token() -> None:
     tools = Tools(json.dumps([{"type": "function", "function": function}]))
     call = Call("look", json.dumps({forged: [forged]}), "000000000")
     turns = [Turn("user", "Hi"), Turn("assistant", "", calls=(call,)), Turn("tool", forged, calls=(call,))]
-    ids = made.chat("", turns, 10, tools=tools).ids
+    ids = made.chat(Conversation("", turns, tools=tools), 10).ids
     start, end = made._tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
     assert (ids.count(start), ids.count(end)) == (4, 3)  # the three turns', and that of the reply
     assert made._tokenizer.decode(ids).count("Obey.") == 5
@@ -125,7 +126,7 @@ def test_a_template_that_refuses_a_conversation_says_why() -> None:
     call = Call("look")
     turns = [Turn("user", "Hi"), Turn("assistant", "", calls=(call, call)), Turn("tool", "", calls=(call,))]
     with pytest.raises(RequestError, match="One call at a time!"):
-        builder(one).chat("", turns, 10, tools=PROBE)
+        builder(one).chat(Conversation("", turns, tools=PROBE), 10)
 
 
 NAMES = st.sampled_from(["look", "look_up", "read-file"])

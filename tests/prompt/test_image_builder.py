@@ -20,6 +20,7 @@ from streamspace.model.placement import Placement
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import Images
+from streamspace.prompt.prompt import Conversation
 from tests.standins import vision
 
 
@@ -38,7 +39,7 @@ def test_a_template_that_places_no_image_is_refused_before_a_visitor_comes(
 
 def test_the_prompt_is_the_one_that_the_processor_makes(vision_loaded: Loaded, uploads_folder: Path) -> None:
     path = vision.picture(uploads_folder)
-    prompt = vision.builder(vision_loaded).chat("Be brief.", [Turn("user", vision.ASK, (str(path),))], 60)
+    prompt = vision.builder(vision_loaded).chat(Conversation("Be brief.", [Turn("user", vision.ASK, (str(path),))]), 60)
     with Image.open(path) as picture:
         expected = vision_loaded.processor.apply_chat_template(
             [
@@ -54,7 +55,9 @@ def test_the_prompt_is_the_one_that_the_processor_makes(vision_loaded: Loaded, u
 
 
 def test_a_visitor_cannot_write_an_image_of_their_own(vision_loaded: Loaded) -> None:
-    prompt = vision.builder(vision_loaded).chat("", [Turn("user", "<image> <fake_token_around_image>")], 60)
+    prompt = vision.builder(vision_loaded).chat(
+        Conversation("", [Turn("user", "<image> <fake_token_around_image>")]), 60
+    )
     assert vision_loaded.processor.image_token_id not in prompt.ids
     assert prompt.tensors == ()
 
@@ -66,7 +69,10 @@ def test_what_is_per_token_grows_with_the_reply_that_goes_on(vision_loaded: Load
     processor = Typed(vision_loaded.processor.image_processor, vision_loaded.tokenizer, 4, vision.TEMPLATE)
     typed = ImagePromptBuilder(processor, 2048, 1024, Images(Limits()), torch.float32)
     prompt = typed.chat(
-        "", [Turn("user", vision.ASK, (str(vision.picture(uploads_folder)),))], 60, begun=(Part("answer", "It is a"),)
+        Conversation(
+            "", [Turn("user", vision.ASK, (str(vision.picture(uploads_folder)),))], begun=(Part("answer", "It is a"),)
+        ),
+        60,
     )
     types = next(unpack(each, "cpu") for each in prompt.tensors if each.name == "mm_token_type_ids")
     assert types.shape == (1, len(prompt.ids))
@@ -76,7 +82,7 @@ def test_what_is_per_token_grows_with_the_reply_that_goes_on(vision_loaded: Load
 
 def test_pixels_come_in_the_models_own_number_format(vision_loaded: Loaded, uploads_folder: Path) -> None:
     half = ImagePromptBuilder(vision_loaded.processor, 2048, 1024, Images(Limits()), torch.bfloat16)
-    prompt = half.chat("", [Turn("user", vision.ASK, (str(vision.picture(uploads_folder)),))], 60)
+    prompt = half.chat(Conversation("", [Turn("user", vision.ASK, (str(vision.picture(uploads_folder)),))]), 60)
     assert {each.name: each.dtype for each in prompt.tensors} == {
         "pixel_values": "bfloat16",
         "pixel_attention_mask": "int64",
@@ -84,14 +90,14 @@ def test_pixels_come_in_the_models_own_number_format(vision_loaded: Loaded, uplo
 
 
 def test_a_conversation_of_text_carries_no_pixels(vision_loaded: Loaded) -> None:
-    prompt = vision.builder(vision_loaded).chat("", [Turn("user", vision.ASK)], 60)
+    prompt = vision.builder(vision_loaded).chat(Conversation("", [Turn("user", vision.ASK)]), 60)
     assert len(pickle.dumps(prompt)) < 1000
 
 
 def test_the_model_really_looks_at_the_image(vision_loaded: Loaded, uploads_folder: Path) -> None:
     def scores(color: str) -> torch.Tensor:
         prompt = vision.builder(vision_loaded).chat(
-            "", [Turn("user", vision.ASK, (str(vision.picture(uploads_folder, color=color)),))], 60
+            Conversation("", [Turn("user", vision.ASK, (str(vision.picture(uploads_folder, color=color)),))]), 60
         )
         pixels = {each.name: unpack(each, "cpu") for each in prompt.tensors}
         with torch.no_grad():

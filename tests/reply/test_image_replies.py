@@ -21,7 +21,7 @@ from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.image_builder import ImagePromptBuilder
 from streamspace.prompt.images import Images
-from streamspace.prompt.prompt import Prompt
+from streamspace.prompt.prompt import Conversation, Prompt
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress
 from streamspace.reply.request import ChatRequest
@@ -75,10 +75,12 @@ async def test_the_streamed_reply_is_what_generate_writes(
 
 def test_a_begun_reply_to_an_image_goes_on_to_the_same_end(vision_loaded: Loaded, uploads_folder: Path) -> None:
     turns = [Turn("user", vision.ASK, (str(vision.picture(uploads_folder)),))]
-    whole, end = written(vision_loaded, vision.builder(vision_loaded).chat("", turns, 60))
+    whole, end = written(vision_loaded, vision.builder(vision_loaded).chat(Conversation("", turns), 60))
     assert isinstance(end, Finished)
     begun = whole[: whole.index(" ", len(whole) // 2)]  # between words, where tokens part
-    rest, _ = written(vision_loaded, vision.builder(vision_loaded).chat("", turns, 60, begun=(Part("answer", begun),)))
+    rest, _ = written(
+        vision_loaded, vision.builder(vision_loaded).chat(Conversation("", turns, begun=(Part("answer", begun),)), 60)
+    )
     assert begun + rest == whole
 
 

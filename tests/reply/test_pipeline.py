@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from streamspace import switches
 from streamspace.config import file as configfile
 from streamspace.config.types import Gpu
 from streamspace.engines.budget import Budget
@@ -21,7 +22,11 @@ from streamspace.events import Failure, Finished, Heartbeat, Part, Request, Text
 from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
-from streamspace.reply.pipeline import CHARACTERS, Pipeline
+from streamspace.prompt.prompt import Conversation
+from streamspace.reply import pipeline as module
+from streamspace.reply.bridge import bridge
+from streamspace.reply.checked import CHARACTERS
+from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress, Replies
 from streamspace.reply.request import ChatRequest, CompletionRequest
 from tests.engines.test_generate import LONG, steps
@@ -160,7 +165,7 @@ async def test_the_cost_of_a_message_is_known_before_it_is_sent(builder: PromptB
     refused = await pipeline.measure(ChatRequest("", sampling={"max_new_tokens": 10**6}))
     assert str(refused.problem) == "max_new_tokens: expected a whole number from 16 to 1024, got 1e+06"
     told = await Pipeline(CONFIG, Scripted(), builder).measure(ChatRequest("hi"))
-    prompt = builder.chat(CONFIG.system_prompt, [Turn("user", "hi")], 768)
+    prompt = builder.chat(Conversation(CONFIG.system_prompt, [Turn("user", "hi")]), 768)
     assert (told.tokens, told.room, told.seconds) == (len(prompt.ids), 1024, 0)
 
 
@@ -239,3 +244,16 @@ async def test_the_beginning_of_a_reply_is_no_way_around_the_limit(builder: Prom
     pipeline = Pipeline(CONFIG, Scripted(), builder)
     with pytest.raises(RequestError, match=r"^This message is too long: 4,000,000 characters, and this Space takes "):
         await read(pipeline.chat(ChatRequest("hi", begun=(Part("answer", "x" * 4_000_000),))))
+
+
+@pytest.mark.parametrize(("without", "interval"), [("", 0.05), ("pacing", 0.0)])
+async def test_updates_are_paced_unless_that_is_switched_off(
+    builder: PromptBuilder, monkeypatch: pytest.MonkeyPatch, without: str, interval: float
+) -> None:
+    pauses: list[Any] = []
+    monkeypatch.setenv(switches.VARIABLE, without)
+    monkeypatch.setattr(module, "bridge", lambda stream, pause: (pauses.append(pause), bridge(stream, pause))[1])
+    await read(
+        Pipeline(CONFIG, Scripted(TextDelta("Hello", 1), Finished("stop", 1, 0, 0)), builder).chat(ChatRequest("hi"))
+    )
+    assert [pause() for pause in pauses] == [interval]

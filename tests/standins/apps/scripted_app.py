@@ -25,7 +25,7 @@ from streamspace.errors import ModelError
 from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Reclassified, Request, TextDelta
 from streamspace.prompt import conversation
 from streamspace.prompt.message_builder import MessageBuilder
-from streamspace.prompt.prompt import Prompt
+from streamspace.prompt.prompt import Conversation, Prompt
 from streamspace.reply.loader import Loader
 from streamspace.reply.pipeline import Pipeline
 from streamspace.web.page.page import build_page
@@ -91,7 +91,7 @@ class PromptBuilder(MessageBuilder):
 
     def text(self, text: str, new_tokens: int) -> Prompt:
         """The text as the only message."""
-        return self.chat("", conversation.read([], text, 1), new_tokens)
+        return self.chat(Conversation("", conversation.read([], text, 1)), new_tokens)
 
 
 def pipeline(config: Config, on_progress: Callable[[str], None]) -> Pipeline:
