@@ -100,11 +100,11 @@ def _patiently(request: Callable[[], httpx2.Response], say: Callable[[str], None
 
 
 def _once(request: Callable[[], httpx2.Response]) -> tuple[int, httpx2.Response | None]:
-    """The response and its status; 503 while the connection is refused."""
+    """The response and its status; 503 where none comes: the app isn't there yet, or another takes its place."""
     try:
         response = request()
         return response.status_code, response
-    except httpx2.ConnectError:
+    except (httpx2.NetworkError, httpx2.RemoteProtocolError):
         return 503, None
 
 
