@@ -1,1 +1,1 @@
-"""Who asks: one light client for all systems, and Gradio's client for those that have a page."""
+"""Who asks: one light client by OpenAI's API for all systems, and one by the page's door for those that have a page."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from threading import Barrier
+from functools import partial
+from threading import Barrier, Event
 from typing import Any
 
 PATIENCE = 600.0  # seconds without a byte
+LOOK = 0.02  # seconds between two requests that look for a stall
 Arrivals = list[tuple[float, bytes]]  # seconds after the request
 
 
@@ -58,15 +60,41 @@ class Reply:
 
 def replies(port: int, model: str, questions: Sequence[Question]) -> list[Reply]:
     """Sends all questions at the same moment; returns when all replies are complete. Raises RuntimeError."""
-    together = Barrier(len(questions), timeout=60)
+    connections = [_connected(port) for _ in questions]
+    asked = zip(connections, questions, strict=True)
+    return [*map(read, together([partial(_all, each, question.body(model)) for each, question in asked]))]
 
-    def wait(question: Question) -> Arrivals:
-        connection = _connected(port)
-        together.wait()
-        return list(_arrivals(connection, question.body(model)))
 
-    with ThreadPoolExecutor(len(questions)) as threads:
-        return [*map(read, list(threads.map(wait, questions)))]
+def together(asks: Sequence[Callable[[], Arrivals]]) -> list[Arrivals]:
+    """What comes of all of them, begun at the same moment."""
+    begun = Barrier(len(asks), timeout=60)
+
+    def wait(ask: Callable[[], Arrivals]) -> Arrivals:
+        begun.wait()
+        return ask()
+
+    with ThreadPoolExecutor(len(asks)) as threads:
+        return list(threads.map(wait, asks))
+
+
+@contextmanager
+def stalls(port: int) -> Iterator[list[float]]:
+    """The seconds that each of many small requests waits meanwhile: what keeps the event loop from answering."""
+    found, over = [0.0], Event()
+
+    def ask() -> None:
+        with closing(_connected(port)) as connection:
+            while not over.wait(LOOK):
+                began = time.perf_counter()
+                connection.request("GET", "/livez")  # a server that knows no such address answers as soon
+                connection.getresponse().read()
+                found.append(time.perf_counter() - began)
+
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(ask)
+        yield found
+        over.set()
+        asked.result()
 
 
 def leave(port: int, model: str, question: Question) -> None:
@@ -81,6 +109,10 @@ def _connected(port: int) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.connect()
     return connection
+
+
+def _all(connection: http.client.HTTPConnection, body: bytes) -> Arrivals:
+    return list(_arrivals(connection, body))
 
 
 def _arrivals(connection: http.client.HTTPConnection, body: bytes) -> Generator[tuple[float, bytes], None, None]:

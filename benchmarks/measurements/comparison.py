@@ -25,7 +25,8 @@ def compare(contestants: Sequence[Contestant], load: Load, visitors: Sequence[in
     with running(contestants, load) as systems:
         found: list[dict[str, list[float]]] = [{} for _ in systems]
         for number in range(rounds):
-            for measure in (*(several(each) for each in visitors), turns, repeating, from_page, leaving):
+            many, pages = map(several, visitors), map(from_page, visitors)
+            for measure in (*many, turns, repeating, *pages, leaving):
                 print(f"round {number + 1} of {rounds}: {measure.__name__}", file=sys.stderr)
                 for system, figures in zip(systems, found, strict=True):
                     for name, value in measure(system, load, number).items():
@@ -42,13 +43,15 @@ def several(visitors: int) -> Callable[[System, Load, int], Figures]:
             for visitor in range(visitors)
         ]
         before, own = system.cpu(), time.process_time()
-        replies = system.replies(*asked)
+        with light.stalls(system.port) as stalls:
+            replies = system.replies(*asked)
         own = time.process_time() - own
         tokens = sum(load.count(reply.text) for reply in replies)
         figures = {
             "first": statistics.median(reply.first for reply in replies),
             "slowest": max(reply.first for reply in replies),
             "gap": max(reply.longest_gap for reply in replies),
+            "stall": max(stalls),
             "tokens_per_second": tokens / max(reply.times[-1] for reply in replies),
             "tokens": tokens / visitors,
             "cpu": 1000 * (system.cpu() - before) / tokens,
@@ -79,12 +82,22 @@ def repeating(system: System, load: Load, number: int) -> Figures:
     return {"repeating": load.count(reply.text) / reply.times[-1]}
 
 
-def from_page(system: System, load: Load, _: int) -> Figures:
-    """One visitor of the page, by Gradio's client."""
-    if not system.contestant.page or system.contestant.of:
-        return {}
-    reply = page.reply(system.port, load.message)
-    return {"page_first": reply.first, "page_tokens_per_second": load.count(reply.text) / reply.times[-1]}
+def from_page(visitors: int) -> Callable[[System, Load, int], Figures]:
+    """What measures so many visitors of the page who ask at the same moment."""
+
+    def measure(system: System, load: Load, number: int) -> Figures:
+        if not system.contestant.page or system.contestant.of:
+            return {}
+        asked = [f"{load.message} ({number}.{visitor}, page)" for visitor in range(visitors)]
+        replies = page.replies(system.port, asked)
+        tokens = sum(load.count(reply.text) for reply in replies)
+        return {
+            f"page_slowest/{visitors}": max(reply.first for reply in replies),
+            f"page_tokens_per_second/{visitors}": tokens / max(reply.times[-1] for reply in replies),
+        }
+
+    measure.__name__ = f"{visitors} visitors of the page"
+    return measure
 
 
 def leaving(system: System, load: Load, number: int) -> Figures:

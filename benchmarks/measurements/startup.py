@@ -25,7 +25,7 @@ def seconds(load: Load, rounds: int) -> dict[str, tuple[float, float | None]]:
             with running([NAMED[name]], load, loaded=False) as (system,):
                 pages.setdefault(name, []).append(time.perf_counter() - started)
                 before = time.perf_counter() - started
-                tokens.setdefault(name, []).append(before + page.reply(system.port, load.message).first)
+                tokens.setdefault(name, []).append(before + page.replies(system.port, [load.message])[0].first)
     return {name: (statistics.median(each), _median(tokens.get(name))) for name, each in pages.items()}
 
 

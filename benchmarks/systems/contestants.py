@@ -34,6 +34,7 @@ class Contestant:
 
 CONTESTANTS = (
     Contestant("no model", "paced"),  # a prepared text through the baseline's doors: what the client can read
+    Contestant("bare loop", "bare", page=False),  # of forward passes: as fast as the model is for one visitor
     Contestant(BASELINE, "baseline"),
     Contestant("transformers serve", "serve", page=False),
     Contestant(LLAMA, "llama", "q8_0", page=False),

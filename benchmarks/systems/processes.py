@@ -153,7 +153,7 @@ def _server(contestant: Contestant, model: str, folder: Path, command: Iterable[
 
 
 STARTS: dict[str, Callable[[Contestant, Load, Path], System]] = {
-    "app": _app, "baseline": _baseline, "paced": _paced, "serve": _serve, "llama": _llama,
+    "app": _app, "bare": _baseline, "baseline": _baseline, "paced": _paced, "serve": _serve, "llama": _llama,
 }  # fmt: skip
 
 

@@ -28,4 +28,5 @@ def build_page(loader: Loader) -> gr.Blocks:
         channels.open_(loader, page)
         gr.api(endpoint(loader), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
     # `RequestQueue` decides who waits: it tells each visitor the position, and all doors share it.
-    return page.queue(max_size=CALLS, default_concurrency_limit=None)
+    # Past Gradio's queue a call gets the first step of a reply alone, which has no text. On a Space that way is closed.
+    return page.queue(max_size=CALLS, default_concurrency_limit=None, api_open=False)
