@@ -55,7 +55,7 @@ def _full(options: argparse.Namespace, measured: dict[str, Any]) -> dict[str, An
         with each as load:
             found: dict[str, Any] = {"name": load.name, "groups": []}
             measured["models"].append(found)
-            for group in groups():
+            for group in [[NAMED[name] for name in options.only]] if options.only else groups():
                 found["groups"].append(comparison.compare(group, load, visitors, rounds))
                 record.save(measured, options.json)
     return measured
@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help=f"of a model, with --full; {RANDOM}: of 115M parameters",
     )
+    parser.add_argument("--only", nargs="+", choices=NAMED, metavar="NAME", help="of these contestants, with --full")
     parser.add_argument("--visitors", type=int, nargs="+", default=[1, 8], metavar="N", help="at once, with --full")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="with --full")
     parser.add_argument("--json", type=Path, default=record.new(), metavar="FILE", help="where to write")
