@@ -7,6 +7,8 @@ RESULTS.json is a record of `python -m benchmarks --full --visitors 1 32`: passe
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 import math
 import random
@@ -23,6 +25,7 @@ PLOT = Path(__file__).parents[2] / "docs/scaling.svg"
 TOKENS = 250  # mean length of a reply
 REQUESTS = 600  # simulated for each load
 LOADS = [30, 60, 120, 240, 480, 960, 1920, 3840, 7680]  # requests an hour
+THOUSAND = 20_000  # requests an hour of a thousand visitors who each ask every three minutes
 TARGET = 5.0  # seconds that the 95th percentile should stay below
 
 
@@ -39,27 +42,50 @@ class Engine:
         return self.single + self.further * (replies - 1)
 
 
-def waits(engine: Engine, per_hour: float, seed: int = 0) -> list[float]:
-    """Each request's time to first token, in seconds. Intervals and lengths are distributed exponentially."""
+def waits(engine: Engine, per_hour: float, seed: int = 0, machines: int = 1, requests: int = REQUESTS) -> list[float]:
+    """Each request's time to first token, in seconds, from one queue for all machines.
+
+    Intervals and lengths are distributed exponentially.
+    """
     rng = random.Random(seed)
-    now, arrival = 0.0, 0.0
-    queue: deque[float] = deque()
-    for _ in range(REQUESTS):
-        arrival += rng.expovariate(per_hour / 3600)
-        queue.append(arrival)
-    running: list[int] = []  # remaining tokens of each reply in the batch
+    queue = deque(itertools.accumulate(rng.expovariate(per_hour / 3600) for _ in range(requests)))
+    running: list[list[int]] = [[] for _ in range(machines)]  # remaining tokens of each reply in each batch
+    due = [(0.0, machine) for machine in range(machines)]  # when each can begin its next pass
     found: list[float] = []
-    while queue or running:
-        if not running:
-            now = max(now, queue[0])
-        new = []
-        while queue and queue[0] <= now and len(running) < engine.batch:
+    while due:
+        now, machine = heapq.heappop(due)
+        batch, new = running[machine], []
+        while queue and queue[0] <= now and len(batch) < engine.batch:
             new.append(queue.popleft())
-            running.append(max(1, round(rng.expovariate(1 / TOKENS))))
-        now += engine.seconds(len(running))
-        found += [now - requested for requested in new]
-        running = [left - 1 for left in running if left > 1]
+            batch.append(max(1, round(rng.expovariate(1 / TOKENS))))
+        if batch:
+            now += engine.seconds(len(batch))
+            found += [now - requested for requested in new]
+            running[machine] = [left - 1 for left in batch if left > 1]
+            heapq.heappush(due, (now, machine))
+        elif queue:
+            heapq.heappush(due, (queue[0], machine))
     return found
+
+
+def erlang_wait(engine: Engine, per_hour: float) -> float:
+    """The mean time to first token by Erlang's formula for M/M/c, where a pass takes as long for many as for one.
+
+    Source: any textbook, such as Kleinrock, Queueing Systems I, 1975, section 3.5.
+    """
+    arrivals, service, places = per_hour / 3600, TOKENS * engine.single, engine.batch
+    offered = arrivals * service
+    blocked = 1.0  # Erlang B, by its recursion
+    for place in range(1, places + 1):
+        blocked = offered * blocked / (place + offered * blocked)
+    waiting = blocked / (1 - offered / places * (1 - blocked))
+    return waiting * service / (places - offered) + engine.single
+
+
+def machines(engine: Engine, per_hour: float) -> int:
+    """How many machines keep the 95th percentile below the target."""
+    least = math.ceil(per_hour / 3600 * TOKENS * engine.seconds(engine.batch) / engine.batch)
+    return next(number for number in itertools.count(least) if percentile(engine, per_hour, number) < TARGET)
 
 
 def engines(results: Path) -> list[Engine]:
@@ -74,9 +100,11 @@ def engines(results: Path) -> list[Engine]:
     return found
 
 
-def percentile(engine: Engine, per_hour: float) -> float:
+def percentile(engine: Engine, per_hour: float, machines: int = 1) -> float:
     """The 95th percentile of the time to first token."""
-    return sorted(waits(engine, per_hour))[int(REQUESTS * 0.95)]
+    return sorted(waits(engine, per_hour, machines=machines, requests=REQUESTS * machines))[
+        int(REQUESTS * machines * 0.95)
+    ]
 
 
 def table(found: dict[str, list[float]]) -> str:
@@ -99,8 +127,11 @@ def _height(seconds: float) -> float:
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the table, and writes the plot."""
-    found = {engine.name: [percentile(engine, load) for load in LOADS] for engine in engines(Path(arguments[0]))}
+    measured = engines(Path(arguments[0]))
+    found = {engine.name: [percentile(engine, load) for load in LOADS] for engine in measured}
     print(table(found))
+    print(f"\nMachines for {THOUSAND:,} requests an hour: ", end="")
+    print(", ".join(f"{engine.name} {machines(engine, THOUSAND)}" for engine in measured))
     PLOT.write_text(plot(found), "utf-8")
     print(f"\nThe plot is in {PLOT.name}")
     return 0

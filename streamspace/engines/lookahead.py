@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import DummyLayer, DynamicLayer
 
 from streamspace.engines.compatibility import takes_positions
+from streamspace.engines.kept import LAYERS
 from streamspace.engines.transformers_internals import takes_dynamic_cache
 
 GRAM = 3  # tokens that have to be the same before
@@ -41,9 +41,7 @@ def is_possible(model: Any) -> bool:
     if not takes_positions(model) or not takes_dynamic_cache(model):
         return False
     layers = [type(layer) for layer in DynamicCache(config=model.config).layers]
-    return "logits_to_keep" in inspect.signature(model.forward).parameters and all(
-        layer in (DynamicLayer, DummyLayer) for layer in layers
-    )
+    return "logits_to_keep" in inspect.signature(model.forward).parameters and all(layer in LAYERS for layer in layers)
 
 
 def price(model: Any, rounds: int = 5) -> float:
@@ -52,6 +50,7 @@ def price(model: Any, rounds: int = 5) -> float:
     took: dict[int, list[float]] = {1: [], 1 + TRIED: []}
     with torch.inference_mode():
         cache = DynamicCache(config=model.config)
+        cache.activate_past_recording()
         model(input_ids=tokens.repeat(1, 8), past_key_values=cache, use_cache=True, logits_to_keep=1)
         length = cache.get_seq_length()
         for _ in range(rounds):
@@ -111,6 +110,7 @@ class Lookahead:
     ) -> torch.Tensor:
         """The prompt and the reply, shape (1, length); the cache may hold the beginning of the prompt."""
         cache = others["past_key_values"]
+        cache.activate_past_recording()  # sliding windows give up what is before them when they are cut, not earlier
         self._streamer.put(input_ids)
         lookup = Lookup(input_ids[0].tolist())
         ahead: list[int] = []
@@ -122,6 +122,8 @@ class Lookahead:
                 use_cache=True,
                 logits_to_keep=len(ahead) + 1,
             ).logits.float()
+            if not ahead:
+                cache.crop(0)
             right = 0
             try:
                 for place in range(len(ahead) + 1):

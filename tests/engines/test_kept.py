@@ -91,7 +91,10 @@ turn = st.fixed_dictionaries(
 def test_every_turn_is_what_one_who_has_read_nothing_writes(
     random: SimpleNamespace, tiny: Any, turns: list[dict[str, Any]]
 ) -> None:
-    warm, cold = (GenerateEngine(random.model, tiny.tokenizer, size) for size in (1000, 0))
+    warm, cold = (
+        GenerateEngine(random.model, tiny.tokenizer, 1000, ahead=16),
+        GenerateEngine(random.model, tiny.tokenizer),
+    )
     known: dict[str, list[tuple[int, ...]]] = {"a": [], "b": []}
     for each in turns:
         before = known[each["visitor"]]
@@ -136,7 +139,10 @@ def test_a_conversation_reads_each_turn_once_with_sliding_windows_too(random: Si
 def test_a_turn_whose_reply_is_another_than_was_written_reads_from_that_reply_on(
     random: SimpleNamespace, tiny: Any
 ) -> None:
-    warm, cold = (GenerateEngine(random.model, tiny.tokenizer, size) for size in (1000, 0))
+    warm, cold = (
+        GenerateEngine(random.model, tiny.tokenizer, 1000, ahead=16),
+        GenerateEngine(random.model, tiny.tokenizer),
+    )
     prompt = tuple(range(30))
     for turn in range(3):
         request = Request(prompt, sampling(max_new_tokens=20), visitor="a")

@@ -7,18 +7,16 @@ import threading
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM
 
-from scripts.models import shapes
 from streamspace.engines import lookahead
 from streamspace.engines.generate import GenerateEngine
 from streamspace.engines.lookahead import Lookahead, Lookup
 from streamspace.events import Request, TextDelta
 from tests.engines.test_constrained import write
 from tests.engines.test_generate import ask, sampling, text
+from tests.engines.test_kept import model
 
 YAML = "What does a config file look like?"
 QUESTIONS = [YAML, "Count to two hundred", "What is ZeroGPU?", "Which is larger, 9.11 or 9.9?", "Grüße aus 北京 👋"]
@@ -86,15 +84,15 @@ def test_the_text_is_the_one_that_is_written_without(
 class Echo:
     """A model's scores while it wants to say a list of tokens over and over."""
 
-    def __init__(self, model: Any, tokens: list[int]) -> None:
-        self._tokens = tokens
+    def __init__(self, model: Any, tokens: list[int], by: float = 1000) -> None:
+        self._tokens, self._by = tokens, by
         self._hook = model.register_forward_hook(self._want, with_kwargs=True)
 
     def _want(self, _: Any, __: Any, given: dict[str, Any], output: Any) -> None:
         length = given["past_key_values"].get_seq_length()
         count = output.logits.shape[1]
         for place in range(count):  # what comes after so many tokens
-            output.logits[0, place, self._tokens[(length - count + 1 + place) % len(self._tokens)]] += 1000
+            output.logits[0, place, self._tokens[(length - count + 1 + place) % len(self._tokens)]] += self._by
 
     def __enter__(self) -> None:
         return None
@@ -137,6 +135,27 @@ def test_what_is_kept_of_a_reply_is_what_was_written(ahead: GenerateEngine, plai
     assert text(warm) == text(write(plain, Request(again, sampled)))
 
 
+@pytest.mark.parametrize("kind", ["llama", "gemma3_text", "gpt_oss", "mistral"])
+@pytest.mark.parametrize("case", [{"temperature": 0.0}, {"temperature": 1.0, "seed": 5}], ids=["greedy", "sampled"])
+def test_windows_that_slide_are_cut_back_to_what_was_written(tiny: Any, kind: str, case: dict[str, Any]) -> None:
+    made = model(kind)
+    ahead, plain = GenerateEngine(made, tiny.tokenizer, 1000, ahead=16), GenerateEngine(made, tiny.tokenizer)
+    prompt, said = tuple(range(30)), [300 + at * 7 for at in range(12)]
+    for _ in range(3):
+        request = Request(prompt, sampling(max_new_tokens=60, likeliest=2, **case), visitor="a")
+        with Echo(made, said, by=8), Passes(made) as counted:
+            found, passes = write(ahead, request), counted.count
+            ahead.rest()
+            expected = write(plain, request)
+            plain.rest()
+        scored = [[one.own for each in events if isinstance(each, TextDelta) for one in each.scored]
+                  for events in (found, expected)]  # fmt: skip
+        assert [one.token for one in scored[0]] == [one.token for one in scored[1]]
+        assert [one.logprob for one in scored[0]] == pytest.approx([one.logprob for one in scored[1]], abs=1e-3)
+        assert passes < found[-1].tokens  # type: ignore[union-attr]
+        prompt = (*ahead._kept._kept[-1].ids, 7, 8, 9)
+
+
 @given(st.lists(st.integers(0, 2), max_size=60), st.integers(1, 9))
 def test_what_is_tried_is_what_came_after_the_same_tokens_the_last_time(ids: list[int], most: int) -> None:
     end = ids[-lookahead.GRAM :]
@@ -166,11 +185,9 @@ def test_more_are_tried_after_right_guesses_and_fewer_after_wrong_ones() -> None
     assert sizes == [8, 16, 16, 10, 4]
 
 
-@pytest.mark.parametrize(("kind", "possible"), [("llama", True), ("qwen3", True), ("mistral", None), ("mamba", False)])
-def test_only_models_whose_cache_can_be_cut_back_look_ahead(kind: str, possible: bool | None) -> None:
-    torch.manual_seed(1)
-    made = AutoModelForCausalLM.from_config(shapes.config(kind, 300)).eval()
-    sliding = getattr(made.config, "sliding_window", None)
-    assert lookahead.is_possible(made) == (possible if possible is not None else sliding is None)
+@pytest.mark.parametrize(("kind", "possible"), [("llama", True), ("qwen3", True), ("mistral", True), ("mamba", False)])
+def test_only_models_whose_cache_can_be_cut_back_look_ahead(kind: str, possible: bool) -> None:
+    made = model(kind)
+    assert lookahead.is_possible(made) == possible
     if possible:
         assert lookahead.price(made, rounds=1) >= 0

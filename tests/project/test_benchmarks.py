@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,18 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.clients import light
-from benchmarks.measurements.simulation import LOADS, Engine, engines, percentile, plot, table, waits
+from benchmarks.measurements.simulation import (
+    LOADS,
+    TOKENS,
+    Engine,
+    engines,
+    erlang_wait,
+    machines,
+    percentile,
+    plot,
+    table,
+    waits,
+)  # fmt: skip
 from benchmarks.report import excerpt, record, tables
 from benchmarks.systems.contestants import NAMED, SWITCHES, groups
 from benchmarks.systems.models import Load
@@ -83,9 +95,24 @@ def test_a_simulated_queue_grows_with_the_load_and_batching_shortens_it() -> Non
     assert percentile(MANY, 960) < percentile(ONE, 960)
 
 
+@pytest.mark.parametrize("places", [1, 8])
+@pytest.mark.parametrize("use", [0.5, 0.8])
+def test_a_simulated_queue_is_that_of_queueing_theory(places: int, use: float) -> None:
+    engine = Engine("as long a pass for many as for one", batch=places, single=0.02, further=0.0)
+    per_hour = use * places * 3600 / (TOKENS * engine.single)
+    found = [statistics.mean(waits(engine, per_hour, seed, requests=4000)) for seed in range(8)]
+    assert statistics.mean(found) == pytest.approx(erlang_wait(engine, per_hour), rel=0.15, abs=2 * engine.single)
+
+
+def test_machines_that_share_a_queue_serve_as_many_more() -> None:
+    assert percentile(MANY, 4 * 1500, machines=4) < percentile(MANY, 1500)
+    assert machines(MANY, 240) == 1
+    assert machines(ONE, 2000) in (3, 4)  # 2.8 of them would be busy
+
+
 def row(system: str, *speeds: float, of: str = "", switch: str = "") -> dict[str, Any]:
     """A system with these tokens/s of one visitor, and four times as many of eight, in as many rounds."""
-    shared = ("slowest/8", "gap/8", "turn_warm", "repeating", "client_cpu/1")
+    shared = ("slowest/8", "stall/8", "gap/8", "turn_warm", "repeating", "client_cpu/1")
     figures = {"tokens_per_second/1": [*speeds], "tokens_per_second/8": [4 * each for each in speeds]}
     return {
         "system": system, "weights": "float32", "of": of, "switch": switch,
