@@ -18,7 +18,7 @@ from threading import Barrier, Event
 from typing import Any
 
 PATIENCE = 600.0  # seconds without a byte
-LOOK = 0.02  # seconds between two requests that look for a stall
+LOOK = 0.1  # seconds between two requests that look for a stall
 Arrivals = list[tuple[float, bytes]]  # seconds after the request
 
 
