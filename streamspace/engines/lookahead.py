@@ -49,7 +49,7 @@ def price(model: Any, rounds: int = 5) -> float:
     tokens = torch.zeros((1, 1 + TRIED), dtype=torch.long, device=model.device)
     took: dict[int, list[float]] = {1: [], 1 + TRIED: []}
     with torch.inference_mode():
-        cache = DynamicCache(config=model.config)
+        cache: Any = DynamicCache(config=model.config)
         cache.activate_past_recording()
         model(input_ids=tokens.repeat(1, 8), past_key_values=cache, use_cache=True, logits_to_keep=1)
         length = cache.get_seq_length()
