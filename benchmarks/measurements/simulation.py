@@ -2,7 +2,7 @@
 
 python -m benchmarks.measurements.simulation RESULTS.json
 
-RESULTS.json is a record of `python -m benchmarks --full --visitors 1 32`: passes take as long as its first model's.
+RESULTS.json is a record of `python -m benchmarks --full --visitors 1 16`: passes take as long as its first model's.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def erlang_wait(engine: Engine, per_hour: float) -> float:
     return waiting * service / (places - offered) + engine.single
 
 
-def machines(engine: Engine, per_hour: float) -> int:
+def machines_needed(engine: Engine, per_hour: float) -> int:
     """How many machines keep the 95th percentile below the target."""
     least = math.ceil(per_hour / 3600 * TOKENS * engine.seconds(engine.batch) / engine.batch)
     return next(number for number in itertools.count(least) if percentile(engine, per_hour, number) < TARGET)
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
     found = {engine.name: [percentile(engine, load) for load in LOADS] for engine in measured}
     print(table(found))
     print(f"\nMachines for {THOUSAND:,} requests an hour: ", end="")
-    print(", ".join(f"{engine.name} {machines(engine, THOUSAND)}" for engine in measured))
+    print(", ".join(f"{engine.name} {machines_needed(engine, THOUSAND)}" for engine in measured))
     PLOT.write_text(plot(found), "utf-8")
     print(f"\nThe plot is in {PLOT.name}")
     return 0

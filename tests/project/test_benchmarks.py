@@ -17,7 +17,7 @@ from benchmarks.measurements.simulation import (
     Engine,
     engines,
     erlang_wait,
-    machines,
+    machines_needed,
     percentile,
     plot,
     table,
@@ -106,8 +106,8 @@ def test_a_simulated_queue_is_that_of_queueing_theory(places: int, use: float) -
 
 def test_machines_that_share_a_queue_serve_as_many_more() -> None:
     assert percentile(MANY, 4 * 1500, machines=4) < percentile(MANY, 1500)
-    assert machines(MANY, 240) == 1
-    assert 3 <= machines(ONE, 2000) <= 6  # of which 2.8 are busy
+    assert machines_needed(MANY, 240) == 1
+    assert 3 <= machines_needed(ONE, 2000) <= 6  # of which 2.8 are busy
 
 
 def row(system: str, *speeds: float, of: str = "", switch: str = "") -> dict[str, Any]:
