@@ -17,6 +17,7 @@ ENDPOINTS = {
     "completion": (api.complete, "complete"),
     "image-chat": (api.image_chat, "chat"),
 }
+LOOK = 0.01  # seconds between Gradio's looks for a call: each disturbs the model, and its own are a thousand a second
 
 
 def build_page(loader: Loader) -> gr.Blocks:
@@ -29,4 +30,6 @@ def build_page(loader: Loader) -> gr.Blocks:
         gr.api(endpoint(loader), api_name=name, concurrency_limit=None)  # type: ignore[arg-type]
     # `RequestQueue` decides who waits: it tells each visitor the position, and all doors share it.
     # Past Gradio's queue a call gets the first step of a reply alone, which has no text. On a Space that way is closed.
-    return page.queue(max_size=CALLS, default_concurrency_limit=None, api_open=False)
+    page.queue(max_size=CALLS, default_concurrency_limit=None, api_open=False)
+    page._queue.sleep_when_free = LOOK
+    return page
