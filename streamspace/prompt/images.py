@@ -16,7 +16,6 @@ from streamspace.i18n import t
 from streamspace.prompt.conversation import Turn
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-SUFFIXES = [".jpg", ".jpeg", ".png", ".webp", ".gif"]
 MOST_MEGABYTES = 10  # of an uploaded file
 MOST_PIXELS = 64_000_000  # that are unfolded at all: a file of a few kilobytes can hold gigabytes
 MOST_BYTES = 200_000_000  # that the decoder of one image may take
