@@ -101,15 +101,18 @@ class KeptCaches:
 
     @functools.cached_property
     def _possible(self) -> bool:
-        """Whether the cache is of layers that are known, and of tokens that see none after them and count none before.
+        return is_divisible(self._model)
 
-        Asked late: some configs raise.
-        """
-        model = self._model
-        if model.config.model_type in UNEVEN or not takes_positions(model) or not takes_dynamic_cache(model):
-            return False
-        causal = all(getattr(part, "is_causal", True) for part in model.get_decoder().modules())
-        return causal and all(type(layer) in LAYERS for layer in DynamicCache(config=model.config).layers)
+
+def is_divisible(model: Any) -> bool:
+    """Whether a text can be read in any passes: its tokens see none after them, and the cache is of layers we know.
+
+    Asked late: some configs raise.
+    """
+    if model.config.model_type in UNEVEN or not takes_positions(model) or not takes_dynamic_cache(model):
+        return False
+    causal = all(getattr(part, "is_causal", True) for part in model.get_decoder().modules())
+    return causal and all(type(layer) in LAYERS for layer in DynamicCache(config=model.config).layers)
 
 
 def _usable(kept: Kept, prompt: tuple[int, ...]) -> int:

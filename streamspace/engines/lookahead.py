@@ -19,9 +19,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from streamspace.engines.compatibility import takes_positions
-from streamspace.engines.kept import LAYERS
-from streamspace.engines.transformers_internals import takes_dynamic_cache
+from streamspace.engines.kept import is_divisible
 
 GRAM = 3  # tokens that have to be the same before
 FIRST = 4  # tokens that are tried first
@@ -34,14 +32,8 @@ SHARE = 0.02  # and those of them for each token that is written
 
 
 def is_possible(model: Any) -> bool:
-    """Whether the model's cache can be cut back by any number of tokens, and is asked for the last scores alone.
-
-    Asked late: some configs raise.
-    """
-    if not takes_positions(model) or not takes_dynamic_cache(model):
-        return False
-    layers = [type(layer) for layer in DynamicCache(config=model.config).layers]
-    return "logits_to_keep" in inspect.signature(model.forward).parameters and all(layer in LAYERS for layer in layers)
+    """Whether tokens that may be wrong can share a pass, and be cut off. Asked late: some configs raise."""
+    return "logits_to_keep" in inspect.signature(model.forward).parameters and is_divisible(model)
 
 
 def price(model: Any, rounds: int = 5) -> float:
@@ -114,6 +106,7 @@ class Lookahead:
         self._streamer.put(input_ids)
         lookup = Lookup(input_ids[0].tolist())
         ahead: list[int] = []
+        length = input_ids.shape[1]
         while True:
             tried = torch.cat([input_ids, input_ids.new_tensor([ahead])], -1) if ahead else input_ids
             scores = model(
@@ -122,7 +115,7 @@ class Lookahead:
                 use_cache=True,
                 logits_to_keep=len(ahead) + 1,
             ).logits.float()
-            if not ahead:
+            if input_ids.shape[1] == length:  # the prompt is read, and may be kept so
                 cache.crop(0)
             right = 0
             try:

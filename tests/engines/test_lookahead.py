@@ -185,7 +185,9 @@ def test_more_are_tried_after_right_guesses_and_fewer_after_wrong_ones() -> None
     assert sizes == [8, 16, 16, 10, 4]
 
 
-@pytest.mark.parametrize(("kind", "possible"), [("llama", True), ("qwen3", True), ("mistral", True), ("mamba", False)])
+@pytest.mark.parametrize(
+    ("kind", "possible"), [("llama", True), ("qwen3", True), ("mistral", True), ("moshi", False), ("mamba", False)]
+)
 def test_only_models_whose_cache_can_be_cut_back_look_ahead(kind: str, possible: bool) -> None:
     made = model(kind)
     assert lookahead.is_possible(made) == possible
