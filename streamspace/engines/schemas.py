@@ -19,9 +19,11 @@ from streamspace.trial import Endless, limit, outcome
 
 CPU_SECONDS = 2  # of a trial; most schemas take milliseconds
 LIMITS = LLParserLimits(max_lexer_states=20_000, verbose_errors=False)  # 2 kB a state; an error would quote the reply
-# A small model may like blanks so much that it never ends; a schema's own options don't count.
-OPTIONS: Any = {"whitespace_pattern": r"[ \n\t]{1,40}", "lenient": False, "coerce_one_of": False}
-OF_CALLS: Any = {**OPTIONS, "whitespace_pattern": " "}  # nobody reads them, and blanks take time
+STRICT: Any = {"lenient": False, "coerce_one_of": False}  # a schema's own options don't count
+# A small model may like blanks so much that it never ends.
+OPTIONS: Any = {**STRICT, "whitespace_pattern": r"[ \n\t]{1,40}"}
+# As chat templates show calls, by Python's JSON. Nobody reads their blanks.
+OF_CALLS: Any = {**STRICT, "whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 def problem(schema: str, tokenizer: Any) -> str:

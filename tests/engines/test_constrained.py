@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +24,7 @@ from streamspace.engines.batching import BatchingEngine
 from streamspace.engines.generate import GenerateEngine
 from streamspace.events import Event, Failure, Finished, Request, TextDelta
 from streamspace.sampling import ANY_OBJECT
+from streamspace.tools import Tools
 from tests.engines.test_batching import together
 from tests.engines.test_generate import ask, sampling, steps, text
 from tests.running import ROOT
@@ -111,6 +113,25 @@ def followed(events: list[Event], schema: Schema) -> Any:
 @given(schema=bounded, seed=st.integers(0, 2**31))
 def test_each_sample_follows_its_schema(engine: Any, tiny: Any, schema: Schema, seed: int) -> None:
     followed(write(engine, constrained(tiny, schema, seed)), schema)
+
+
+@settings(max_examples=12, deadline=None)
+@given(schema=bounded, seed=st.integers(0, 2**31))
+def test_a_call_that_has_to_be_is_written_as_templates_show_calls(
+    engine: Any, tiny: Any, schema: Schema, seed: int
+) -> None:
+    function = {
+        "name": "probe",
+        "parameters": {"type": "object", "properties": {"value": schema}, "required": ["value"]},
+    }
+    tools = Tools(json.dumps([{"type": "function", "function": function}]), required=True)
+    asked = dataclasses.replace(constrained(tiny, json.loads(tools.grammar), seed), tools=tools)
+    written = write(engine, asked)
+    call = followed(written, json.loads(tools.grammar))
+    between = json.dumps(call, ensure_ascii=False)
+    blanks = re.compile(r'"(?:[^"\\]|\\.)*"')  # what is outside of texts
+    assert blanks.sub("", text(written)).count(" ") == blanks.sub("", between).count(" ")
+    assert not re.search(r"[\n\t]", blanks.sub("", text(written)))
 
 
 def test_greedy_answers_follow_it_too_and_are_the_same_in_each_engine(engine: Any, wild: Any, tiny: Any) -> None:
