@@ -43,8 +43,8 @@ class Limits(Part):
         1000,
         ge=0,
         le=1_000_000,
-        description="`generate`, also on ZeroGPU: memory for what has been read of the last conversations, so that "
-        "their next turns begin sooner; it gives way when a GPU's memory runs out. 0: none.",
+        description="`generate`, also on ZeroGPU, and `llamacpp`: memory for what has been read of the last "
+        "conversations, so that their next turns begin sooner; it gives way when a GPU's memory runs out. 0: none.",
     )
     lookahead: int = Field(
         16,

@@ -21,7 +21,7 @@ from typing import Any
 
 from streamspace import gguf
 from streamspace.config.types import Config
-from streamspace.engines import canonical, endpoint_payload
+from streamspace.engines import canonical, endpoint_payload, llama_cache
 from streamspace.engines.engine import GgufFile
 from streamspace.errors import GenerationError, ModelError, first_line
 from streamspace.events import Kind, Message, Part, Request
@@ -68,12 +68,12 @@ class LlamaServer:
     def count(self, messages: Sequence[Message], tools: Tools | None = None) -> int:
         """The tokens of a prompt of these messages. Raises GenerationError."""
         content = {"messages": [self._message(each) for each in messages], **self._offered(tools)}
-        return int(self._ask("/v1/chat/completions/input_tokens", content)["input_tokens"])
+        return int(self.ask("/v1/chat/completions/input_tokens", content)["input_tokens"])
 
     def render(self, variables: Mapping[str, object]) -> str:
         """A short prompt, by the chat template with these variables. Raises GenerationError."""
         content = {"messages": [{"role": "user", "content": "Hi"}], "chat_template_kwargs": dict(variables)}
-        return str(self._ask("/apply-template", content)["prompt"])
+        return str(self.ask("/apply-template", content)["prompt"])
 
     def adapted(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
         """A payload as llama.cpp takes it: all parameters of sampling by its names, and a begun thought apart.
@@ -94,19 +94,20 @@ class LlamaServer:
             messages[-1] = self._begun(request.messages[-1], request.begins)
         return {**payload, "messages": messages, **self._offered(request.tools), "extra_body": extra}
 
-    def close(self) -> None:
-        """Ends the server; replies that are being written fail."""
-        self._server = None
-
-    def _ask(self, path: str, content: object) -> Any:
+    def ask(self, path: str, content: object, timeout: float = 60) -> Any:
+        """The server's answer to a request that isn't streamed. Raises GenerationError, or OSError if none comes."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         asked = urllib.request.Request(self.address + path, json.dumps(content).encode(), headers)  # noqa: S310
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with direct.open(asked, timeout=60) as answer:
+            with direct.open(asked, timeout=timeout) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise GenerationError(t("error.server_refused", status=error.code)) from error
+
+    def close(self) -> None:
+        """Ends the server; replies that are being written fail."""
+        self._server = None
 
     def _message(self, message: Message) -> dict[str, Any]:
         told = endpoint_payload.message(message)
@@ -146,6 +147,7 @@ def _start(config: Config, loaded: GgufFile, key: str, window: int, template: st
     params.api_keys, params.hostnames, params.port = [key], ["127.0.0.1"], 0
     params.ui = params.endpoint_slots = params.endpoint_props = False
     params.endpoint_metrics = True
+    params.slot_save_path = f"{llama_cache.FILES}/"
     params.cache_ram_mib, params.verbosity = 0, SILENT  # memory that all visitors would share, and be timed by
     params.sampling.penalty_last_n = -1  # the whole text, as in transformers
     params.sse_ping_interval = -1

@@ -8,14 +8,13 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from streamspace import gguf
 from streamspace.config.server import Endpoint
 from streamspace.config.types import Config
 from streamspace.engines.endpoint import EndpointEngine
 from streamspace.engines.engine import Events, GgufFile
+from streamspace.engines.llama_cache import Places
 from streamspace.engines.llama_server import LlamaServer, Placed
 from streamspace.engines.reply import CANCELLED
 from streamspace.engines.slots import Slots
@@ -48,7 +47,8 @@ class LlamaCppEngine:
         self.capacity = config.limits.places
         settings = Endpoint(url=f"{server.address}/v1", timeout=TIMEOUT)
         self._client = EndpointEngine(settings, config.model.id, server.key, self.capacity, server.adapted, True)
-        self._slots, self._places = Slots(self.capacity), Places(self.capacity)
+        self._slots = Slots(self.capacity)
+        self._places = Places(self.capacity, server.ask, config.limits.cache_megabytes * 10**6)
         atexit.register(self.close)  # later the client's thread doesn't run, and the server would wait for it
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
@@ -69,28 +69,3 @@ class LlamaCppEngine:
         atexit.unregister(self.close)
         self._client.close()  # first: the server waits until its connections are closed
         self.server.close()
-
-
-class Places:
-    """The server's places, of which as many are asked for at once as there are.
-
-    A visitor gets the one of the last turn, which goes on from what is kept there; in no other place is anything gone
-    on from, else the time to the first token would tell what others asked.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._free = dict.fromkeys(range(count), "")  # with the last visitor, the longest unused first
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
-        """A place, and whether its last reply was to this visitor, for as long as the block lasts."""
-        with self._lock:
-            own = next((place for place, last in self._free.items() if visitor and last == visitor), None)
-            place = next(iter(self._free)) if own is None else own
-            del self._free[place]
-        try:
-            yield place, own is not None
-        finally:
-            with self._lock:
-                self._free[place] = visitor

@@ -25,7 +25,7 @@ from streamspace.config.types import Config
 from streamspace.engines import llama_server, llamacpp
 from streamspace.engines.canonical import extended, read, render
 from streamspace.engines.engine import GgufFile
-from streamspace.engines.llamacpp import LlamaCppEngine, Places
+from streamspace.engines.llamacpp import LlamaCppEngine
 from streamspace.errors import ModelError, RequestError
 from streamspace.events import Event, Failure, Finished, Heartbeat, Message, Part, Request, TextDelta
 from streamspace.prompt.calling import Calling
@@ -129,7 +129,7 @@ def test_a_call_that_has_to_be_comes_and_its_result_is_answered(engine: LlamaCpp
     free = dataclasses.replace(tools, required=False)
     prompt = MessageBuilder(4096).chat(Conversation("", turns, tools=free), 200)
     assert end(ask(engine, prompt.request(GREEDY))).reason in ("stop", "length")
-    rendered = engine.server._ask(
+    rendered = engine.server.ask(
         "/apply-template",
         {  # as it is for the model
             "messages": [engine.server._message(each) for each in prompt.messages],
@@ -202,19 +202,6 @@ def test_several_visitors_share_the_passes_and_read_what_each_would_alone(engine
         assert list(threads.map(lambda question: text(ask(engine, request(question))), questions)) == alone
 
 
-def test_a_visitors_next_turn_goes_on_in_the_same_place_and_nobody_elses_does(engine: LlamaCppEngine) -> None:
-    places = Places(2)
-    with places.place("ann") as first, places.place("bob") as second:
-        assert (first, second) == ((0, False), (1, False))
-    with places.place("bob") as again, places.place("ann") as other:
-        assert (again, other) == ((1, True), (0, True))
-    with places.place("eve") as taken:
-        assert taken == (0, False)  # unused for longer
-    for _ in range(2):
-        with places.place("") as unknown:
-            assert not unknown[1]
-
-
 def test_what_one_visitor_asked_is_read_again_for_another(engine: LlamaCppEngine) -> None:
     def read(visitor: str) -> int:
         before = metric(engine, "prompt_tokens_total")
@@ -225,6 +212,23 @@ def test_what_one_visitor_asked_is_read_again_for_another(engine: LlamaCppEngine
     assert read("ann") < 10
     assert read("bob") > 300
     assert read("") > 300
+
+
+def test_more_visitors_than_places_go_on_where_they_were_and_read_the_same(engine: LlamaCppEngine, file: Path) -> None:
+    def turn(made: LlamaCppEngine, number: int, visitor: str) -> tuple[str, int | None]:
+        events = ask(made, dataclasses.replace(request(f"{number} word " * 100, max_new_tokens=8), visitor=visitor))
+        return text(events), end(events).reused_tokens
+
+    cold = [turn(engine, number, "")[0] for number in range(4)]
+    made = make(file, **{"limits.concurrency": 2})
+    try:
+        first = [turn(made, number, f"visitor {number}") for number in range(4)]
+        assert first == [(each, 0) for each in cold]
+        again = [turn(made, number, f"visitor {number}") for number in range(4)]
+        assert [each for each, _ in again] == cold
+        assert all(reused and reused > 190 for _, reused in again)
+    finally:
+        made.close()
 
 
 def asked(engine: LlamaCppEngine, path: str, key: str | None, content: object = None) -> int:

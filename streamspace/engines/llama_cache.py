@@ -1,0 +1,112 @@
+"""Which place of llama.cpp's server each reply gets, and what is kept there of a conversation for its next turn."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from streamspace.errors import GenerationError
+
+FILES = "/proc/self/fd"  # Linux: where a process finds its open files by their numbers
+MOVING = 600.0  # seconds: the server saves and loads between two passes, and one over a long prompt takes its time
+Ask = Callable[[str, object, float], Any]  # the server: a path, what it is sent, and seconds to wait
+
+
+class Memory:
+    """What a place held of a conversation: a file without a name, which is in memory only.
+
+    It is told to the server by its number in this process. Where an answer failed to come, the server may still use
+    the number, so that the file stays open and no other can get it.
+    """
+
+    def __init__(self) -> None:
+        self._number = os.memfd_create("conversation")
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        return os.fstat(self._number).st_size
+
+    def moved(self, ask: Ask, action: str, place: int) -> bool:
+        """Whether the server did it: `save` a place here, or `restore` it from here."""
+        with suppress(OSError):
+            try:
+                ask(f"/slots/{place}?action={action}", {"filename": str(self._number)}, MOVING)
+                return True
+            except GenerationError:
+                self.drop()
+        return False
+
+    def drop(self) -> None:
+        """Gives the memory back."""
+        os.close(self._number)
+
+
+class Places:
+    """The server's `count` places, of which as many are asked for at once as there are.
+
+    Those in use lie side by side where they can: llama.cpp makes a pass of its own for each group that does
+    (https://github.com/ggml-org/llama.cpp/pull/14511), and each pass reads all weights. So a visitor may get another
+    place in the next turn, and what is kept of the conversation is brought there. Where another visitor takes the
+    place, it is in memory meanwhile, up to `limit` bytes of all. Nobody goes on from anybody else's, else the time to
+    the first token would tell what others asked.
+    """
+
+    def __init__(self, count: int, ask: Ask, limit: int) -> None:
+        self._ask = ask
+        self._limit = limit if os.path.isdir(FILES) else 0  # elsewhere it would be on the disk
+        self._free = dict.fromkeys(range(count))  # the longest unused first
+        self._holds = [""] * count  # whose conversation is in each place; nobody's where a reply is being written
+        self._kept: dict[str, Memory] = {}  # by visitor, the longest unused first
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
+        """A place, and whether it holds this visitor's conversation, for as long as the block lasts."""
+        with self._lock:
+            place = min(self._free, key=lambda each: self._rank(each, visitor))
+            del self._free[place]
+            is_own = self._bring(visitor, place)
+            self._holds[place] = ""
+        try:
+            yield place, is_own
+        finally:
+            with self._lock:
+                self._forget(visitor)
+                self._free[place] = None
+                self._holds[place] = visitor
+
+    def _rank(self, place: int, visitor: str) -> tuple[int, bool, bool]:
+        """The smallest is taken: beside those in use, then the visitor's own, then an empty one."""
+        all_places = range(len(self._holds))
+        beside = sum(each in all_places and each not in self._free for each in (place - 1, place + 1))
+        return -beside, self._holds[place] != visitor, bool(self._holds[place])
+
+    def _bring(self, visitor: str, place: int) -> bool:
+        """Brings the visitor's conversation to the place, if it is kept; whether it is there."""
+        if self._holds[place] == visitor:
+            return bool(visitor)
+        self._put_away(place)
+        if visitor in self._holds:
+            self._put_away(self._holds.index(visitor))
+        if not (kept := self._kept.pop(visitor, None)) or not kept.moved(self._ask, "restore", place):
+            return False
+        kept.drop()
+        return True
+
+    def _put_away(self, place: int) -> None:
+        """Keeps in memory what a place holds."""
+        visitor, self._holds[place] = self._holds[place], ""
+        if visitor and self._limit and (kept := Memory()).moved(self._ask, "save", place):
+            self._kept[visitor] = kept
+        while sum(each.bytes for each in self._kept.values()) > self._limit:
+            self._kept.pop(next(iter(self._kept))).drop()
+
+    def _forget(self, visitor: str) -> None:
+        """Drops what is kept of an earlier turn."""
+        self._holds = ["" if each == visitor else each for each in self._holds]
+        if kept := self._kept.pop(visitor, None):
+            kept.drop()

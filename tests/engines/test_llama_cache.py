@@ -1,0 +1,122 @@
+"""The places of llama.cpp's server: side by side where they can be, and each conversation in its visitor's hands."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamspace.engines.llama_cache import Places
+from streamspace.errors import GenerationError
+
+PLACES, SIZE, VISITORS = 6, 1000, ["", "ann", "bob", "cid", "dee", "eve", "fay", "gus"]
+
+
+@dataclass
+class Server:
+    """Saves and loads what its places hold, as llama.cpp's does, through files of this process."""
+
+    holds: list[bytes] = field(default_factory=lambda: [b""] * PLACES)
+    fails: type[Exception] | None = None
+    asked: int = 0
+
+    def ask(self, path: str, content: Any, timeout: float) -> Any:
+        self.asked += 1
+        if self.fails:
+            raise self.fails("no")
+        place, action = path.removeprefix("/slots/").split("?action=")
+        with open(f"/proc/self/fd/{content['filename']}", "wb" if action == "save" else "rb") as file:
+            if action == "save":
+                file.write(self.holds[int(place)].ljust(SIZE))
+            else:
+                self.holds[int(place)] = file.read().strip()
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+steps = st.lists(st.tuples(st.sampled_from(VISITORS), st.integers(0, PLACES)), max_size=60)
+
+
+@given(steps=steps, limit=st.sampled_from([0, 2 * SIZE, 100 * SIZE]))
+def test_nobody_gets_anybody_elses_conversation_and_places_in_use_lie_side_by_side(
+    steps: list[tuple[str, int]], limit: int
+) -> None:
+    """Each step: a visitor's reply begins, once so many of those that are being written have ended."""
+    before, server = open_files(), Server()
+    places = Places(PLACES, server.ask, limit)
+    writing: list[tuple[int, ExitStack]] = []
+    latest: dict[str, bytes] = {}
+    for turn, (visitor, ending) in enumerate(steps):
+        for _ in range(max(ending, 1 if len(writing) == PLACES else 0)):
+            if writing:
+                writing.pop(0)[1].close()
+        used = {place for place, _ in writing}
+        stack = ExitStack()
+        place, is_own = stack.enter_context(places.place(visitor))
+        assert place not in used
+        best = max(((each - 1 in used) + (each + 1 in used) for each in range(PLACES) if each not in used), default=0)
+        assert (place - 1 in used) + (place + 1 in used) == best
+        if is_own:
+            assert visitor
+            assert server.holds[place] == latest[visitor]
+        server.holds[place] = f"{visitor} {turn}".encode()  # the reply
+        text = server.holds[place]
+        stack.callback(lambda visitor=visitor, text=text: latest.update({visitor: text}))
+        writing.append((place, stack))
+    for _, stack in writing:
+        stack.close()
+    kept = open_files() - before
+    assert kept * SIZE <= limit
+    for each in places._kept.values():
+        each.drop()
+    assert open_files() == before
+
+
+def begin(places: Places, visitor: str) -> tuple[int, bool]:
+    with places.place(visitor) as got:
+        return got
+
+
+def test_a_conversation_is_brought_to_where_its_next_turn_is_written() -> None:
+    server = Server()
+    places = Places(2, server.ask, 100 * SIZE)
+    with places.place("ann") as ann:
+        assert ann == (0, False)
+        server.holds[0] = b"ann's"
+    with places.place("bob") as bob, places.place("ann") as again:
+        assert (bob, again) == ((1, False), (0, True))
+    assert server.asked == 0  # hers was free, and beside the one in use
+    with places.place("bob"), places.place("cid") as cid:
+        assert cid == (0, False)
+    with places.place("cid"), places.place("ann") as moved:
+        assert moved == (1, True)
+        assert server.holds[1] == b"ann's"
+
+
+@pytest.mark.parametrize("fails", [GenerationError, TimeoutError])
+def test_where_the_server_fails_the_conversation_is_read_again(fails: type[Exception]) -> None:
+    server, before = Server(), open_files()
+    places = Places(1, server.ask, 100 * SIZE)
+    assert begin(places, "ann") == (0, False)
+    server.fails = fails
+    assert begin(places, "bob") == (0, False)
+    assert begin(places, "ann") == (0, False)
+    # Without an answer the server may write to the file yet: its number must not become another conversation's.
+    assert open_files() - before == (0 if fails is GenerationError else 2)
+
+
+def test_a_limit_holds_and_the_longest_unused_goes_first() -> None:
+    server = Server()
+    places = Places(1, server.ask, 2 * SIZE)
+    for visitor in ("ann", "bob", "cid", "dee"):
+        assert begin(places, visitor) == (0, False)
+    assert begin(places, "ann") == (0, False)  # dee's is put away, and bob's dropped
+    assert begin(places, "dee") == (0, True)
+    assert begin(places, "bob") == (0, False)
