@@ -124,7 +124,11 @@ class Pipeline:
         yield now
         open_stream = partial(self.engine.stream, request)
         paced = switches.is_on("pacing")
-        batches = bridge(open_stream, lambda: update_interval(now.length) if paced and now.tokens else 0.0)
+
+        def pause() -> float:
+            return update_interval(now.length, self._queue.length()[0]) if paced and now.tokens else 0.0
+
+        batches = bridge(open_stream, pause)
         async with aclosing(batches):
             async for events in batches:
                 for event in events:

@@ -298,6 +298,11 @@ def test_a_queue_keeps_messages_and_looks_for_calls_at_an_interval() -> None:
     assert "await asyncio.sleep(self.sleep_when_free)" in inspect.getsource(gr.queueing.Queue.start_processing)
 
 
+def test_gradio_looks_for_matplotlib_at_each_step_of_a_reply() -> None:
+    assert "with utils.MatplotlibBackendMananger():" in inspect.getsource(gr.route_utils.call_process_api)
+    assert "except ImportError" in inspect.getsource(gr.utils.MatplotlibBackendMananger)
+
+
 def test_this_is_not_zerogpu() -> None:
     assert spaces.config.Config.zero_gpu is False
 

@@ -171,14 +171,15 @@ async def test_the_stream_runs_in_the_callers_context() -> None:
     assert ["ada"] in [batch async for batch in bridge(stream, now)]
 
 
-def test_longer_texts_are_updated_less_often() -> None:
-    assert [
-        update_interval(0),
-        update_interval(3_999),
-        update_interval(4_000),
-        update_interval(15_999),
-        update_interval(16_000),
-    ] == [0.05, 0.05, 0.1, 0.1, 0.25]
+@pytest.mark.parametrize(
+    ("replies", "seconds"), [(1, (0.05, 0.1, 0.25)), (4, (0.05, 0.1, 0.25)), (5, (0.1, 0.1, 0.25))]
+)
+def test_longer_texts_and_those_of_many_replies_are_updated_less_often(
+    replies: int, seconds: tuple[float, float, float]
+) -> None:
+    intervals = [update_interval(length, replies) for length in (0, 3_999, 4_000, 15_999, 16_000)]
+    short, long, longest = seconds
+    assert intervals == [short, short, long, long, longest]
 
 
 async def test_a_slow_reader_holds_the_stream_up() -> None:

@@ -21,6 +21,7 @@ from streamspace.web.page.updates import Updates, updates
 from streamspace.web.page.visit import opened
 
 PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+PRIVATE |= {"postprocess": False}  # sends values as they are: their component would change nothing, in another thread
 Question = dict[str, Any]  # as `gate.Question` lets it through
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+
 import gradio as gr
 
 from streamspace.reply.loader import Loader
@@ -32,4 +35,11 @@ def build_page(loader: Loader) -> gr.Blocks:
     # Past Gradio's queue a call gets the first step of a reply alone, which has no text. On a Space that way is closed.
     page.queue(max_size=CALLS, default_concurrency_limit=None, api_open=False)
     page._queue.sleep_when_free = LOOK
+    search_once("matplotlib")  # Gradio imports it, if it can, before and after each step of a reply
     return page
+
+
+def search_once(package: str) -> None:
+    """Lets the import of a package fail at once if it isn't installed; Python would search all folders each time."""
+    if not importlib.util.find_spec(package):
+        sys.modules[package] = None  # type: ignore[assignment]

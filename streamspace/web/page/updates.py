@@ -13,17 +13,24 @@ from streamspace.errors import StreamspaceError, told
 from streamspace.reply.progress import Progress, Replies
 
 Updates = AsyncGenerator[Any, None]
+QUIET = 0.5
 Show = Callable[[Progress, StreamspaceError | None], Any]
 
 
 async def updates(replies: Replies, show: Show) -> Updates:
-    """What `show` makes of each step of a reply that differs from the one before, and of an error that ends it."""
-    now = Progress()
+    """What `show` makes of each step of a reply that differs from the one before, and of an error that ends it.
+
+    The first step comes before any work, and something at least every `QUIET` seconds: a step is when Gradio hears
+    that the visitor has gone.
+    """
+    now, said = Progress(), 0.0
     try:
         async with aclosing(replies):
             async for progress in replies:
                 changed, now = progress != now, progress
-                yield show(now, None) if changed else gr.skip()
+                if changed or time.monotonic() - said > QUIET:
+                    said = time.monotonic()
+                    yield show(now, None) if changed else gr.skip()
     except Exception as error:
         yield show(now, told(error))
 
