@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 from huggingface_hub import AsyncInferenceClient, set_async_client_factory
@@ -129,16 +129,24 @@ class EndpointEngine:
 
     async def _read(self, reply: Reply) -> None:
         """One try. The client is closed after it, and the connection with it: it would keep each one it ever had."""
-        url, provider = self._settings.url, self._settings.provider
-        at: dict[str, Any] = {"base_url": url} if url else {"provider": provider}
-        async with AsyncInferenceClient(**at, token=self._key or NO_KEY, timeout=self._settings.timeout) as client:
-            asked = self._dialect(reply.request, payload(reply.request, self._model))
-            if url and (form := asked.get("response_format")):
-                asked["response_format"] = endpoint_client.Verbatim(form)
-            chunks = await client.chat_completion(**asked, stream=True)
-            begun = reply.request.begins if self._separates and reply.request.continues else None
-            reader = Reader(reply, begun)
+        begun = reply.request.begins if self._separates and reply.request.continues else None
+        reader = Reader(reply, begun)
+        asked = self._dialect(reply.request, payload(reply.request, self._model))
+        async with aclosing(self._chunks(asked)) as chunks:
             async for chunk in chunks:
                 if not reader.take(chunk):
                     return
         reader.end()
+
+    async def _chunks(self, asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        """What the server tells, piece by piece."""
+        at = self._settings
+        if at.url:
+            async with aclosing(endpoint_client.chunks(at.url, self._key, asked, at.timeout)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        provider: Any = at.provider
+        async with AsyncInferenceClient(provider=provider, token=self._key or NO_KEY, timeout=at.timeout) as client:
+            async for chunk in await client.chat_completion(**asked, stream=True):
+                yield chunk

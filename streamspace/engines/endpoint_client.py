@@ -1,24 +1,48 @@
-"""The HTTP client through which huggingface_hub asks a model's server; what is asked, `endpoint` says."""
+"""How a model's server is asked over HTTP: at an address, or by huggingface_hub, which knows the ways to providers."""
 
 from __future__ import annotations
 
 import functools
+import json
 import ssl
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx2  # huggingface_hub's
 from huggingface_hub import constants
 from huggingface_hub.errors import OfflineModeIsEnabled
+from huggingface_hub.utils import hf_raise_for_status
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-class Verbatim(dict[str, Any]):
-    """A `response_format` for a server's address: huggingface_hub would bring it into a form that only TGI had."""
+class Told(dict[str, Any]):
+    """What a server tells, read as huggingface_hub's own values are: by `told.name`, which is None where it isn't."""
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """Nothing, by which it isn't known for what it is."""
-        return default
+    def __getattr__(self, name: str) -> Any:
+        return self.get(name)
+
+
+async def chunks(url: str, key: str | None, asked: dict[str, Any], silence: float) -> AsyncGenerator[Told, None]:
+    """The chunks of a reply from the server at an address. Raises httpx2's errors, HfHubHTTPError and ValueError.
+
+    huggingface_hub could do it, for four times the work of each chunk, and would change a JSON schema.
+    """
+    fields = {**asked, **(asked["extra_body"] or {}), "extra_body": None, "stream": True}
+    body = {name: value for name, value in fields.items() if value is not None}
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    at = f"{url.rstrip('/').removesuffix('/chat/completions').removesuffix('/v1')}/v1/chat/completions"
+    async with client() as server, server.stream("POST", at, json=body, headers=headers, timeout=silence) as answer:
+        hf_raise_for_status(answer)
+        async for line in answer.aiter_lines():
+            if not line.startswith("data:"):
+                continue
+            if (data := line.removeprefix("data:").strip()) == "[DONE]":
+                return
+            told = json.loads(data, object_hook=Told)
+            if told.error:
+                raise ValueError("the server tells an error in its reply")
+            yield told
 
 
 def client() -> httpx2.AsyncClient:

@@ -16,6 +16,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 from gradio_client import Client
+from huggingface_hub.inference._providers import CONVERSATIONAL_AUTO_ROUTER
 
 from streamspace.config.server import Endpoint
 from streamspace.engines import calls, endpoint
@@ -129,7 +130,7 @@ def test_what_is_asked_is_what_these_servers_have_in_common(server: ChatServer) 
         "max_tokens": 80, "temperature": 0, "top_p": 1, "seed": 1, "stream_options": {"include_usage": True},
     }  # fmt: skip
     assert {**plain, **more} == {
-        **plain, "key": "Bearer none", "temperature": 0.7, "top_k": 5, "min_p": 0.1, "repetition_penalty": 1.2, "stop": ["END"],
+        **plain, "key": None, "temperature": 0.7, "top_k": 5, "min_p": 0.1, "repetition_penalty": 1.2, "stop": ["END"],
     }  # fmt: skip
 
 
@@ -139,7 +140,26 @@ def test_without_a_key_the_machines_own_hub_token_is_not_sent(
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_owner")
     server.answers = [words("Hi")]
     ask(engine(server))
-    assert server.asked[0]["key"] == "Bearer none"
+    assert server.asked[0]["key"] is None
+
+
+def test_providers_are_asked_through_the_hubs_router(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CONVERSATIONAL_AUTO_ROUTER, "base_url", server.url.removesuffix("/v1"))
+    server.answers = [words("Hel", "lo", tokens=2)]
+    events = ask(EndpointEngine(Endpoint(timeout=10), "owner/model", "hf_a", capacity=2))
+    assert text(events) == "Hello"
+    assert isinstance(events[-1], Finished)
+    (asked,) = server.asked
+    assert (asked["path"], asked["key"], asked["model"]) == ("/v1/chat/completions", "Bearer hf_a", "owner/model")
+    assert (asked["max_tokens"], asked["stream"]) == (80, True)
+
+
+@pytest.mark.parametrize("end", ["", "/v1", "/v1/", "/v1/chat/completions", "/v1/chat/completions/"])
+def test_an_address_may_end_as_people_write_it(server: ChatServer, end: str) -> None:
+    server.answers = [words("Hi")]
+    at = Endpoint(url=server.url.removesuffix("/v1") + end, timeout=10)
+    assert text(ask(EndpointEngine(at, "owner/model", None, capacity=2))) == "Hi"
+    assert server.asked[0]["path"] == "/v1/chat/completions"
 
 
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
