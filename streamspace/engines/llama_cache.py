@@ -50,9 +50,8 @@ class Places:
 
     Those in use lie side by side where they can: llama.cpp makes a pass of its own for each group that does
     (https://github.com/ggml-org/llama.cpp/pull/14511), and each pass reads all weights. So a visitor may get another
-    place in the next turn, and what is kept of the conversation is brought there. Where another visitor takes the
-    place, it is in memory meanwhile, up to `limit` bytes of all. Nobody goes on from anybody else's, else the time to
-    the first token would tell what others asked.
+    place in the next turn, and what is kept of the conversation is brought there from memory, which holds `limit`
+    bytes of all. Nobody goes on from anybody else's, else the time to the first token would tell what others asked.
     """
 
     def __init__(self, count: int, ask: Ask, limit: int) -> None:
@@ -61,7 +60,7 @@ class Places:
         self._free = dict.fromkeys(range(count))  # the longest unused first
         self._holds = [""] * count  # whose conversation is in each place; nobody's where a reply is being written
         self._kept: dict[str, Memory] = {}  # by visitor, the longest unused first
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # never held while the server is waited for, which may be in a long pass
 
     @contextmanager
     def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
@@ -69,44 +68,39 @@ class Places:
         with self._lock:
             place = min(self._free, key=lambda each: self._rank(each, visitor))
             del self._free[place]
-            is_own = self._bring(visitor, place)
-            self._holds[place] = ""
+            held, self._holds[place] = self._holds[place], ""
+            kept = None if held == visitor else self._kept.pop(visitor, None)
         try:
-            yield place, is_own
+            yield place, bool(visitor) and (held == visitor or self._loaded(place, kept))
         finally:
+            saved = self._saved(place) if visitor and self._limit else None
             with self._lock:
-                self._forget(visitor)
-                self._free[place] = None
+                self._keep(visitor, saved)
                 self._holds[place] = visitor
+                self._free[place] = None
 
-    def _rank(self, place: int, visitor: str) -> tuple[int, bool, bool]:
-        """The smallest is taken: beside those in use, then the visitor's own, then an empty one."""
+    def _rank(self, place: int, visitor: str) -> tuple[int, bool]:
+        """The smallest is taken: beside those in use, then the visitor's own, then the longest unused."""
         all_places = range(len(self._holds))
         beside = sum(each in all_places and each not in self._free for each in (place - 1, place + 1))
-        return -beside, self._holds[place] != visitor, bool(self._holds[place])
+        return -beside, self._holds[place] != visitor
 
-    def _bring(self, visitor: str, place: int) -> bool:
-        """Brings the visitor's conversation to the place, if it is kept; whether it is there."""
-        if self._holds[place] == visitor:
-            return bool(visitor)
-        self._put_away(place)
-        if visitor in self._holds:
-            self._put_away(self._holds.index(visitor))
-        if not (kept := self._kept.pop(visitor, None)) or not kept.moved(self._ask, "restore", place):
+    def _loaded(self, place: int, kept: Memory | None) -> bool:
+        if not kept or not kept.moved(self._ask, "restore", place):
             return False
         kept.drop()
         return True
 
-    def _put_away(self, place: int) -> None:
-        """Keeps in memory what a place holds."""
-        visitor, self._holds[place] = self._holds[place], ""
-        if visitor and self._limit and (kept := Memory()).moved(self._ask, "save", place):
-            self._kept[visitor] = kept
+    def _saved(self, place: int) -> Memory | None:
+        memory = Memory()
+        return memory if memory.moved(self._ask, "save", place) else None
+
+    def _keep(self, visitor: str, saved: Memory | None) -> None:
+        """Puts what was saved in the place of all that is there of the visitor's earlier turns."""
+        self._holds = ["" if each == visitor else each for each in self._holds]
+        if earlier := self._kept.pop(visitor, None):
+            earlier.drop()
+        if saved:
+            self._kept[visitor] = saved
         while sum(each.bytes for each in self._kept.values()) > self._limit:
             self._kept.pop(next(iter(self._kept))).drop()
-
-    def _forget(self, visitor: str) -> None:
-        """Drops what is kept of an earlier turn."""
-        self._holds = ["" if each == visitor else each for each in self._holds]
-        if kept := self._kept.pop(visitor, None):
-            kept.drop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,13 +25,15 @@ class Server:
 
     holds: list[bytes] = field(default_factory=lambda: [b""] * PLACES)
     fails: type[Exception] | None = None
-    asked: int = 0
+    asked: list[str] = field(default_factory=list)
+    waits: Callable[[], object] = lambda: None
 
     def ask(self, path: str, content: Any, timeout: float) -> Any:
-        self.asked += 1
+        place, action = path.removeprefix("/slots/").split("?action=")
+        self.asked.append(action)
+        self.waits()
         if self.fails:
             raise self.fails("no")
-        place, action = path.removeprefix("/slots/").split("?action=")
         with open(f"/proc/self/fd/{content['filename']}", "wb" if action == "save" else "rb") as file:
             if action == "save":
                 file.write(self.holds[int(place)].ljust(SIZE))
@@ -92,31 +96,51 @@ def test_a_conversation_is_brought_to_where_its_next_turn_is_written() -> None:
         server.holds[0] = b"ann's"
     with places.place("bob") as bob, places.place("ann") as again:
         assert (bob, again) == ((1, False), (0, True))
-    assert server.asked == 0  # hers was free, and beside the one in use
+    assert server.asked == ["save"] * 3  # hers was free, and beside the one in use
     with places.place("bob"), places.place("cid") as cid:
         assert cid == (0, False)
     with places.place("cid"), places.place("ann") as moved:
         assert moved == (1, True)
         assert server.holds[1] == b"ann's"
+    assert server.asked == [*["save"] * 5, "restore", *["save"] * 2]
+
+
+def test_nobody_waits_for_what_is_saved_or_loaded_for_others() -> None:
+    server, slow, go_on = Server(), threading.Event(), threading.Event()
+    places = Places(2, server.ask, 100 * SIZE)
+
+    def ann() -> None:
+        with places.place("ann"):
+            server.waits = lambda: (slow.set(), go_on.wait(20))
+
+    writing = threading.Thread(target=ann)
+    writing.start()
+    assert slow.wait(20)
+    server.waits = lambda: None
+    assert begin(places, "bob") == (1, False)
+    go_on.set()
+    writing.join()
+    assert begin(places, "ann") == (0, True)
 
 
 @pytest.mark.parametrize("fails", [GenerationError, TimeoutError])
 def test_where_the_server_fails_the_conversation_is_read_again(fails: type[Exception]) -> None:
     server, before = Server(), open_files()
     places = Places(1, server.ask, 100 * SIZE)
-    assert begin(places, "ann") == (0, False)
     server.fails = fails
+    assert begin(places, "ann") == (0, False)
     assert begin(places, "bob") == (0, False)
     assert begin(places, "ann") == (0, False)
     # Without an answer the server may write to the file yet: its number must not become another conversation's.
-    assert open_files() - before == (0 if fails is GenerationError else 2)
+    assert open_files() - before == (0 if fails is GenerationError else 3)
 
 
 def test_a_limit_holds_and_the_longest_unused_goes_first() -> None:
     server = Server()
     places = Places(1, server.ask, 2 * SIZE)
-    for visitor in ("ann", "bob", "cid", "dee"):
+    for visitor in ("ann", "bob", "cid"):
         assert begin(places, visitor) == (0, False)
-    assert begin(places, "ann") == (0, False)  # dee's is put away, and bob's dropped
-    assert begin(places, "dee") == (0, True)
-    assert begin(places, "bob") == (0, False)
+    assert begin(places, "bob") == (0, True)
+    assert begin(places, "ann") == (0, False)
+    assert begin(places, "bob") == (0, True)
+    assert begin(places, "cid") == (0, False)
