@@ -231,6 +231,16 @@ def test_more_visitors_than_places_go_on_where_they_were_and_read_the_same(engin
         made.close()
 
 
+def test_after_a_stop_the_same_visitor_goes_on_from_what_was_read(engine: LlamaCppEngine) -> None:
+    asked, stop = dataclasses.replace(request("word " * 300, max_new_tokens=800), visitor="stopper"), threading.Event()
+    for event in engine.stream(asked, stop):
+        if isinstance(event, TextDelta):
+            stop.set()
+    assert end([event]).reason == "cancelled"
+    again = end(ask(engine, dataclasses.replace(asked, sampling=dataclasses.replace(GREEDY, max_new_tokens=4))))
+    assert again.reused_tokens > 300
+
+
 def asked(engine: LlamaCppEngine, path: str, key: str | None, content: object = None) -> int:
     headers = {"Accept-Encoding": "gzip", **({"Authorization": f"Bearer {key}"} if key else {})}
     data = json.dumps(content).encode() if content is not None else None
