@@ -26,7 +26,7 @@ class Told(dict[str, Any]):
 async def chunks(url: str, key: str | None, asked: dict[str, Any], silence: float) -> AsyncGenerator[Told, None]:
     """The chunks of a reply from the server at an address. Raises httpx2's errors, HfHubHTTPError and ValueError.
 
-    huggingface_hub could do it, for four times the work of each chunk, and would change a JSON schema.
+    huggingface_hub could do it, for 0.35 ms of a core instead of 0.24 for each chunk, and would change a JSON schema.
     """
     fields = {**asked, **(asked["extra_body"] or {}), "extra_body": None, "stream": True}
     body = {name: value for name, value in fields.items() if value is not None}

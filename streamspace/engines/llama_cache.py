@@ -12,6 +12,7 @@ from streamspace.errors import GenerationError
 
 FILES = "/proc/self/fd"  # Linux: where a process finds its open files by their numbers
 MOVING = 600.0  # seconds: the server saves and loads between two passes, and one over a long prompt takes its time
+MOST = 200  # conversations: each is an open file, of which a process may have 1024 where nobody has raised that
 Ask = Callable[[str, object, float], Any]  # the server: a path, what it is sent, and seconds to wait
 
 
@@ -92,8 +93,10 @@ class Places:
         return True
 
     def _saved(self, place: int) -> Memory | None:
-        memory = Memory()
-        return memory if memory.moved(self._ask, "save", place) else None
+        with suppress(OSError):  # there can be no more files
+            memory = Memory()
+            return memory if memory.moved(self._ask, "save", place) else None
+        return None
 
     def _keep(self, visitor: str, saved: Memory | None) -> None:
         """Puts what was saved in the place of all that is there of the visitor's earlier turns."""
@@ -102,5 +105,5 @@ class Places:
             earlier.drop()
         if saved:
             self._kept[visitor] = saved
-        while sum(each.bytes for each in self._kept.values()) > self._limit:
+        while len(self._kept) > MOST or sum(each.bytes for each in self._kept.values()) > self._limit:
             self._kept.pop(next(iter(self._kept))).drop()

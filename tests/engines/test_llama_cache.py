@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamspace.engines import llama_cache
 from streamspace.engines.llama_cache import Places
 from streamspace.errors import GenerationError
 
@@ -144,3 +145,18 @@ def test_a_limit_holds_and_the_longest_unused_goes_first() -> None:
     assert begin(places, "ann") == (0, False)
     assert begin(places, "bob") == (0, True)
     assert begin(places, "cid") == (0, False)
+
+
+def test_so_many_are_kept_as_a_process_can_have_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_cache, "MOST", 3)
+    before, places = open_files(), Places(1, Server().ask, 100 * SIZE)
+    for number in range(10):
+        begin(places, f"visitor {number}")
+    assert open_files() - before == 3
+
+    def full(name: str) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", full)
+    assert begin(places, "ann") == (0, False)
+    assert begin(places, "ann") == (0, True)  # it is there yet, and the place was given back

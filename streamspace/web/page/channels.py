@@ -20,8 +20,10 @@ from streamspace.web.page import replies
 from streamspace.web.page.updates import Updates, updates
 from streamspace.web.page.visit import opened
 
-PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-PRIVATE |= {"postprocess": False}  # sends values as they are: their component would change nothing, in another thread
+PRIVATE: dict[str, Any] = {
+    "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
+    "postprocess": False,  # values are sent as they are: their component would change nothing, in another thread
+}  # fmt: skip
 Question = dict[str, Any]  # as `gate.Question` lets it through
 
 

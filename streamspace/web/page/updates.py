@@ -13,14 +13,14 @@ from streamspace.errors import StreamspaceError, told
 from streamspace.reply.progress import Progress, Replies
 
 Updates = AsyncGenerator[Any, None]
-QUIET = 0.5
+QUIET = 0.5  # seconds
 Show = Callable[[Progress, StreamspaceError | None], Any]
 
 
 async def updates(replies: Replies, show: Show) -> Updates:
     """What `show` makes of each step of a reply that differs from the one before, and of an error that ends it.
 
-    The first step comes before any work, and something at least every `QUIET` seconds: a step is when Gradio hears
+    The first step comes before any work, and something about every `QUIET` seconds: a step is when Gradio hears
     that the visitor has gone.
     """
     now, said = Progress(), 0.0
