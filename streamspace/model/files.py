@@ -82,7 +82,7 @@ def fetch_gguf(model: Model, on_progress: Callable[[str], None] = log.info) -> P
     """The GGUF file on this machine, the first of a split one, with the others beside it. Raises ModelError."""
     name, wanted = model.gguf or "", gguf.parts(model.gguf or "")
     if is_local(model.id):
-        local = (ROOT / Path(model.id).expanduser()).resolve()
+        local = ROOT / Path(model.id).expanduser()  # as it is: the Hub's cache has links to files with other names
         folder = local.parent if local.is_file() else local
     else:
         on_progress(t("status.finding", name=model.id))

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from streamspace.config.model import Model
 from streamspace.errors import ModelError
+from streamspace.model.files import fetch_gguf
 from streamspace.model.generation import end_tokens
 from streamspace.model.loading import load
 from streamspace.model.placement import Placement
@@ -231,6 +232,16 @@ def test_a_gguf_file_read_by_transformers_writes_what_the_safetensors_do(
         replies.append(loaded.model.generate(ids, max_new_tokens=60, do_sample=False)[0].tolist())
     assert replies[0] == replies[1]
     assert read.context_window == 2048
+
+
+def test_a_gguf_file_may_be_a_link_to_one_with_another_name_as_in_the_hubs_cache(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "snapshot").mkdir()
+    blob, link = tmp_path / "blobs/0a1b", tmp_path / "snapshot/tiny.gguf"
+    gguf_file.write(tmp_path / "tiny.gguf").rename(blob)
+    link.symlink_to(blob)
+    assert fetch_gguf(Model(id=str(link))) == link
+    assert fetch_gguf(Model(id=str(link.parent), file="tiny.gguf")) == link
 
 
 def test_a_gguf_file_that_is_missing_split_or_one_of_several_is_told(tmp_path: Path) -> None:
