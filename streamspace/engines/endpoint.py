@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any
 
-from huggingface_hub import AsyncInferenceClient, set_async_client_factory
+from huggingface_hub import set_async_client_factory
 
 from streamspace.config import secrets
 from streamspace.config.server import Endpoint
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each further try; only until the first token has come
 Dialect = Callable[[Request, dict[str, Any]], dict[str, Any]]  # what a server wants otherwise than OpenAI's API
 CLOSING = 5.0  # seconds in which connections are closed
-NO_KEY = "none"  # without a key huggingface_hub would send the machine's own Hub token to whichever server this is
 
 
 def build(config: Config, loaded: LoadedModel | None) -> EndpointEngine:
@@ -138,15 +137,9 @@ class EndpointEngine:
                     return
         reader.end()
 
-    async def _chunks(self, asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
+    def _chunks(self, asked: dict[str, Any]) -> AsyncGenerator[Any, None]:
         """What the server tells, piece by piece."""
         at = self._settings
         if at.url:
-            async with aclosing(endpoint_client.chunks(at.url, self._key, asked, at.timeout)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            return
-        provider: Any = at.provider
-        async with AsyncInferenceClient(provider=provider, token=self._key or NO_KEY, timeout=at.timeout) as client:
-            async for chunk in await client.chat_completion(**asked, stream=True):
-                yield chunk
+            return endpoint_client.chunks(at.url, self._key, asked, at.timeout)
+        return endpoint_client.provider_chunks(at.provider, self._key, asked, at.timeout)

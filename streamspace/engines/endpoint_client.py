@@ -9,10 +9,11 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx2  # huggingface_hub's
-from huggingface_hub import constants
+from huggingface_hub import AsyncInferenceClient, constants
 from huggingface_hub.errors import OfflineModeIsEnabled
 from huggingface_hub.utils import hf_raise_for_status
 
+NO_KEY = "none"  # without a key huggingface_hub would send the machine's own Hub token
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -43,6 +44,16 @@ async def chunks(url: str, key: str | None, asked: dict[str, Any], silence: floa
             if told.error:
                 raise ValueError("the server tells an error in its reply")
             yield told
+
+
+async def provider_chunks(
+    provider: str, key: str | None, asked: dict[str, Any], silence: float
+) -> AsyncGenerator[Any, None]:
+    """The same from an Inference Provider. Raises what `chunks` does, and huggingface_hub's own errors."""
+    told: Any = provider
+    async with AsyncInferenceClient(provider=told, token=key or NO_KEY, timeout=silence) as hub:
+        async for chunk in await hub.chat_completion(**asked, stream=True):
+            yield chunk
 
 
 def client() -> httpx2.AsyncClient:

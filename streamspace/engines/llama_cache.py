@@ -33,13 +33,14 @@ class Memory:
 
     def moved(self, ask: Ask, action: str, place: int) -> bool:
         """Whether the server did it: `save` a place here, or `restore` it from here."""
-        with suppress(OSError):
-            try:
-                ask(f"/slots/{place}?action={action}", {"filename": str(self._number)}, MOVING)
-                return True
-            except GenerationError:
-                self.drop()
-        return False
+        try:
+            ask(f"/slots/{place}?action={action}", {"filename": str(self._number)}, MOVING)
+        except GenerationError:
+            self.drop()
+            return False
+        except OSError:
+            return False
+        return True
 
     def drop(self) -> None:
         """Gives the memory back."""
@@ -67,7 +68,9 @@ class Places:
     def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
         """A place, and whether it holds this visitor's conversation, for as long as the block lasts."""
         with self._lock:
-            place = min(self._free, key=lambda each: self._rank(each, visitor))
+            used = set(range(len(self._holds))).difference(self._free)
+            # Beside those in use, then the visitor's own, then the longest unused.
+            place = min(self._free, key=lambda at: (-len({at - 1, at + 1} & used), self._holds[at] != visitor))
             del self._free[place]
             held, self._holds[place] = self._holds[place], ""
             kept = None if held == visitor else self._kept.pop(visitor, None)
@@ -79,12 +82,6 @@ class Places:
                 self._keep(visitor, saved)
                 self._holds[place] = visitor
                 self._free[place] = None
-
-    def _rank(self, place: int, visitor: str) -> tuple[int, bool]:
-        """The smallest is taken: beside those in use, then the visitor's own, then the longest unused."""
-        all_places = range(len(self._holds))
-        beside = sum(each in all_places and each not in self._free for each in (place - 1, place + 1))
-        return -beside, self._holds[place] != visitor
 
     def _loaded(self, place: int, kept: Memory | None) -> bool:
         if not kept or not kept.moved(self._ask, "restore", place):

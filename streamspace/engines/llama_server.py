@@ -146,8 +146,7 @@ def _start(config: Config, loaded: GgufFile, key: str, window: int, template: st
     params.n_gpu_layers = 0 if config.device == "cpu" else -1
     params.api_keys, params.hostnames, params.port = [key], ["127.0.0.1"], 0
     params.ui = params.endpoint_slots = params.endpoint_props = False
-    params.endpoint_metrics = True
-    params.slot_save_path = f"{llama_cache.FILES}/"
+    params.endpoint_metrics, params.slot_save_path = True, f"{llama_cache.FILES}/"
     params.cache_ram_mib, params.verbosity = 0, SILENT  # memory that all visitors would share, and be timed by
     params.sampling.penalty_last_n = -1  # the whole text, as in transformers
     params.sse_ping_interval = -1
