@@ -80,7 +80,7 @@ class GenerateEngine:
                 if not (yield from slot.wait(stop)):
                     yield CANCELLED
                     return
-                reply = new_reply(request, stop, self._model, self._tokenizer, self._form, bound=1)
+                reply = new_reply(request, stop, self._model, self._tokenizer, self._form)
                 slot.hand_over(threading.Thread(target=self._write, args=(reply, slot), name="generate", daemon=True))
                 yield from reply.events()
         finally:
@@ -160,11 +160,7 @@ class _Ended(Exception):
 
 
 class Streamer(BaseStreamer):
-    """Takes each token from `generate`, and hands it to the reply.
-
-    The reply's queue holds one event: the model is never more than a token ahead of its reader, so when the reader
-    stops, the model has nothing left to run on with.
-    """
+    """Takes each token from `generate`, and hands it to the reply, which ends it within a token of a Stop."""
 
     def __init__(self, reply: Reply, reading: Reading | None = None) -> None:
         self.tokens: list[int] = []

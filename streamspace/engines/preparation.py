@@ -18,14 +18,14 @@ from streamspace.events import Request
 from streamspace.sampling import PARAMETERS, SamplingParams
 
 
-def new_reply(request: Request, stop: threading.Event, model: Any, tokenizer: Any, form: Form, bound: int = 0) -> Reply:
+def new_reply(request: Request, stop: threading.Event, model: Any, tokenizer: Any, form: Form) -> Reply:
     """A reply of the model's tokens, taken apart as the request wants it."""
     before = request.prompt if request.continues else ()
     if request.begins is None:
-        return Reply(request, stop, Decoder(tokenizer, before), end_tokens(model), bound=bound)
+        return Reply(request, stop, Decoder(tokenizer, before), end_tokens(model))
     prompt = tokenizer.decode(request.prompt) if form.template else ""
     reader = parts.parser(form, request.begins, request.continues, prompt)
-    return Reply(request, stop, Decoder(tokenizer, before, form.special), end_tokens(model), reader, bound)
+    return Reply(request, stop, Decoder(tokenizer, before, form.special), end_tokens(model), reader)
 
 
 def processors(reply: Reply, tokenizer: Any, form: Form) -> LogitsProcessorList:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 
 from streamspace.engines.decode import Decoder, StopStrings
-from streamspace.engines.engine import HEARTBEAT
+from streamspace.engines.outbox import Outbox
 from streamspace.engines.parts import Parser
 from streamspace.engines.pieces import Piece
 from streamspace.events import (
@@ -19,7 +18,6 @@ from streamspace.events import (
     Kind,
     Part,
     Reason,
-    Reclassified,
     Request,
     Scored,
     TextDelta,
@@ -34,8 +32,7 @@ class Reply:
     """A reply decides when it is complete; `ended` then says so to what computes it.
 
     With a `decoder` it takes tokens, of which `end_tokens` end it; without, text. A `parser` takes the text apart; stop
-    strings end only an answer. `score`, if there is one, tells how likely the last token was. `bound` is how many
-    events may wait for the reader: what computes it then waits as well, until `stop` is set. 0 is no bound.
+    strings end only an answer. `score`, if there is one, tells how likely the last token was.
     """
 
     def __init__(
@@ -45,7 +42,6 @@ class Reply:
         decoder: Decoder | None = None,
         end_tokens: frozenset[int] = frozenset(),
         parser: Parser | None = None,
-        bound: int = 0,
     ) -> None:
         self.request = request
         self.ended = False
@@ -60,7 +56,7 @@ class Reply:
         self.score: Callable[[int], Scored] | None = None
         self._scored: tuple[Scored, ...] = ()  # of the answer, whose text isn't out yet
         self._stop_strings = StopStrings(request.sampling.stop)
-        self._queue: queue.Queue[Event | None] = queue.Queue(bound)
+        self._outbox = Outbox()
         self._started = time.monotonic()
         self._first = 0.0
         self._delivered = False  # whether the reader has the last event
@@ -128,11 +124,11 @@ class Reply:
     def fail(self, reason: LazyText) -> None:
         """The last event when the reply can't be computed."""
         self.ended = True
-        self._put(Failure(reason))
+        self._outbox.put(Failure(reason))
 
     def leave(self) -> None:
         """What computes it puts nothing more in; a reply that hasn't ended may be computed elsewhere."""
-        self._put(None)
+        self._outbox.put(None)
 
     def events(
         self, alive: Callable[[], bool] = lambda: True, next_token: bool = False
@@ -142,19 +138,18 @@ class Reply:
         It is left as well when `alive()` is false in a silence. `next_token` returns after the next token already.
         """
         tokens = self.tokens
-        while not self._delivered:
-            try:
-                event = self._queue.get(timeout=HEARTBEAT)
-            except queue.Empty:
-                if not alive():
+        with self._outbox.open():
+            while not self._delivered:
+                taken = self._outbox.take()
+                if not taken and not alive():
                     return False
-                event = Heartbeat("decode" if self.begun else "prefill")
-            if event is None:
-                return False
-            self._delivered = isinstance(event, Finished | Failure)
-            yield event
-            if next_token and self.tokens > tokens:
-                break
+                for event in taken or [Heartbeat("decode" if self.begun else "prefill")]:
+                    if event is None:
+                        return False
+                    self._delivered = isinstance(event, Finished | Failure)
+                    yield event
+                if next_token and self.tokens > tokens:
+                    break
         return True
 
     def interruptible_events(self) -> Iterator[Event]:
@@ -181,7 +176,7 @@ class Reply:
                     return
                 continue
             self._put_text(self._stop_strings.flush())
-            self._put(piece if isinstance(piece, Reclassified) else TextDelta(piece.text, self.tokens, piece.kind))
+            self._outbox.put(TextDelta(piece.text, self.tokens, piece.kind) if isinstance(piece, Part) else piece)
 
     def _cut(self) -> Reason | None:
         """Why the reply must end now, if it must."""
@@ -194,25 +189,15 @@ class Reply:
         if text:
             self._answer.append(text)
             scored, self._scored = self._scored, ()
-            self._put(TextDelta(text, self.tokens, scored=scored))
+            self._outbox.put(TextDelta(text, self.tokens, scored=scored))
 
     def _finish(self, reason: Reason) -> None:
         self.ended = True
-        self._put(self._finished(reason))
+        self._outbox.put(self._finished(reason))
 
     def _finished(self, reason: Reason) -> Finished:
         first, took = round(self._first, 4), round(self._elapsed(), 4)
         return Finished(reason, self.tokens, first, took, self.prompt_tokens, self.reused_tokens)
-
-    def _put(self, event: Event | None) -> None:
-        """Hands an event over; gives up where the reader has stopped and takes no more."""
-        while True:
-            try:
-                self._queue.put(event, timeout=HEARTBEAT)
-                return
-            except queue.Full:
-                if self._stop.is_set():
-                    return
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started

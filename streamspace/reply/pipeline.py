@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
-from streamspace import switches
 from streamspace.config.types import Config
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Engine
@@ -17,7 +16,7 @@ from streamspace.events import Failure, Part, Request
 from streamspace.model.context import Fit
 from streamspace.prompt.prompt import Prompt, Prompts
 from streamspace.reply import checked, parameters
-from streamspace.reply.bridge import bridge, update_interval
+from streamspace.reply.bridge import bridge
 from streamspace.reply.measure import Measure
 from streamspace.reply.progress import Progress, Replies, after
 from streamspace.reply.queue import RequestQueue
@@ -122,14 +121,7 @@ class Pipeline:
     async def _written(self, request: Request, now: Progress) -> Replies:
         """The reply to a request whose turn it is, after what there is of it `now`."""
         yield now
-        open_stream = partial(self.engine.stream, request)
-        paced = switches.is_on("pacing")
-
-        def pause() -> float:
-            return update_interval(now.length, self._queue.length()[0]) if paced and now.tokens else 0.0
-
-        batches = bridge(open_stream, pause)
-        async with aclosing(batches):
+        async with aclosing(bridge(partial(self.engine.stream, request))) as batches:
             async for events in batches:
                 for event in events:
                     if isinstance(event, Failure):

@@ -175,16 +175,6 @@ def test_stop_in_the_prompts_pass_ends_the_model_when_that_pass_returns(engine: 
     assert len(started) == 1
 
 
-def test_a_reader_that_does_not_read_holds_the_model_at_one_token_ahead(engine: GenerateEngine, tiny: Any) -> None:
-    with steps(tiny.model) as started:
-        stream = engine.stream(Request(ask(tiny, LONG), GREEDY), threading.Event())
-        first = next(event for event in stream if isinstance(event, TextDelta))
-        time.sleep(0.3)
-        assert len(started) <= first.tokens + 3
-        stream.close()
-        engine.rest()
-
-
 def test_an_exception_in_the_thread_reaches_the_reader_at_once(engine: GenerateEngine, tiny: Any) -> None:
     def fail(step: int) -> None:
         if step == 5:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from streamspace import switches
 from streamspace.config import file as configfile
 from streamspace.config.types import Gpu
 from streamspace.engines.budget import Budget
@@ -23,8 +22,6 @@ from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.prompt.prompt import Conversation
-from streamspace.reply import pipeline as module
-from streamspace.reply.bridge import bridge
 from streamspace.reply.checked import CHARACTERS
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress, Replies
@@ -79,17 +76,6 @@ async def test_the_text_grows_and_ends_with_its_reason(pipeline: Pipeline) -> No
     assert steps[-1].text
 
 
-async def test_no_character_is_lost_to_the_pacing(builder: PromptBuilder) -> None:
-    pieces = [TextDelta(f"{number} ", number + 1) for number in range(300)]
-    steps = await read(
-        Pipeline(CONFIG, Scripted(*pieces, Finished("stop", 300, 0.1, 1.0)), builder).chat(ChatRequest("hi"))
-    )
-    assert steps[-1].text == "".join(piece.text for piece in pieces)
-    assert (
-        len({step.text for step in steps}) <= 45
-    )  # at least 1.5 s of writing, at most 20 updates per second, and slack
-
-
 async def test_a_failure_of_the_engine_is_raised_after_the_text_it_had(builder: PromptBuilder) -> None:
     seen: list[Progress] = []
 
@@ -100,7 +86,7 @@ async def test_a_failure_of_the_engine_is_raised_after_the_text_it_had(builder: 
 
     with pytest.raises(GenerationError, match=r"^it broke$"):
         await follow()
-    assert seen[-1].text == "abc"  # the last text comes together with the failure: updates are paced
+    assert seen[-1].text == "abc"
 
 
 async def test_what_is_refused_never_reaches_the_engine(builder: PromptBuilder) -> None:
@@ -244,16 +230,3 @@ async def test_the_beginning_of_a_reply_is_no_way_around_the_limit(builder: Prom
     pipeline = Pipeline(CONFIG, Scripted(), builder)
     with pytest.raises(RequestError, match=r"^This message is too long: 4,000,000 characters, and this Space takes "):
         await read(pipeline.chat(ChatRequest("hi", begun=(Part("answer", "x" * 4_000_000),))))
-
-
-@pytest.mark.parametrize(("without", "interval"), [("", 0.05), ("pacing", 0.0)])
-async def test_updates_are_paced_unless_that_is_switched_off(
-    builder: PromptBuilder, monkeypatch: pytest.MonkeyPatch, without: str, interval: float
-) -> None:
-    pauses: list[Any] = []
-    monkeypatch.setenv(switches.VARIABLE, without)
-    monkeypatch.setattr(module, "bridge", lambda stream, pause: (pauses.append(pause), bridge(stream, pause))[1])
-    await read(
-        Pipeline(CONFIG, Scripted(TextDelta("Hello", 1), Finished("stop", 1, 0, 0)), builder).chat(ChatRequest("hi"))
-    )
-    assert [pause() for pause in pauses] == [interval]
