@@ -35,15 +35,25 @@ async def chunks(url: str, key: str | None, asked: dict[str, Any], silence: floa
     at = f"{url.rstrip('/').removesuffix('/chat/completions').removesuffix('/v1')}/v1/chat/completions"
     async with client() as server, server.stream("POST", at, json=body, headers=headers, timeout=silence) as answer:
         hf_raise_for_status(answer)
-        async for line in answer.aiter_lines():
-            if not line.startswith("data:"):
+        async for line in _lines(answer):
+            if not line.startswith(b"data:"):
                 continue
-            if (data := line.removeprefix("data:").strip()) == "[DONE]":
+            if (data := line.removeprefix(b"data:").strip()) == b"[DONE]":
                 return
             told = json.loads(data, object_hook=Told)
             if told.error:
                 raise ValueError("the server tells an error in its reply")
             yield told
+
+
+async def _lines(answer: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    """The lines of a stream of events. httpx2's own end at U+2028 as well, which JSON has in a text as it is."""
+    rest = b""
+    async for piece in answer.aiter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line
+    yield rest
 
 
 async def provider_chunks(

@@ -90,6 +90,19 @@ def test_a_reply_streams_and_the_servers_count_of_tokens_is_used(server: ChatSer
     assert (end.reason, end.tokens, end.prompt_tokens, end.reused_tokens) == ("stop", 7, 5, 0)
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("cut", [0, 1, 5, 45, 52, 53])
+def test_a_text_ends_no_line_whatever_is_in_it_and_wherever_it_is_cut(server: ChatServer, ends: str, cut: int) -> None:
+    odd = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\r\nh\ni👋"
+
+    def answer(exchange: Exchange) -> None:
+        exchange.ends, exchange.cut = ends, cut
+        words(odd, "x")(exchange)
+
+    server.answers = [answer]
+    assert text(ask(engine(server))) == f"{odd}x"
+
+
 @pytest.mark.parametrize(
     ("details", "reused"), [({"cached_tokens": 3}, 3), ({}, 0), ({"cached_tokens": None}, 0), ("x", 0), (None, 0)]
 )

@@ -46,6 +46,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One request; its answer is the server's next, and the last one again after that."""
 
     server: ChatServer
+    ends, cut = "\n", 0  # of a line, and of each chunk's first piece, in bytes
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -67,8 +68,10 @@ class Exchange(BaseHTTPRequestHandler):
             self.send_header("Content-Type", "text/event-stream")
             self.end_headers()
             self._begun = True
-        self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
-        self.wfile.flush()
+        line = f"data: {json.dumps(chunk, ensure_ascii=False)}{self.ends}{self.ends}".encode("utf-8", "replace")
+        for piece in (line[: self.cut], line[self.cut :]):  # servers send UTF-8, and networks cut it anywhere
+            self.wfile.write(piece)
+            self.wfile.flush()
 
     def refuse(self, status: int) -> None:
         self.send_response(status)
