@@ -11,7 +11,7 @@ from typing import Any
 from streamspace.errors import GenerationError
 
 FILES = "/proc/self/fd"  # Linux: where a process finds its open files by their numbers
-MOVING = 600.0  # seconds: the server saves and loads between two passes, and one over a long prompt takes its time
+PATIENCE = 600.0  # seconds: the server answers between two passes, and one over a long prompt takes its time
 MOST = 200  # conversations: each is an open file, of which a process may have 1024 where nobody has raised that
 Ask = Callable[[str, object, float], Any]  # the server: a path, what it is sent, and seconds to wait
 
@@ -25,6 +25,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._number = os.memfd_create("conversation")
+        self._is_there = True
 
     @property
     def bytes(self) -> int:
@@ -33,8 +34,10 @@ class Memory:
 
     def moved(self, ask: Ask, action: str, place: int) -> bool:
         """Whether the server did it: `save` a place here, or `restore` it from here."""
+        if not self._is_there:
+            return False
         try:
-            ask(f"/slots/{place}?action={action}", {"filename": str(self._number)}, MOVING)
+            ask(f"/slots/{place}?action={action}", {"filename": str(self._number)}, PATIENCE)
         except GenerationError:
             self.drop()
             return False
@@ -44,7 +47,9 @@ class Memory:
 
     def drop(self) -> None:
         """Gives the memory back."""
-        os.close(self._number)
+        if self._is_there:
+            os.close(self._number)
+        self._is_there = False
 
 
 class Places:
@@ -54,19 +59,21 @@ class Places:
     (https://github.com/ggml-org/llama.cpp/pull/14511), and each pass reads all weights. So a visitor may get another
     place in the next turn, and what is kept of the conversation is brought there from memory, which holds `limit`
     bytes of all. Nobody goes on from anybody else's, else the time to the first token would tell what others asked.
+    `begin` reads into a place what all conversations begin with, the Space's own: newcomers go on from that.
     """
 
-    def __init__(self, count: int, ask: Ask, limit: int) -> None:
+    def __init__(self, count: int, ask: Ask, limit: int, begin: Callable[[int], object]) -> None:
         self._ask = ask
         self._limit = limit if os.path.isdir(FILES) else 0  # elsewhere it would be on the disk
         self._free = dict.fromkeys(range(count))  # the longest unused first
         self._holds = [""] * count  # whose conversation is in each place; nobody's where a reply is being written
         self._kept: dict[str, Memory] = {}  # by visitor, the longest unused first
+        self._beginning = self._begun(begin) if self._limit else None
         self._lock = threading.Lock()  # never held while the server is waited for, which may be in a long pass
 
     @contextmanager
     def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
-        """A place, and whether it holds this visitor's conversation, for as long as the block lasts."""
+        """A place, and whether the reply may go on from what it holds, for as long as the block lasts."""
         with self._lock:
             used = set(range(len(self._holds))).difference(self._free)
             # Beside those in use, then the visitor's own, then the longest unused.
@@ -75,7 +82,7 @@ class Places:
             held, self._holds[place] = self._holds[place], ""
             kept = None if held == visitor else self._kept.pop(visitor, None)
         try:
-            yield place, bool(visitor) and (held == visitor or self._loaded(place, kept))
+            yield place, bool(visitor and held == visitor) or self._loaded(place, kept)
         finally:
             saved = self._saved(place) if visitor and self._limit else None
             with self._lock:
@@ -83,11 +90,17 @@ class Places:
                 self._holds[place] = visitor
                 self._free[place] = None
 
+    def _begun(self, begin: Callable[[int], object]) -> Memory | None:
+        with suppress(GenerationError, OSError):
+            begin(0)
+            return self._saved(0)
+        return None
+
     def _loaded(self, place: int, kept: Memory | None) -> bool:
-        if not kept or not kept.moved(self._ask, "restore", place):
-            return False
-        kept.drop()
-        return True
+        if kept and kept.moved(self._ask, "restore", place):
+            kept.drop()
+            return True
+        return bool(self._beginning and self._beginning.moved(self._ask, "restore", place))
 
     def _saved(self, place: int) -> Memory | None:
         with suppress(OSError):  # there can be no more files

@@ -37,10 +37,10 @@ BREAK = "\N{ZERO WIDTH SPACE}"
 
 @dataclass(frozen=True)
 class Placed(Request):
-    """A request with its place in the cache, and whether what is kept there is this visitor's own."""
+    """A request with its place in the cache, and whether it may go on from what is kept there."""
 
     place: int = 0
-    is_own: bool = False
+    goes_on: bool = False
 
 
 class LlamaServer:
@@ -59,6 +59,7 @@ class LlamaServer:
         asked = config.limits.prompt_tokens + config.sampling.max_new_tokens.max
         self.context_window = gguf.shape(values).get("max_position_embeddings", asked)
         self.window = min(asked, self.context_window)
+        self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # not through the environment's
         self._control = _pattern(gguf.control_tokens(values))
         self._server: Any = _start(config, loaded, self.key, self.window, self.template)
         self._server.handle_metrics()  # its loop answers: to end a server whose loop has not begun would take forever
@@ -69,6 +70,13 @@ class LlamaServer:
         """The tokens of a prompt of these messages. Raises GenerationError."""
         content = {"messages": [self._message(each) for each in messages], **self._offered(tools)}
         return int(self.ask("/v1/chat/completions/input_tokens", content)["input_tokens"])
+
+    def begin(self, system_prompt: str, place: int) -> None:
+        """Reads into a place what conversations with this system prompt begin with. Raises as `ask` does."""
+        messages = [Message("system", system_prompt)] if system_prompt else []
+        told = [self._message(each) for each in (*messages, Message("user", "Hi"))]
+        content = {"messages": told, "max_tokens": 1, "id_slot": place, "cache_prompt": False}
+        self.ask("/v1/chat/completions", content, llama_cache.PATIENCE)
 
     def render(self, variables: Mapping[str, object]) -> str:
         """A short prompt, by the chat template with these variables. Raises GenerationError."""
@@ -84,9 +92,10 @@ class LlamaServer:
         extra = {name: value for name, value in extra.items() if name != "repetition_penalty"}
         if request.thinking in self.thinking:
             extra["chat_template_kwargs"] = dict(self.thinking[request.thinking])
-        extra |= {"top_k": sampling.top_k, "min_p": sampling.min_p, "repeat_penalty": sampling.repetition_penalty}
+        most = 1 if sampling.is_greedy else sampling.top_k  # else it would sort the whole vocabulary for each token
+        extra |= {"top_k": most, "min_p": sampling.min_p, "repeat_penalty": sampling.repetition_penalty}
         if isinstance(request, Placed):
-            extra |= {"id_slot": request.place, "cache_prompt": request.is_own}
+            extra |= {"id_slot": request.place, "cache_prompt": request.goes_on}
         messages = [self._message(each) for each in request.messages]
         if request.tools and request.tools.required:
             payload |= {"tool_choice": "none", "response_format": endpoint_payload.form(request.tools.grammar)}
@@ -98,9 +107,8 @@ class LlamaServer:
         """The server's answer to a request that isn't streamed. Raises GenerationError, or OSError if none comes."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         asked = urllib.request.Request(self.address + path, json.dumps(content).encode(), headers)  # noqa: S310
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with direct.open(asked, timeout=timeout) as answer:
+            with self._direct.open(asked, timeout=timeout) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise GenerationError(t("error.server_refused", status=error.code)) from error

@@ -8,20 +8,19 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import threading
+from functools import partial
 
 from streamspace import gguf
 from streamspace.config.server import Endpoint
 from streamspace.config.types import Config
 from streamspace.engines.endpoint import EndpointEngine
 from streamspace.engines.engine import Events, GgufFile
-from streamspace.engines.llama_cache import Places
+from streamspace.engines.llama_cache import PATIENCE, Places
 from streamspace.engines.llama_server import LlamaServer, Placed
 from streamspace.engines.reply import CANCELLED
 from streamspace.engines.slots import Slots
 from streamspace.errors import ModelError
 from streamspace.events import Request
-
-TIMEOUT = 600.0  # seconds without a token: a long prompt on a slow machine is silent for that long
 
 
 def check_package() -> None:
@@ -45,10 +44,11 @@ class LlamaCppEngine:
     def __init__(self, server: LlamaServer, config: Config) -> None:
         self.server = server
         self.capacity = config.limits.places
-        settings = Endpoint(url=f"{server.address}/v1", timeout=TIMEOUT)
+        settings = Endpoint(url=f"{server.address}/v1", timeout=PATIENCE)
         self._client = EndpointEngine(settings, config.model.id, server.key, self.capacity, server.adapted, True)
         self._slots = Slots(self.capacity)
-        self._places = Places(self.capacity, server.ask, config.limits.cache_megabytes * 10**6)
+        kept = config.limits.cache_megabytes * 10**6
+        self._places = Places(self.capacity, server.ask, kept, partial(server.begin, config.system_prompt))
         atexit.register(self.close)  # later the client's thread doesn't run, and the server would wait for it
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
@@ -57,8 +57,8 @@ class LlamaCppEngine:
             if not (yield from slot.wait(stop)):
                 yield CANCELLED
                 return
-            with self._places.place(request.visitor) as (place, is_own):
-                yield from self._client.stream(Placed(**vars(request), place=place, is_own=is_own), stop)
+            with self._places.place(request.visitor) as (place, goes_on):
+                yield from self._client.stream(Placed(**vars(request), place=place, goes_on=goes_on), stop)
 
     def unavailable_reason(self) -> str | None:
         """See `Engine.unavailable_reason`."""

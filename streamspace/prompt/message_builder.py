@@ -85,6 +85,8 @@ class MessageBuilder:
             fits = (sum(turn.length for turn in turns[start:]) <= most for start in starts)
             return next((start for start, fit in zip(starts, fits, strict=True) if fit), starts[-1])
         room = min(self._most, self._window - new_tokens)
+        if tokens(starts[0]) <= room:  # as nearly always, and each count is a request
+            return starts[0]
         first = bisect.bisect_left(starts, True, key=lambda start: tokens(start) <= room)
         if first == len(starts):
             raise RequestError(t("error.too_many_tokens", tokens=tokens(starts[-1]), room=max(room, 0)))

@@ -17,6 +17,7 @@ from streamspace.engines import llama_cache
 from streamspace.engines.llama_cache import Places
 from streamspace.errors import GenerationError
 
+BEGINNING = b"the Space's own"
 PLACES, SIZE, VISITORS = 6, 1000, ["", "ann", "bob", "cid", "dee", "eve", "fay", "gus"]
 
 
@@ -29,6 +30,9 @@ class Server:
     asked: list[str] = field(default_factory=list)
     waits: Callable[[], object] = lambda: None
 
+    def begin(self, place: int) -> None:
+        self.holds[place] = BEGINNING
+
     def ask(self, path: str, content: Any, timeout: float) -> Any:
         place, action = path.removeprefix("/slots/").split("?action=")
         self.asked.append(action)
@@ -40,6 +44,10 @@ class Server:
                 file.write(self.holds[int(place)].ljust(SIZE))
             else:
                 self.holds[int(place)] = file.read().strip()
+
+
+def unbegun(place: int) -> None:
+    raise GenerationError("a template that takes no such conversation")
 
 
 def open_files() -> int:
@@ -55,7 +63,7 @@ def test_nobody_gets_anybody_elses_conversation_and_places_in_use_lie_side_by_si
 ) -> None:
     """Each step: a visitor's reply begins, once so many of those that are being written have ended."""
     before, server = open_files(), Server()
-    places = Places(PLACES, server.ask, limit)
+    places = Places(PLACES, server.ask, limit, server.begin)
     writing: list[tuple[int, ExitStack]] = []
     latest: dict[str, bytes] = {}
     for turn, (visitor, ending) in enumerate(steps):
@@ -64,13 +72,13 @@ def test_nobody_gets_anybody_elses_conversation_and_places_in_use_lie_side_by_si
                 writing.pop(0)[1].close()
         used = {place for place, _ in writing}
         stack = ExitStack()
-        place, is_own = stack.enter_context(places.place(visitor))
+        place, goes_on = stack.enter_context(places.place(visitor))
         assert place not in used
         best = max(((each - 1 in used) + (each + 1 in used) for each in range(PLACES) if each not in used), default=0)
         assert (place - 1 in used) + (place + 1 in used) == best
-        if is_own:
-            assert visitor
-            assert server.holds[place] == latest[visitor]
+        assert goes_on or not limit
+        if goes_on:
+            assert server.holds[place] in (latest.get(visitor), BEGINNING)
         server.holds[place] = f"{visitor} {turn}".encode()  # the reply
         text = server.holds[place]
         stack.callback(lambda visitor=visitor, text=text: latest.update({visitor: text}))
@@ -78,9 +86,10 @@ def test_nobody_gets_anybody_elses_conversation_and_places_in_use_lie_side_by_si
     for _, stack in writing:
         stack.close()
     kept = open_files() - before
-    assert kept * SIZE <= limit
-    for each in places._kept.values():
-        each.drop()
+    assert kept * SIZE <= limit + SIZE  # the beginning is there as well
+    for each in (*places._kept.values(), places._beginning):
+        if each:
+            each.drop()
     assert open_files() == before
 
 
@@ -91,7 +100,7 @@ def begin(places: Places, visitor: str) -> tuple[int, bool]:
 
 def test_a_conversation_is_brought_to_where_its_next_turn_is_written() -> None:
     server = Server()
-    places = Places(2, server.ask, 100 * SIZE)
+    places = Places(2, server.ask, 100 * SIZE, unbegun)
     with places.place("ann") as ann:
         assert ann == (0, False)
         server.holds[0] = b"ann's"
@@ -108,7 +117,7 @@ def test_a_conversation_is_brought_to_where_its_next_turn_is_written() -> None:
 
 def test_nobody_waits_for_what_is_saved_or_loaded_for_others() -> None:
     server, slow, go_on = Server(), threading.Event(), threading.Event()
-    places = Places(2, server.ask, 100 * SIZE)
+    places = Places(2, server.ask, 100 * SIZE, unbegun)
 
     def ann() -> None:
         with places.place("ann"):
@@ -127,7 +136,7 @@ def test_nobody_waits_for_what_is_saved_or_loaded_for_others() -> None:
 @pytest.mark.parametrize("fails", [GenerationError, TimeoutError])
 def test_where_the_server_fails_the_conversation_is_read_again(fails: type[Exception]) -> None:
     server, before = Server(), open_files()
-    places = Places(1, server.ask, 100 * SIZE)
+    places = Places(1, server.ask, 100 * SIZE, unbegun)
     server.fails = fails
     assert begin(places, "ann") == (0, False)
     assert begin(places, "bob") == (0, False)
@@ -138,7 +147,7 @@ def test_where_the_server_fails_the_conversation_is_read_again(fails: type[Excep
 
 def test_a_limit_holds_and_the_longest_unused_goes_first() -> None:
     server = Server()
-    places = Places(1, server.ask, 2 * SIZE)
+    places = Places(1, server.ask, 2 * SIZE, unbegun)
     for visitor in ("ann", "bob", "cid"):
         assert begin(places, visitor) == (0, False)
     assert begin(places, "bob") == (0, True)
@@ -149,7 +158,7 @@ def test_a_limit_holds_and_the_longest_unused_goes_first() -> None:
 
 def test_so_many_are_kept_as_a_process_can_have_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama_cache, "MOST", 3)
-    before, places = open_files(), Places(1, Server().ask, 100 * SIZE)
+    before, places = open_files(), Places(1, Server().ask, 100 * SIZE, unbegun)
     for number in range(10):
         begin(places, f"visitor {number}")
     assert open_files() - before == 3
@@ -160,3 +169,24 @@ def test_so_many_are_kept_as_a_process_can_have_files(monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "memfd_create", full)
     assert begin(places, "ann") == (0, False)
     assert begin(places, "ann") == (0, True)  # it is there yet, and the place was given back
+
+
+def test_newcomers_go_on_from_the_spaces_own_beginning_also_after_others() -> None:
+    server = Server()
+    places = Places(1, server.ask, 100 * SIZE, server.begin)
+    for visitor in ("ann", "bob", "", "cid"):
+        with places.place(visitor) as got:
+            assert (got, server.holds) == ((0, True), [BEGINNING, *[b""] * (PLACES - 1)])
+            server.holds[0] = f"{visitor}'s".encode()
+    with places.place("ann") as got:
+        assert (got, server.holds[0]) == ((0, True), b"ann's")
+
+
+@pytest.mark.parametrize("fails", [GenerationError, TimeoutError])
+def test_a_beginning_that_cannot_be_loaded_is_not_gone_on_from(fails: type[Exception]) -> None:
+    server, before = Server(), open_files()
+    places = Places(1, server.ask, 100 * SIZE, server.begin)
+    server.fails = fails
+    for _ in range(2):
+        assert begin(places, "") == (0, False)
+    assert open_files() - before == (0 if fails is GenerationError else 1)

@@ -59,8 +59,8 @@ def engine(file: Path) -> Iterator[LlamaCppEngine]:
     made.close()
 
 
-def request(question: str, begun: Sequence[Part] = (), **sampling: Any) -> Request:
-    prompt = MessageBuilder(4096).chat(Conversation("", [Turn("user", question)], begun=begun), 200)
+def request(question: str, begun: Sequence[Part] = (), system: str = "", **sampling: Any) -> Request:
+    prompt = MessageBuilder(4096).chat(Conversation(system, [Turn("user", question)], begun=begun), 200)
     chosen = dataclasses.replace(GREEDY, **sampling)
     return Request((), chosen, prompt.continues, prompt.begins, messages=prompt.messages)
 
@@ -152,6 +152,8 @@ def test_a_reply_ends_at_its_limit_with_the_tokens_counted(engine: LlamaCppEngin
 
 def test_neutral_sampling_takes_nothing_from_llama_cpps_own_defaults(engine: LlamaCppEngine) -> None:
     sent = engine.server.adapted(request("Hi"), {"messages": [], "extra_body": None})
+    assert sent["extra_body"] == {"top_k": 1, "min_p": 0, "repeat_penalty": 1}  # 1 is greedy
+    sent = engine.server.adapted(request("Hi", temperature=1.0), {"messages": [], "extra_body": None})
     assert sent["extra_body"] == {"top_k": 0, "min_p": 0, "repeat_penalty": 1}
 
 
@@ -223,12 +225,33 @@ def test_more_visitors_than_places_go_on_where_they_were_and_read_the_same(engin
     made = make(file, **{"limits.concurrency": 2})
     try:
         first = [turn(made, number, f"visitor {number}") for number in range(4)]
-        assert first == [(each, 0) for each in cold]
+        assert [each for each, _ in first] == cold
+        assert all(reused is not None and reused < 10 for _, reused in first)  # of the template
         again = [turn(made, number, f"visitor {number}") for number in range(4)]
         assert [each for each, _ in again] == cold
         assert all(reused and reused > 190 for _, reused in again)
     finally:
         made.close()
+
+
+def test_the_spaces_own_system_prompt_is_read_once_for_all(file: Path) -> None:
+    system = "You know words. " + "word " * 200
+
+    def ask_first(made: LlamaCppEngine, visitor: str) -> tuple[str, Finished]:
+        asked = dataclasses.replace(request("Is this a word?", system=system, max_new_tokens=20), visitor=visitor)
+        return text(found := ask(made, asked)), end(found)
+
+    made = make(file, system_prompt=system)
+    cold = make(file, system_prompt=system, **{"limits.cache_megabytes": 0})
+    try:
+        for visitor in ("ann", "bob", "", ""):
+            written, ended = ask_first(made, visitor)
+            assert 200 < ended.reused_tokens < ended.prompt_tokens - 5  # the question is its visitor's alone
+            assert written == ask_first(cold, visitor)[0]
+        assert ask_first(cold, "eve")[1].reused_tokens == 0
+    finally:
+        made.close()
+        cold.close()
 
 
 def test_after_a_stop_the_same_visitor_goes_on_from_what_was_read(engine: LlamaCppEngine) -> None:
