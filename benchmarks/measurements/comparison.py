@@ -39,7 +39,7 @@ def several(visitors: int) -> Callable[[System, Load, int], Figures]:
 
     def measure(system: System, load: Load, number: int) -> Figures:
         asked = [
-            Question([user(f"{load.message} ({number}.{visitor})")], load.tokens, f"visitor {visitor}")
+            Question([user(question(load, f"{visitor}.{number}"))], load.tokens, f"visitor {visitor}")
             for visitor in range(visitors)
         ]
         before, own = system.cpu(), time.process_time()
@@ -77,8 +77,8 @@ def turns(system: System, load: Load, number: int) -> Figures:
 
 def repeating(system: System, load: Load, number: int) -> Figures:
     """A reply whose text is in the question, as that of edited code."""
-    question = f"Write this once more, word for word:\n{long_question(f'{number} again', lines=3)}"
-    (reply,) = system.replies(Question([user(question)], load.tokens))
+    text = f"Write this once more, word for word:\n{long_question(f'{number} again', lines=3)}"
+    (reply,) = system.replies(Question([user(text)], load.tokens))
     return {"repeating": load.count(reply.text) / reply.times[-1]}
 
 
@@ -88,7 +88,7 @@ def from_page(visitors: int) -> Callable[[System, Load, int], Figures]:
     def measure(system: System, load: Load, number: int) -> Figures:
         if not system.contestant.page or system.contestant.of:
             return {}
-        asked = [f"{load.message} ({number}.{visitor}, page)" for visitor in range(visitors)]
+        asked = [question(load, f"{visitor}.{number}, on the page") for visitor in range(visitors)]
         replies = page.replies(system.port, asked)
         tokens = sum(load.count(reply.text) for reply in replies)
         return {
@@ -104,13 +104,21 @@ def leaving(system: System, load: Load, number: int) -> Figures:
     """What part of the computing of a whole reply is done after its visitor has left at the first text."""
     if system.contestant.start == "paced" or system.contestant.of:
         return {}
-    asked = Question([user(f"{load.message} ({number}.leaving)")], load.tokens)
+    asked = Question([user(question(load, f"{number}. leaving"))], load.tokens)
     before = system.cpu()
     system.replies(asked)
     spent = system.cpu() - before
     light.leave(system.port, system.model, asked)
     left = system.cpu_now()
     return {"after_leaving": (system.cpu() - left) / spent}
+
+
+def question(load: Load, name: str) -> str:
+    """A question that differs from that of any other name from its first word on, as those of strangers do.
+
+    llama.cpp's server goes on from what it has read for others, and equal beginnings would flatter it.
+    """
+    return f"{name}: {load.message}"
 
 
 def long_question(name: str, lines: int = LINES) -> str:
