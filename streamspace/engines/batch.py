@@ -26,11 +26,15 @@ LEFT = RequestSampler()  # of who has left since the pass began: any token will 
 
 @dataclass
 class Member:
-    """A reply's part in a batch: the tokens it has so far, with which another batch can go on."""
+    """A reply's part in a batch: the tokens it has so far, with which another batch can go on.
+
+    `public` of its first tokens are what all conversations begin with.
+    """
 
     name: str
     reply: Reply
     sampler: RequestSampler
+    public: int = 0
     written: list[int] = field(default_factory=list)
     error: str | None = None
     joined_at: int = 0
@@ -97,10 +101,13 @@ class Batch:
         """Ends the thread after its present pass."""
         self._manager.stop(hard_stop=True)
 
-    def _salt(self, name: str) -> str:
-        """What a reply's pages are shared by: its visitor, else nobody has the same."""
+    def _salt(self, name: str) -> tuple[str, int]:
+        """What a reply's pages are shared by: its visitor, else nobody has the same. Whole pages may be public."""
         member = self._members.get(name)
-        return f"visitor {member.reply.request.visitor}" if member and member.reply.request.visitor else f"reply {name}"
+        if not member:
+            return f"reply {name}", 0
+        visitor = member.reply.request.visitor
+        return f"visitor {visitor}" if visitor else f"reply {name}", member.public // PAGE * PAGE
 
     def _reused(self, name: str, tokens: int) -> None:
         """Called when a reply joins; what it has written in an earlier batch isn't of its prompt."""

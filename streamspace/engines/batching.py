@@ -19,6 +19,7 @@ from streamspace.engines.compatibility import GREEDY, incompatibility, takes_pos
 from streamspace.engines.engine import Events, Incompatible, LoadedModel, RecentFailure
 from streamspace.engines.explained import explain
 from streamspace.engines.generate import GenerateEngine
+from streamspace.engines.kept import common
 from streamspace.engines.preparation import new_reply, processors
 from streamspace.engines.reply import CANCELLED
 from streamspace.engines.sampler import RequestSampler
@@ -70,6 +71,7 @@ class BatchingEngine:
         self._slots = Slots(capacity)
         self._admission = Slots(1)
         self._ids = itertools.count()
+        self._beginning: tuple[int, ...] = ()
         self._batch: Batch | None = None
         self._recent_failure = RecentFailure()
         threading.Thread(target=self._end_with_the_process, name="batch end").start()
@@ -89,6 +91,12 @@ class BatchingEngine:
                 if batch := self._batch:
                     batch.remove(member)
 
+    def begin(self, request: Request) -> None:
+        """Reads what conversations begin with, as this one does, once for all visitors. Before the first of them."""
+        self._beginning = request.prompt
+        for _ in self.stream(request, threading.Event()):
+            pass
+
     def unavailable_reason(self) -> str | None:
         """See `Engine.unavailable_reason`. A batch that has ended is none: the next reply begins a new one."""
         return self._recent_failure.get()
@@ -102,7 +110,8 @@ class BatchingEngine:
     def _member(self, request: Request, stop: threading.Event) -> Member:
         reply = new_reply(request, stop, self._model, self._tokenizer, self._form)
         others = processors(reply, self._tokenizer, self._form)
-        return Member(f"reply-{next(self._ids)}", reply, RequestSampler.of(request, self._model, others))
+        public = common(request.prompt, self._beginning)
+        return Member(f"reply-{next(self._ids)}", reply, RequestSampler.of(request, self._model, others), public)
 
     def _written(self, member: Member, stop: threading.Event) -> Generator[Event, None, bool]:
         """Yields the reply's events; False when no batch could write it."""

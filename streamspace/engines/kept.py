@@ -115,10 +115,15 @@ def is_divisible(model: Any) -> bool:
     return causal and all(type(layer) in LAYERS for layer in DynamicCache(config=model.config).layers)
 
 
+def common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many token ids two texts begin with that are the same."""
+    most = min(len(one), len(other))
+    return next((at for at in range(most) if one[at] != other[at]), most)
+
+
 def _usable(kept: Kept, prompt: tuple[int, ...]) -> int:
     """How many tokens of a cache are the prompt's beginning, where the cache can be cut back to them."""
-    most = min(len(kept.ids), len(prompt) - 1)
-    same = next((at for at in range(most) if kept.ids[at] != prompt[at]), most)
+    same = common(kept.ids, prompt[:-1])
     windows = [layer.sliding_window for layer in kept.cache.layers if isinstance(layer, DynamicSlidingWindowLayer)]
     slid = any(len(kept.ids) >= window for window in windows)
     return 0 if slid and same < len(kept.ids) else same

@@ -59,17 +59,21 @@ class Places:
     (https://github.com/ggml-org/llama.cpp/pull/14511), and each pass reads all weights. So a visitor may get another
     place in the next turn, and what is kept of the conversation is brought there from memory, which holds `limit`
     bytes of all. Nobody goes on from anybody else's, else the time to the first token would tell what others asked.
-    `begin` reads into a place what all conversations begin with, the Space's own: newcomers go on from that.
+    What all conversations begin with is the Space's own, and newcomers go on from that.
     """
 
-    def __init__(self, count: int, ask: Ask, limit: int, begin: Callable[[int], object]) -> None:
+    def __init__(self, count: int, ask: Ask, limit: int) -> None:
         self._ask = ask
         self._limit = limit if os.path.isdir(FILES) else 0  # elsewhere it would be on the disk
         self._free = dict.fromkeys(range(count))  # the longest unused first
         self._holds = [""] * count  # whose conversation is in each place; nobody's where a reply is being written
         self._kept: dict[str, Memory] = {}  # by visitor, the longest unused first
-        self._beginning = self._begun(begin) if self._limit else None
+        self._beginning: Memory | None = None
         self._lock = threading.Lock()  # never held while the server is waited for, which may be in a long pass
+
+    def begin(self, place: int) -> None:
+        """What all conversations begin with is in this place now."""
+        self._beginning = self._saved(place) if self._limit else None
 
     @contextmanager
     def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
@@ -89,12 +93,6 @@ class Places:
                 self._keep(visitor, saved)
                 self._holds[place] = visitor
                 self._free[place] = None
-
-    def _begun(self, begin: Callable[[int], object]) -> Memory | None:
-        with suppress(GenerationError, OSError):
-            begin(0)
-            return self._saved(0)
-        return None
 
     def _loaded(self, place: int, kept: Memory | None) -> bool:
         if kept and kept.moved(self._ask, "restore", place):

@@ -71,13 +71,6 @@ class LlamaServer:
         content = {"messages": [self._message(each) for each in messages], **self._offered(tools)}
         return int(self.ask("/v1/chat/completions/input_tokens", content)["input_tokens"])
 
-    def begin(self, system_prompt: str, place: int) -> None:
-        """Reads into a place what conversations with this system prompt begin with. Raises as `ask` does."""
-        messages = [Message("system", system_prompt)] if system_prompt else []
-        told = [self._message(each) for each in (*messages, Message("user", "Hi"))]
-        content = {"messages": told, "max_tokens": 1, "id_slot": place, "cache_prompt": False}
-        self.ask("/v1/chat/completions", content, llama_cache.PATIENCE)
-
     def render(self, variables: Mapping[str, object]) -> str:
         """A short prompt, by the chat template with these variables. Raises GenerationError."""
         content = {"messages": [{"role": "user", "content": "Hi"}], "chat_template_kwargs": dict(variables)}

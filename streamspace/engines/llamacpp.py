@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import threading
-from functools import partial
 
 from streamspace import gguf
 from streamspace.config.server import Endpoint
@@ -47,8 +46,7 @@ class LlamaCppEngine:
         settings = Endpoint(url=f"{server.address}/v1", timeout=PATIENCE)
         self._client = EndpointEngine(settings, config.model.id, server.key, self.capacity, server.adapted, True)
         self._slots = Slots(self.capacity)
-        kept = config.limits.cache_megabytes * 10**6
-        self._places = Places(self.capacity, server.ask, kept, partial(server.begin, config.system_prompt))
+        self._places = Places(self.capacity, server.ask, config.limits.cache_megabytes * 10**6)
         atexit.register(self.close)  # later the client's thread doesn't run, and the server would wait for it
 
     def stream(self, request: Request, stop: threading.Event) -> Events:
@@ -59,6 +57,12 @@ class LlamaCppEngine:
                 return
             with self._places.place(request.visitor) as (place, goes_on):
                 yield from self._client.stream(Placed(**vars(request), place=place, goes_on=goes_on), stop)
+
+    def begin(self, request: Request) -> None:
+        """Reads what conversations begin with, as this one does, once for all visitors. Before the first of them."""
+        for _ in self._client.stream(Placed(**vars(request), place=0), threading.Event()):
+            pass
+        self._places.begin(0)
 
     def unavailable_reason(self) -> str | None:
         """See `Engine.unavailable_reason`."""

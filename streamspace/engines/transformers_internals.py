@@ -22,7 +22,7 @@ from transformers.generation.continuous_batching.requests import FutureRequestSt
 
 Deliver = Callable[[GenerationOutput], None]
 Sample = Callable[[list[RequestState], torch.Tensor], torch.Tensor]
-Salt = Callable[[str], str]  # from a request's id
+Salt = Callable[[str], tuple[str, int]]  # from a request's id
 Note = Callable[[str, int], None]
 LOGGER = "ContinuousBatchingLogger"  # what it says, the engine says once
 
@@ -38,8 +38,8 @@ def start_manager(
 ) -> ContinuousBatchingManager:
     """A running batch that calls `deliver` with each output, and `sample` with all replies' scores, in its thread.
 
-    Requests share what the batch has read of equal beginnings if their `salt` is the same; `reused` is told how many
-    tokens of a request those are.
+    Requests share what the batch has read of equal beginnings: as many of the first tokens as a request's `salt` tells,
+    and the rest if the salts are the same. `reused` is told how many tokens of a request those are.
     """
     manager: ContinuousBatchingManager = model.init_continuous_batching(
         generation_config=generation, continuous_batching_config=batching
@@ -88,9 +88,11 @@ def _salted(processor: Any, salt: Salt, reused: Note) -> Any:
     """The processor of a batch whose pages have the salt in their hashes: the first page's is in all that follow."""
 
     def tokens(request_id: str, ids: list[int]) -> list[int]:
-        digest = hashlib.blake2b(salt(request_id).encode()).digest()
+        name, start = salt(request_id)
+        digest = hashlib.blake2b(name.encode()).digest()
         salts = [int.from_bytes(digest[at : at + 4], "little") >> 1 for at in range(0, len(digest), 4)]
-        return [*(id ^ salt for id, salt in zip(ids, salts, strict=False)), *ids[len(salts) :]]
+        salted = [id ^ salt for id, salt in zip(ids[start:], salts, strict=False)]
+        return [*ids[:start], *salted, *ids[start + len(salts) :]]
 
     def found(request_id: str, ids: list[int]) -> int:
         length: int = search(request_id, tokens(request_id, ids))

@@ -40,5 +40,6 @@ def pipeline(config: Config, situation: Situation, on_progress: Callable[[str], 
     server.thinking = {name: choice.variables for name, choice in choices.choices.items()}
     fit = room.fit(config, server.context_window)
     prompts = MessageBuilder(fit.prompt, choices, server.count, server.window)
-    room.check_system_prompt(config, prompts, fit)
+    if begun := room.beginning(config, prompts, fit):
+        engine.begin(begun)
     return Pipeline(config, engine, prompts, fit=fit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from typing import Any
 
 from streamspace.config.engines import Situation
 from streamspace.config.types import Config
@@ -46,14 +47,17 @@ def pipeline(
     check_template(loaded.tokenizer, config.task, config.model.id)
     fit = room.fit(config, loaded.context_window)
     prompts = _prompt_builder(config, loaded, fit)
-    room.check_system_prompt(config, prompts, fit)
+    begun = room.beginning(config, prompts, fit)
     if place.device == "cpu" and config.task != "image-chat":
         threads.tune(loaded.model)
     if not on_zero:
         if chosen.name == "batching":
             shape, number = loaded.model.config.get_text_config().to_dict(), loaded.model.dtype.itemsize
             config = places.by_memory(config, shape, number, place.device, cores()[0])
-        return Pipeline(config, selection.make(config, situation, loaded), prompts, fit=fit)
+        engine: Any = selection.make(config, situation, loaded)
+        if begun and engine.name == "batching":
+            engine.begin(begun)
+        return Pipeline(config, engine, prompts, fit=fit)
     assert worker
     assert gpu
     zerogpu.check_disk(config.model.id, loaded.model)

@@ -6,11 +6,14 @@ import logging
 
 from streamspace.config.types import Config
 from streamspace.errors import ModelError, RequestError
+from streamspace.events import Request
 from streamspace.model import context
 from streamspace.model.context import Fit
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.prompt import Conversation, Prompts
+from streamspace.sampling import SamplingParams
 
+SHORT = SamplingParams(max_new_tokens=2, temperature=0, seed=0)  # a batch keeps what was read for one that goes on
 log = logging.getLogger(__name__)
 
 
@@ -22,12 +25,15 @@ def fit(config: Config, window: int) -> Fit:
     return found
 
 
-def check_system_prompt(config: Config, prompts: Prompts, fit: Fit) -> None:
-    """Raises ModelError where the system prompt alone takes the room of a prompt: every reply would fail."""
+def beginning(config: Config, prompts: Prompts, fit: Fit) -> Request | None:
+    """A request that begins as all conversations do, with the system prompt, for engines that read that once for all.
+
+    None without conversations. Raises ModelError where the system prompt alone takes the room of a prompt.
+    """
     if config.task != "chat":
-        return
+        return None
     try:
-        prompts.chat(Conversation(config.system_prompt, [Turn("user", "Hi")]), fit.max)
+        return prompts.chat(Conversation(config.system_prompt, [Turn("user", "Hi")]), fit.max).request(SHORT)
     except RequestError as error:
         raise ModelError(
             f"system_prompt: expected less than {fit.prompt} tokens with the chat template, to leave a message room. "

@@ -240,3 +240,24 @@ def test_only_the_same_visitor_is_spared_the_reading_of_a_prompt(engine: Batchin
         assert tokens_read("ann", (7,) * 5) == whole + 5 - 3 * PAGE  # nor the next turn's beginning
     finally:
         hook.remove()
+
+
+def test_what_all_conversations_begin_with_is_read_once_and_no_more_of_them(tiny: Any) -> None:
+    system = (tiny.tokenizer.bos_token_id or 1, *range(100, 100 + 2 * PAGE + 5))
+    own, asked = tuple(range(400, 400 + PAGE)), tuple(range(700, 700 + 3 * PAGE))
+    batching = BatchingEngine(tiny.model, tiny.tokenizer, capacity=4, longest=1024)
+    try:
+        batching.begin(Request((*system, *own), sampling(max_new_tokens=2)))
+
+        def reused(visitor: str, prompt: tuple[int, ...]) -> int:
+            events = write(batching, Request(prompt, sampling(max_new_tokens=4), visitor=visitor))
+            alone = write(GenerateEngine(tiny.model, tiny.tokenizer), Request(prompt, sampling(max_new_tokens=4)))
+            assert text(events) == text(alone)
+            return events[-1].reused_tokens  # type: ignore[union-attr]
+
+        for number, visitor in enumerate(("ann", "bob", "", "")):
+            assert reused(visitor, (*system, *asked)) == 2 * PAGE  # also where it is word for word another's question
+            assert reused(f"visitor {number}", asked) == 0  # a system prompt of the visitor's own is
+        assert reused("ann", (*system, *asked, 9)) == len((*system, *asked)) // PAGE * PAGE
+    finally:
+        batching.close()

@@ -30,9 +30,6 @@ class Server:
     asked: list[str] = field(default_factory=list)
     waits: Callable[[], object] = lambda: None
 
-    def begin(self, place: int) -> None:
-        self.holds[place] = BEGINNING
-
     def ask(self, path: str, content: Any, timeout: float) -> Any:
         place, action = path.removeprefix("/slots/").split("?action=")
         self.asked.append(action)
@@ -46,8 +43,12 @@ class Server:
                 self.holds[int(place)] = file.read().strip()
 
 
-def unbegun(place: int) -> None:
-    raise GenerationError("a template that takes no such conversation")
+def begun(count: int, server: Server, limit: int = 100 * SIZE) -> Places:
+    """Places with what all conversations begin with."""
+    places = Places(count, server.ask, limit)
+    server.holds[0] = BEGINNING
+    places.begin(0)
+    return places
 
 
 def open_files() -> int:
@@ -63,7 +64,7 @@ def test_nobody_gets_anybody_elses_conversation_and_places_in_use_lie_side_by_si
 ) -> None:
     """Each step: a visitor's reply begins, once so many of those that are being written have ended."""
     before, server = open_files(), Server()
-    places = Places(PLACES, server.ask, limit, server.begin)
+    places = begun(PLACES, server, limit)
     writing: list[tuple[int, ExitStack]] = []
     latest: dict[str, bytes] = {}
     for turn, (visitor, ending) in enumerate(steps):
@@ -100,7 +101,7 @@ def begin(places: Places, visitor: str) -> tuple[int, bool]:
 
 def test_a_conversation_is_brought_to_where_its_next_turn_is_written() -> None:
     server = Server()
-    places = Places(2, server.ask, 100 * SIZE, unbegun)
+    places = Places(2, server.ask, 100 * SIZE)
     with places.place("ann") as ann:
         assert ann == (0, False)
         server.holds[0] = b"ann's"
@@ -117,7 +118,7 @@ def test_a_conversation_is_brought_to_where_its_next_turn_is_written() -> None:
 
 def test_nobody_waits_for_what_is_saved_or_loaded_for_others() -> None:
     server, slow, go_on = Server(), threading.Event(), threading.Event()
-    places = Places(2, server.ask, 100 * SIZE, unbegun)
+    places = Places(2, server.ask, 100 * SIZE)
 
     def ann() -> None:
         with places.place("ann"):
@@ -136,7 +137,7 @@ def test_nobody_waits_for_what_is_saved_or_loaded_for_others() -> None:
 @pytest.mark.parametrize("fails", [GenerationError, TimeoutError])
 def test_where_the_server_fails_the_conversation_is_read_again(fails: type[Exception]) -> None:
     server, before = Server(), open_files()
-    places = Places(1, server.ask, 100 * SIZE, unbegun)
+    places = Places(1, server.ask, 100 * SIZE)
     server.fails = fails
     assert begin(places, "ann") == (0, False)
     assert begin(places, "bob") == (0, False)
@@ -147,7 +148,7 @@ def test_where_the_server_fails_the_conversation_is_read_again(fails: type[Excep
 
 def test_a_limit_holds_and_the_longest_unused_goes_first() -> None:
     server = Server()
-    places = Places(1, server.ask, 2 * SIZE, unbegun)
+    places = Places(1, server.ask, 2 * SIZE)
     for visitor in ("ann", "bob", "cid"):
         assert begin(places, visitor) == (0, False)
     assert begin(places, "bob") == (0, True)
@@ -158,7 +159,7 @@ def test_a_limit_holds_and_the_longest_unused_goes_first() -> None:
 
 def test_so_many_are_kept_as_a_process_can_have_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama_cache, "MOST", 3)
-    before, places = open_files(), Places(1, Server().ask, 100 * SIZE, unbegun)
+    before, places = open_files(), Places(1, Server().ask, 100 * SIZE)
     for number in range(10):
         begin(places, f"visitor {number}")
     assert open_files() - before == 3
@@ -173,7 +174,7 @@ def test_so_many_are_kept_as_a_process_can_have_files(monkeypatch: pytest.Monkey
 
 def test_newcomers_go_on_from_the_spaces_own_beginning_also_after_others() -> None:
     server = Server()
-    places = Places(1, server.ask, 100 * SIZE, server.begin)
+    places = begun(1, server)
     for visitor in ("ann", "bob", "", "cid"):
         with places.place(visitor) as got:
             assert (got, server.holds) == ((0, True), [BEGINNING, *[b""] * (PLACES - 1)])
@@ -185,7 +186,7 @@ def test_newcomers_go_on_from_the_spaces_own_beginning_also_after_others() -> No
 @pytest.mark.parametrize("fails", [GenerationError, TimeoutError])
 def test_a_beginning_that_cannot_be_loaded_is_not_gone_on_from(fails: type[Exception]) -> None:
     server, before = Server(), open_files()
-    places = Places(1, server.ask, 100 * SIZE, server.begin)
+    places = begun(1, server)
     server.fails = fails
     for _ in range(2):
         assert begin(places, "") == (0, False)

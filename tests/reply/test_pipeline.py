@@ -7,12 +7,13 @@ import itertools
 import threading
 import time
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streamspace.config import file as configfile
-from streamspace.config.types import Gpu
+from streamspace.config.types import Config, Gpu
 from streamspace.engines.budget import Budget
 from streamspace.engines.engine import Events
 from streamspace.engines.generate import GenerateEngine
@@ -22,12 +23,14 @@ from streamspace.prompt.builder import PromptBuilder
 from streamspace.prompt.conversation import Turn
 from streamspace.prompt.message_builder import MessageBuilder
 from streamspace.prompt.prompt import Conversation
+from streamspace.reply import build
 from streamspace.reply.checked import CHARACTERS
 from streamspace.reply.pipeline import Pipeline
 from streamspace.reply.progress import Progress, Replies
-from streamspace.reply.request import ChatRequest, CompletionRequest
+from streamspace.reply.request import Caller, ChatRequest, CompletionRequest
 from tests.engines.test_generate import LONG, steps
-from tests.running import ROOT
+from tests.running import ROOT, changed
+from tests.standins import gguf_file
 
 CONFIG = configfile.read(ROOT / "config/tiny.yaml")
 
@@ -230,3 +233,18 @@ async def test_the_beginning_of_a_reply_is_no_way_around_the_limit(builder: Prom
     pipeline = Pipeline(CONFIG, Scripted(), builder)
     with pytest.raises(RequestError, match=r"^This message is too long: 4,000,000 characters, and this Space takes "):
         await read(pipeline.chat(ChatRequest("hi", begun=(Part("answer", "x" * 4_000_000),))))
+
+
+@pytest.mark.parametrize("engine", ["batching", "llamacpp"])
+async def test_the_configs_system_prompt_is_not_read_again_for_any_visitor(engine: str, tmp_path: Path) -> None:
+    model = {"model.id": str(gguf_file.write(tmp_path / "tiny.gguf"))} if engine == "llamacpp" else {}
+    config = changed({"engine": engine, "model.dtype": "auto", "system_prompt": "You know words. " * 30, **model})
+    pipeline = build.here(Config.model_validate(config))
+    try:
+        for visitor in ("ann", "bob", ""):
+            asked = ChatRequest("What is ZeroGPU?", caller=Caller(key=visitor, shares=visitor))
+            end = (await read(pipeline.chat(asked)))[-1].end
+            assert end
+            assert 60 < end.reused_tokens < end.prompt_tokens - 3
+    finally:
+        pipeline.engine.close()
