@@ -65,6 +65,8 @@ class Outbox:
             return []
         while self._is_paced and not _is_last(taken[-1]) and not self._queue.empty():
             taken[-1:] = _joined(taken[-1], self._queue.get())
+        if taken[-1] is None:  # what goes on with it is paced as well
+            self._complete.clear()
         if text := sum(len(event.text) for event in taken if isinstance(event, TextDelta)):
             self._characters += text
             self._due = self._next(time.monotonic())

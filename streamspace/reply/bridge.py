@@ -11,12 +11,12 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-HEARTBEAT = 0.1  # seconds of silence after which an empty batch is yielded
+HEARTBEAT = 0.2  # seconds of silence after which an empty batch is yielded: longer than between two updates of most texts
 READER_TIMEOUT = 20.0  # seconds without a reader after which the stream is given up
 
 
 async def bridge(open_stream: Callable[[threading.Event], Generator[T, None, None]]) -> AsyncGenerator[list[T], None]:
-    """Yields what has come since the last time; empty lists in silence, about 10 a second.
+    """Yields what has come since the last time; empty lists in silence, about 5 a second.
 
     The stream is opened, read and closed in a thread of its own, in the caller's context (ZeroGPU finds the visitor's
     identity there). When this generator is closed or cancelled it only sets the stop flag and returns: the thread

@@ -107,6 +107,18 @@ def test_the_end_is_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert time.monotonic() - started < 30
 
 
+def test_a_reply_that_goes_on_elsewhere_is_paced_there_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "update_interval", lambda characters, replies: 0.2)
+    outbox = Outbox()
+    for event in (TextDelta("a", 1), None):
+        outbox.put(event)
+    assert outbox.take() == [TextDelta("a", 1), None]
+    outbox.put(TextDelta("b", 2))
+    threading.Timer(0.01, outbox.put, [TextDelta("c", 3)]).start()
+    outbox._due = time.monotonic() + 0.2
+    assert outbox.take() == [TextDelta("bc", 3)]
+
+
 def test_silence_is_told_and_what_breaks_it_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HEARTBEAT", 0.01)
     outbox = Outbox()

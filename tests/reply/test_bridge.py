@@ -27,7 +27,7 @@ async def test_everything_arrives_in_order() -> None:
 
 async def test_silence_is_reported_so_that_a_cancel_can_be_heard() -> None:
     def stream(stop: threading.Event) -> Generator[int, None, None]:
-        time.sleep(0.35)
+        time.sleep(0.55)
         yield 1
 
     batches = [batch async for batch in bridge(stream)]

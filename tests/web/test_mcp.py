@@ -26,7 +26,7 @@ from tests.web.test_openai import CONFIG, END, JSON_VALUES
 __all__ = ["told"]  # a fixture
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-SILENT = [Heartbeat("prefill"), TextDelta("Hi", 1), *[Heartbeat("decode")] * 20_000, END]
+SILENT = [Heartbeat("prefill"), TextDelta("Hi", 1), *[Heartbeat("decode")] * 2_000, END]
 
 
 class Server(test_openai.Server):

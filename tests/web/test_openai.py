@@ -63,6 +63,8 @@ class Engine:
         for event in self.events:
             if isinstance(event, Exception):
                 raise event
+            if isinstance(event, Heartbeat) and stop.wait(0.05):  # after some silence
+                return
             yield event
 
     def unavailable_reason(self) -> None:
