@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-HEARTBEAT = 0.2  # seconds of silence after which an empty batch is yielded: longer than between two updates of most texts
+HEARTBEAT = 0.2  # seconds of silence, longer than between most updates, after which an empty batch is yielded
 READER_TIMEOUT = 20.0  # seconds without a reader after which the stream is given up
 
 
