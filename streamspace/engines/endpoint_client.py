@@ -35,25 +35,15 @@ async def chunks(url: str, key: str | None, asked: dict[str, Any], silence: floa
     at = f"{url.rstrip('/').removesuffix('/chat/completions').removesuffix('/v1')}/v1/chat/completions"
     async with client() as server, server.stream("POST", at, json=body, headers=headers, timeout=silence) as answer:
         hf_raise_for_status(answer)
-        async for line in _lines(answer):
-            if not line.startswith(b"data:"):
+        async for line in answer.aiter_lines():
+            if not line.startswith("data:"):
                 continue
-            if (data := line.removeprefix(b"data:").strip()) == b"[DONE]":
+            if (data := line.removeprefix("data:").strip()) == "[DONE]":
                 return
             told = json.loads(data, object_hook=Told)
             if told.error:
                 raise ValueError("the server tells an error in its reply")
             yield told
-
-
-async def _lines(answer: httpx2.Response) -> AsyncGenerator[bytes, None]:
-    """The lines of a stream of events. httpx2's own end at U+2028 as well, which JSON has in a text as it is."""
-    rest = b""
-    async for piece in answer.aiter_bytes():
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line
-    yield rest
 
 
 async def provider_chunks(
@@ -73,13 +63,24 @@ def client() -> httpx2.AsyncClient:
         if constants.is_offline_mode() and f"{request.url.host}" not in LOOPBACK:
             raise OfflineModeIsEnabled(f"{request.url.host} can't be asked while HF_HUB_OFFLINE is set")
 
-    async def read_refusal(response: httpx2.Response) -> None:
+    async def prepare(response: httpx2.Response) -> None:
         if response.is_error:
             await response.aread()
+        response.aiter_lines = functools.partial(_lines, response)  # type: ignore[method-assign]
 
-    hooks: Any = {"request": [refuse_offline], "response": [read_refusal]}
+    hooks: Any = {"request": [refuse_offline], "response": [prepare]}
     direct = {f"all://{host}": None for host in LOOPBACK}  # not through the environment's proxy
     return httpx2.AsyncClient(event_hooks=hooks, mounts=direct, verify=_trust(), follow_redirects=True, timeout=None)
+
+
+async def _lines(response: httpx2.Response) -> AsyncGenerator[str, None]:
+    """The lines of a stream of events. httpx2's own end at U+2028 as well, which JSON has in a text as it is."""
+    rest = b""
+    async for piece in response.aiter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace")
+    yield rest.decode("utf-8", "replace")
 
 
 @functools.cache

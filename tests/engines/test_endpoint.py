@@ -158,9 +158,9 @@ def test_without_a_key_the_machines_own_hub_token_is_not_sent(
 
 def test_providers_are_asked_through_the_hubs_router(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CONVERSATIONAL_AUTO_ROUTER, "base_url", server.url.removesuffix("/v1"))
-    server.answers = [words("Hel", "lo", tokens=2)]
+    server.answers = [words("Hel", "lo\u2028there", tokens=2)]
     events = ask(EndpointEngine(Endpoint(timeout=10), "owner/model", "hf_a", capacity=2))
-    assert text(events) == "Hello"
+    assert text(events) == "Hello\u2028there"
     assert isinstance(events[-1], Finished)
     (asked,) = server.asked
     assert (asked["path"], asked["key"], asked["model"]) == ("/v1/chat/completions", "Bearer hf_a", "owner/model")
