@@ -128,7 +128,8 @@ class Pipeline:
                         yield now  # with what came before it
                         raise GenerationError(event.message)
                     now = after(now, event)
-                yield now
+                if events or not now.end:  # an engine may have something to do after its last event
+                    yield now
                 if not now.end:
                     self._queue.check_running()
 

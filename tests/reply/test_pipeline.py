@@ -79,6 +79,17 @@ async def test_the_text_grows_and_ends_with_its_reason(pipeline: Pipeline) -> No
     assert steps[-1].text
 
 
+async def test_the_end_is_told_once_also_by_an_engine_that_has_something_to_do_after_it(builder: PromptBuilder) -> None:
+    class Saving(Scripted):
+        def stream(self, request: Request, stop: threading.Event) -> Events:
+            yield from super().stream(request, stop)
+            time.sleep(0.7)
+
+    pipeline = Pipeline(CONFIG, Saving(TextDelta("Hi", 1), Finished("stop", 1, 0.1, 0.2)), builder)
+    ends = [step.end for step in await read(pipeline.chat(ChatRequest("hi")))]
+    assert len([end for end in ends if end]) == 1
+
+
 async def test_a_failure_of_the_engine_is_raised_after_the_text_it_had(builder: PromptBuilder) -> None:
     seen: list[Progress] = []
 
