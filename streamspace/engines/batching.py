@@ -14,7 +14,7 @@ import torch
 from streamspace.config.types import Config
 from streamspace.engines import forms
 from streamspace.engines import transformers_internals as internals
-from streamspace.engines.batch import Batch, Member
+from streamspace.engines.batch import PAGE, Batch, Member
 from streamspace.engines.compatibility import GREEDY, incompatibility, takes_positions
 from streamspace.engines.engine import Events, Incompatible, LoadedModel, RecentFailure
 from streamspace.engines.explained import explain
@@ -94,8 +94,9 @@ class BatchingEngine:
     def begin(self, request: Request) -> None:
         """Reads what conversations begin with, as this one does, once for all visitors. Before the first of them."""
         self._beginning = request.prompt
-        for _ in self.stream(request, threading.Event()):
-            pass
+        if len(request.prompt) >= PAGE:  # else no whole page is
+            for _ in self.stream(request, threading.Event()):
+                pass
 
     def unavailable_reason(self) -> str | None:
         """See `Engine.unavailable_reason`. A batch that has ended is none: the next reply begins a new one."""

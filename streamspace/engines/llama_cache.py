@@ -71,9 +71,14 @@ class Places:
         self._beginning: Memory | None = None
         self._lock = threading.Lock()  # never held while the server is waited for, which may be in a long pass
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept in memory."""
+        return self._limit > 0
+
     def begin(self, place: int) -> None:
         """What all conversations begin with is in this place now."""
-        self._beginning = self._saved(place) if self._limit else None
+        self._beginning = self._saved(place)
 
     @contextmanager
     def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
@@ -88,7 +93,7 @@ class Places:
         try:
             yield place, bool(visitor and held == visitor) or self._loaded(place, kept)
         finally:
-            saved = self._saved(place) if visitor and self._limit else None
+            saved = self._saved(place) if visitor and self.keeps else None
             with self._lock:
                 self._keep(visitor, saved)
                 self._holds[place] = visitor

@@ -85,7 +85,7 @@ class LlamaServer:
         extra = {name: value for name, value in extra.items() if name != "repetition_penalty"}
         if request.thinking in self.thinking:
             extra["chat_template_kwargs"] = dict(self.thinking[request.thinking])
-        most = 1 if sampling.is_greedy else sampling.top_k  # else it would sort the whole vocabulary for each token
+        most = 1 if sampling.is_greedy else sampling.top_k  # 0 would sort the whole vocabulary
         extra |= {"top_k": most, "min_p": sampling.min_p, "repeat_penalty": sampling.repetition_penalty}
         if isinstance(request, Placed):
             extra |= {"id_slot": request.place, "cache_prompt": request.goes_on}

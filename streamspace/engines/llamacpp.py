@@ -60,9 +60,10 @@ class LlamaCppEngine:
 
     def begin(self, request: Request) -> None:
         """Reads what conversations begin with, as this one does, once for all visitors. Before the first of them."""
-        for _ in self._client.stream(Placed(**vars(request), place=0), threading.Event()):
-            pass
-        self._places.begin(0)
+        if self._places.keeps:
+            for _ in self._client.stream(Placed(**vars(request), place=0), threading.Event()):
+                pass
+            self._places.begin(0)
 
     def unavailable_reason(self) -> str | None:
         """See `Engine.unavailable_reason`."""

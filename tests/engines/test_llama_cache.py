@@ -47,7 +47,8 @@ def begun(count: int, server: Server, limit: int = 100 * SIZE) -> Places:
     """Places with what all conversations begin with."""
     places = Places(count, server.ask, limit)
     server.holds[0] = BEGINNING
-    places.begin(0)
+    if places.keeps:
+        places.begin(0)
     return places
 
 
