@@ -13,6 +13,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -146,6 +147,7 @@ class Spare:
     def __init__(self, cwd: str) -> None:
         (down, below), (up, above) = os.pipe(), os.pipe()
         self.returncode: int | None = None
+        self._waiting = threading.Lock()  # only one may ask the system: it tells the end once
         self.pid = os.fork()
         if not self.pid:
             for each, number in ((down, 0), (above, 1)):
@@ -166,20 +168,24 @@ class Spare:
     def wait(self, timeout: float | None = None) -> int:
         """As `subprocess.Popen.wait`."""
         until = time.monotonic() + (timeout or 3600)
-        while self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-            elif time.monotonic() > until:
+        while self._is_running():
+            if time.monotonic() > until:
                 raise subprocess.TimeoutExpired("a spare", timeout or 0)
-            else:
-                time.sleep(0.01)
+            time.sleep(0.01)
+        assert self.returncode is not None
         return self.returncode
 
     def kill(self) -> None:
         """As `subprocess.Popen.kill`."""
-        if self.returncode is None:
+        if self._is_running():
             os.kill(self.pid, signal.SIGKILL)
+
+    def _is_running(self) -> bool:
+        with self._waiting:
+            if self.returncode is None:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+            return self.returncode is None
 
 
 def _lend(spare: Spare) -> None:

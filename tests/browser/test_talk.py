@@ -330,6 +330,20 @@ def test_thoughts_can_be_switched_off(visit: Visit, app: App) -> None:
     assert visitor.page.locator("details.reasoning").count() == 0
 
 
+def test_what_the_model_can_do_is_heard_though_gradio_draws_its_part_later(visit: Visit, app: App) -> None:
+    visitor = visit(app)
+    held: list[Any] = []
+    visitor.page.route("**/HTML-*.js", lambda route: held.append(route))
+    with visitor.page.expect_response("**/queue/data*"):
+        visitor.page.reload()  # the model's state is asked for
+    visitor.page.wait_for_timeout(1000)  # and told
+    visitor.wait(lambda: held)
+    held[0].continue_()
+    visitor.opened()
+    visitor.page.click("#open-settings")
+    visitor.wait(lambda: visitor.page.get_by_label("Off", exact=True).is_visible())
+
+
 def test_the_figures_stay_under_every_reply(visit: Visit, scripted: App) -> None:
     visitor = visit(scripted)
     for text in ("one", "cut"):

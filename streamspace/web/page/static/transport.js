@@ -63,7 +63,10 @@ export const connect = (on) => {
   const ready = (name) => parts[name] && Promise.resolve(parts[name]);
   const part = (name) => ready(name) ?? new Promise((resolve) => waiting.push([name, resolve]));
   window.streamspace.attached = (name) => {
-    parts[name].watch("value", () => heardOf(name, parts[name].props.value));
+    const channel = parts[name];
+    const hear = () => heardOf(name, channel.props.value);
+    channel.watch("value", hear);
+    if (channel.props.value) hear(); // Gradio asks for the model's state at once, and may draw its part later
     for (const [wanted, resolve] of waiting) if (wanted === name) resolve(parts[name]);
   };
 
