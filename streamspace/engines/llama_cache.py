@@ -68,6 +68,7 @@ class Places:
         self._free = dict.fromkeys(range(count))  # the longest unused first
         self._holds = [""] * count  # whose conversation is in each place; nobody's where a reply is being written
         self._kept: dict[str, Memory] = {}  # by visitor, the longest unused first
+        self._saving: dict[str, threading.Event] = {}  # by visitor, what is set once it is kept
         self._beginning: Memory | None = None
         self._lock = threading.Lock()  # never held while the server is waited for, which may be in a long pass
 
@@ -83,6 +84,8 @@ class Places:
     @contextmanager
     def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
         """A place, and whether the reply may go on from what it holds, for as long as the block lasts."""
+        if visitor and (saving := self._saving.get(visitor)):  # an agent's next turn may come sooner than that takes
+            saving.wait(PATIENCE)
         with self._lock:
             used = set(range(len(self._holds))).difference(self._free)
             # Beside those in use, then the visitor's own, then the longest unused.
@@ -93,11 +96,15 @@ class Places:
         try:
             yield place, bool(visitor and held == visitor) or self._loaded(place, kept)
         finally:
+            self._saving[visitor] = done = threading.Event()
             saved = self._saved(place) if visitor and self.keeps else None
             with self._lock:
                 self._keep(visitor, saved)
                 self._holds[place] = visitor
                 self._free[place] = None
+                if self._saving[visitor] is done:
+                    del self._saving[visitor]
+            done.set()
 
     def _loaded(self, place: int, kept: Memory | None) -> bool:
         if kept and kept.moved(self._ask, "restore", place):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -133,6 +134,21 @@ def test_nobody_waits_for_what_is_saved_or_loaded_for_others() -> None:
     go_on.set()
     writing.join()
     assert begin(places, "ann") == (0, True)
+
+
+def test_a_next_turn_that_comes_at_once_waits_until_the_one_before_is_kept() -> None:
+    server, slow = Server(), threading.Event()
+    places = Places(2, server.ask, 100 * SIZE)
+
+    def ann() -> None:
+        with places.place("ann"):
+            server.waits = lambda: (slow.set(), time.sleep(0.2))
+
+    writing = threading.Thread(target=ann)
+    writing.start()
+    assert slow.wait(20)
+    assert begin(places, "ann") == (0, True)
+    writing.join()
 
 
 @pytest.mark.parametrize("fails", [GenerationError, TimeoutError])
