@@ -21,16 +21,21 @@ LINES = 22  # of the long question
 
 
 def compare(contestants: Sequence[Contestant], load: Load, visitors: Sequence[int], rounds: int) -> list[Row]:
-    """Each contestant with its figures in interleaved rounds, in each of which everything is measured of all."""
+    """Each contestant with its figures in interleaved rounds, in each of which everything is measured of all.
+
+    Each round begins with another: the first of a round is measured right after what disturbed the machine last.
+    """
     with running(contestants, load) as systems:
         found: list[dict[str, list[float]]] = [{} for _ in systems]
         for number in range(rounds):
+            first = number * len(systems) // rounds
+            turn = [*range(first, len(systems)), *range(first)]
             many, pages = map(several, visitors), map(from_page, visitors)
             for measure in (*many, turns, repeating, *pages, leaving):
                 print(f"round {number + 1} of {rounds}: {measure.__name__}", file=sys.stderr)
-                for system, figures in zip(systems, found, strict=True):
-                    for name, value in measure(system, load, number).items():
-                        figures.setdefault(name, []).append(value)
+                for at in turn:
+                    for name, value in measure(systems[at], load, number).items():
+                        found[at].setdefault(name, []).append(value)
         return [_row(system.contestant, figures) for system, figures in zip(systems, found, strict=True)]
 
 
