@@ -75,7 +75,6 @@ def test_a_local_model_is_weighed_by_all_of_its_files(tmp_path: Path) -> None:
 def here(here: Checkout) -> Checkout:
     here.change("config/tiny.yaml", "id: ./models/tiny", "id: owner/llm-GGUF")
     here.change("config/tiny.yaml", "dtype: float32", "dtype: auto")
-    here.change("requirements.txt", "tqdm>=4.66", "xllamacpp>=2026.10\ntqdm>=4.66")
     return here
 
 

@@ -173,12 +173,13 @@ def test_hardware_that_is_asked_for_has_to_hold_it(here: Checkout, hub: Hub) -> 
 
 
 def test_a_package_that_it_needs_is_added_once(here: Checkout, hub: Hub) -> None:
-    add(hub, "Qwen/Qwen2.5-1.5B-Instruct-GGUF")
+    add(hub, "unsloth/Qwen2.5-7B-Instruct-bnb-4bit")
     before = (here.folder / "requirements.txt").read_text("utf-8")
-    assert "added to requirements.txt: xllamacpp>=2026.10\n" in here.run("new", "Qwen/Qwen2.5-1.5B-Instruct-GGUF").out
-    said = here.run("new", "Qwen/Qwen2.5-1.5B-Instruct-GGUF", "--name", "again")
+    said = here.run("new", "unsloth/Qwen2.5-7B-Instruct-bnb-4bit")
+    assert "added to requirements.txt: bitsandbytes\n" in said.out
+    said = here.run("new", "unsloth/Qwen2.5-7B-Instruct-bnb-4bit", "--name", "again")
     assert "added" not in said.out
-    assert (here.folder / "requirements.txt").read_text("utf-8") == f"{before}xllamacpp>=2026.10\n"
+    assert (here.folder / "requirements.txt").read_text("utf-8") == f"{before}bitsandbytes\n"
 
 
 def test_an_adapter_comes_with_its_base(here: Checkout, hub: Hub) -> None:

@@ -32,7 +32,7 @@ UPGRADES = "make upgrade UPSTREAM=https://github.com/OWNER/TEMPLATE\n"  # test_u
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
     running = Hub(tmp_path / "hub")
-    add(running, "Qwen/Qwen3-4B-Instruct-2507", "Qwen/Qwen2.5-1.5B-Instruct")
+    add(running, "Qwen/Qwen3-4B-Instruct-2507", "Qwen/Qwen2.5-1.5B-Instruct-GGUF")
     running.tokens["hf_..."] = Account("owner", role="read")
     yield running
     running.end()

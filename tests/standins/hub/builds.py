@@ -199,9 +199,8 @@ def committed() -> Iterator[Asked]:
 
 
 def for_gguf(text: str) -> str:
-    """A requirements.txt changed for a GGUF file, as its own comment has it: llama.cpp, and nothing that needs torch."""
-    changed = re.sub(r"^# (?=xllamacpp)", "", text, flags=re.MULTILINE)
-    return re.sub(r"^(?:torch|transformers|accelerate|peft)\b.*\n", "", changed, flags=re.MULTILINE)
+    """A requirements.txt changed for a GGUF file, as its own comment has it: without what needs torch."""
+    return re.sub(r"^(?:torch|transformers|accelerate|peft)\b.*\n", "", text, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":
