@@ -15,7 +15,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +137,9 @@ class LlamaServer:
 
 
 def _start(config: Config, loaded: GgufFile, key: str, window: int, template: str) -> Any:
-    llama: Any = import_module("xllamacpp")
-    params = llama.CommonParams()
+    import xllamacpp  # here: other models don't need it
+
+    params = xllamacpp.CommonParams()
     places, file = config.limits.places, loaded.path
     params.model.path = str(file)
     params.n_parallel, params.n_ctx = places, window * places
@@ -154,7 +154,7 @@ def _start(config: Config, loaded: GgufFile, key: str, window: int, template: st
     if config.model.chat_template:
         params.chat_template = template
     try:
-        return llama.Server(params)
+        return xllamacpp.Server(params)
     except RuntimeError as error:
         raise ModelError(
             f"model.file: expected a model that llama.cpp can load, got {file.name!r}. The log says why. Download it "

@@ -110,6 +110,8 @@ class Reply:
             self._take_apart(text)
         else:
             self._add([Part(kind, text)])
+        if not self.ended and (reason := self._cut()):
+            self.finish(reason)
 
     def finish(self, reason: Reason) -> None:
         """The last events. What a stop string held back is text after all; half a character is not, if more was due."""

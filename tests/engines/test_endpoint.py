@@ -324,6 +324,17 @@ def test_stop_closes_the_connection(server: ChatServer) -> None:
     assert server.hung_up.wait(5)
 
 
+def test_stop_closes_the_connection_though_the_reader_sleeps_between_two_updates(server: ChatServer) -> None:
+    server.answers = [words(*["word "] * 500, pause=0.01)]
+    stop = threading.Event()
+    stream = engine(server).stream(Request((), GREEDY, messages=HELLO), stop)
+    while not isinstance(next(stream), TextDelta):
+        pass
+    stop.set()
+    assert server.hung_up.wait(3)
+    assert [event.reason for event in stream if isinstance(event, Finished)] == ["cancelled"]
+
+
 def test_a_silent_server_can_be_stopped_too(server: ChatServer) -> None:
     server.answers = [lambda exchange: time.sleep(1)]
     stop = threading.Event()
