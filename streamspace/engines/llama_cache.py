@@ -68,9 +68,9 @@ class Places:
         self._free = dict.fromkeys(range(count))  # the longest unused first
         self._holds = [""] * count  # whose conversation is in each place; nobody's where a reply is being written
         self._kept: dict[str, Memory] = {}  # by visitor, the longest unused first
-        self._saving: dict[str, threading.Event] = {}  # by visitor, what is set once it is kept
+        self._saving: list[str] = []  # whose conversations are on their way to memory
         self._beginning: Memory | None = None
-        self._lock = threading.Lock()  # never held while the server is waited for, which may be in a long pass
+        self._changed = threading.Condition()  # never held while the server is asked, which may be in a long pass
 
     @property
     def keeps(self) -> bool:
@@ -84,9 +84,8 @@ class Places:
     @contextmanager
     def place(self, visitor: str) -> Iterator[tuple[int, bool]]:
         """A place, and whether the reply may go on from what it holds, for as long as the block lasts."""
-        if visitor and (saving := self._saving.get(visitor)):  # an agent's next turn may come sooner than that takes
-            saving.wait(PATIENCE)
-        with self._lock:
+        with self._changed:
+            self._changed.wait_for(lambda: visitor not in self._saving, PATIENCE)  # an agent's next turn comes at once
             used = set(range(len(self._holds))).difference(self._free)
             # Beside those in use, then the visitor's own, then the longest unused.
             place = min(self._free, key=lambda at: (-len({at - 1, at + 1} & used), self._holds[at] != visitor))
@@ -96,15 +95,15 @@ class Places:
         try:
             yield place, bool(visitor and held == visitor) or self._loaded(place, kept)
         finally:
-            self._saving[visitor] = done = threading.Event()
+            with self._changed:
+                self._saving.append(visitor)
             saved = self._saved(place) if visitor and self.keeps else None
-            with self._lock:
+            with self._changed:
+                self._saving.remove(visitor)
                 self._keep(visitor, saved)
                 self._holds[place] = visitor
                 self._free[place] = None
-                if self._saving[visitor] is done:
-                    del self._saving[visitor]
-            done.set()
+                self._changed.notify_all()
 
     def _loaded(self, place: int, kept: Memory | None) -> bool:
         if kept and kept.moved(self._ask, "restore", place):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from random import random
 from typing import Any
 
 import pytest
@@ -118,37 +120,55 @@ def test_a_conversation_is_brought_to_where_its_next_turn_is_written() -> None:
     assert server.asked == [*["save"] * 5, "restore", *["save"] * 2]
 
 
-def test_nobody_waits_for_what_is_saved_or_loaded_for_others() -> None:
-    server, slow, go_on = Server(), threading.Event(), threading.Event()
-    places = Places(2, server.ask, 100 * SIZE)
+@contextmanager
+def being_saved(places: Places, server: Server, seconds: float) -> Iterator[threading.Event]:
+    """While a reply to Ann is being saved, for so long or until the event is set."""
+    slow, go_on = threading.Event(), threading.Event()
 
     def ann() -> None:
         with places.place("ann"):
-            server.waits = lambda: (slow.set(), go_on.wait(20))
+            server.waits = lambda: (slow.set(), go_on.wait(seconds))
 
-    writing = threading.Thread(target=ann)
-    writing.start()
-    assert slow.wait(20)
-    server.waits = lambda: None
-    assert begin(places, "bob") == (1, False)
-    go_on.set()
-    writing.join()
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(ann)
+        assert slow.wait(20)
+        server.waits = lambda: None
+        yield go_on
+        writing.result()
+
+
+def test_nobody_waits_for_what_is_saved_or_loaded_for_others() -> None:
+    server = Server()
+    places = Places(2, server.ask, 100 * SIZE)
+    with being_saved(places, server, 20) as go_on:
+        assert begin(places, "bob") == (1, False)
+        go_on.set()
     assert begin(places, "ann") == (0, True)
 
 
 def test_a_next_turn_that_comes_at_once_waits_until_the_one_before_is_kept() -> None:
-    server, slow = Server(), threading.Event()
+    server = Server()
     places = Places(2, server.ask, 100 * SIZE)
+    with being_saved(places, server, 0.2):
+        assert begin(places, "ann") == (0, True)
 
-    def ann() -> None:
-        with places.place("ann"):
-            server.waits = lambda: (slow.set(), time.sleep(0.2))
 
-    writing = threading.Thread(target=ann)
-    writing.start()
-    assert slow.wait(20)
-    assert begin(places, "ann") == (0, True)
-    writing.join()
+@pytest.mark.parametrize("visitor", ["ann", ""])
+def test_replies_of_one_visitor_that_end_in_the_same_moment_are_all_kept(visitor: str) -> None:
+    server, together = Server(), threading.Barrier(PLACES)
+    places = Places(PLACES, server.ask, 100 * SIZE)
+
+    def reply() -> None:
+        with places.place(visitor):
+            together.wait(20)
+            server.waits = lambda: time.sleep(random() / 50)
+
+    with ThreadPoolExecutor(PLACES) as pool:
+        for _ in range(20):
+            for writing in [pool.submit(reply) for _ in range(PLACES)]:
+                writing.result()
+    assert sorted(places._free) == list(range(PLACES))
+    assert places._saving == []
 
 
 @pytest.mark.parametrize("fails", [GenerationError, TimeoutError])
